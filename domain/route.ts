@@ -1,0 +1,95 @@
+/** One running copy of a version, as the router sees it. */
+export interface Backend {
+  /** `http://host:port`, no path. */
+  readonly address: string;
+  /** `service@version#id`, see {@link instanceName}. */
+  readonly instance: string;
+  /** `sha256:…` of the version's manifest, as the running copy itself reports it. */
+  readonly digest: string;
+}
+
+/** A second version that takes a part of the new requests until a moment that the router enforces by itself. */
+export interface Share {
+  readonly version: string;
+  /** Part of the unpinned requests, 0–1. */
+  readonly weight: number;
+  /** Milliseconds since the epoch; from then on the router sends nothing there. */
+  readonly until: number;
+  /** Id of the drill; its requests are a cohort of their own in the telemetry. */
+  readonly drill?: string;
+}
+
+/** Sessions that began on a version stay there until a moment that the router enforces by itself. */
+export interface Pin {
+  readonly version: string;
+  readonly until: number;
+}
+
+/**
+ * Where the requests of one service go: one record, always replaced whole.
+ * `epoch` grows with every change; a router refuses a record whose epoch is below the one in force or below its floor.
+ */
+export interface RouteRecord {
+  readonly service: string;
+  readonly epoch: number;
+  readonly primary: string;
+  readonly share?: Share;
+  readonly pins: readonly Pin[];
+  /** A standby that the router uses by itself when no backend of `primary` answers. */
+  readonly fallback?: string;
+  readonly backends: Readonly<Record<string, readonly Backend[]>>;
+}
+
+/** The fallback as the router uses it: it stays there until a record with a higher epoch arrives. */
+export interface FallbackInUse {
+  readonly version: string;
+  readonly since: number;
+  readonly epoch: number;
+  readonly reason: string;
+}
+
+/** Why a request was answered by the version that answered it. */
+export type AnswerReason = 'primary' | 'pin' | 'fallback' | 'share' | 'drill';
+
+export function instanceName(service: string, version: string, id: string): string {
+  return `${service}@${version}#${id}`;
+}
+
+/** Versions that the record may send a request to now; the expired ends of shares and pins do not count. */
+export function versionsInForce(record: RouteRecord, nowMs: number): string[] {
+  const named = new Set([record.primary]);
+  if (record.share && record.share.until > nowMs) named.add(record.share.version);
+  for (const pin of record.pins) if (pin.until > nowMs) named.add(pin.version);
+  if (record.fallback !== undefined) named.add(record.fallback);
+  return [...named];
+}
+
+/** True when a record in force still names the instance: stopping it now would cost requests. */
+export function namesInstance(record: RouteRecord, instance: string, nowMs: number): boolean {
+  return versionsInForce(record, nowMs).some((version) =>
+    (record.backends[version] ?? []).some((backend) => backend.instance === instance),
+  );
+}
+
+/** Equality of content; key order does not count, the order of pins and backends does. */
+export function sameRoute(left: RouteRecord, right: RouteRecord): boolean {
+  return JSON.stringify(normalised(left)) === JSON.stringify(normalised(right));
+}
+
+function normalised(record: RouteRecord): unknown {
+  const { service, epoch, primary, share, pins, fallback } = record;
+  return {
+    service,
+    epoch,
+    primary,
+    share: share ? [share.version, share.weight, share.until, share.drill ?? null] : null,
+    pins: pins.map((pin) => [pin.version, pin.until]),
+    fallback: fallback ?? null,
+    backends: Object.keys(record.backends)
+      .sort()
+      .map((version) => [
+        version,
+        (record.backends[version] ?? []).map((backend) => [backend.address, backend.instance, backend.digest]),
+      ]),
+  };
+}

@@ -1,0 +1,231 @@
+import { z } from 'zod';
+import type { RouteRecord } from '../domain/route';
+
+/**
+ * The gateway's control interface as schemas. It is a listener of its own (a Unix socket, or loopback with a bearer
+ * token), never the port that clients use.
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /control/v1/services/{s}` | {@link routerStateSchema} |
+ * | `PUT /control/v1/services/{s}/route` | 200 {@link appliedSchema}, 409 {@link refusedSchema}; answered when the record is on disk and in force |
+ * | `POST /control/v1/services/{s}/fence` `{epoch}` | 200 `{floor}` |
+ * | `GET /control/v1/services/{s}/telemetry?after=SEQ&follow=1&limit=N` | newline-delimited {@link telemetryRowSchema}; with `follow` the answer stays open, an empty line is a sign of life each second |
+ * | `GET /control/v1/services/{s}/window?from=MS&to=MS` | `{rows: TelemetryRow[]}`: stored rows (1-second, then 1-minute) of the half-open interval |
+ * | `GET /control/v1/services/{s}/samples?version=V&labelled=1&limit=N` | `{samples: Sample[]}`, newest first; `{off: true, samples: []}` where sampling is off |
+ * | `POST /control/v1/services/{s}/feedback` {@link feedbackBatchSchema} | {@link feedbackResultSchema} |
+ * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
+ * | `GET /control/v1/services/{s}/answers?at=MS` | {@link answerAtSchema} |
+ * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}}` |
+ */
+export const CONTROL_PREFIX = '/control/v1';
+
+const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
+const epoch = z.int().min(0);
+const instant = z.number().min(0);
+
+export const backendSchema = z.strictObject({
+  address: z.string().regex(/^https?:\/\/[^/\s]+$/),
+  instance: z.string().min(1).max(200),
+  digest: z.string().max(200),
+});
+
+export const routeRecordSchema: z.ZodType<RouteRecord> = z.strictObject({
+  service: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  epoch,
+  primary: version,
+  share: z
+    .strictObject({ version, weight: z.number().min(0).max(1), until: instant, drill: z.string().exactOptional() })
+    .exactOptional(),
+  pins: z.array(z.strictObject({ version, until: instant })).max(20),
+  fallback: version.exactOptional(),
+  backends: z.record(version, z.array(backendSchema).max(64)),
+});
+
+export const routerStateSchema = z.object({
+  service: z.string(),
+  record: routeRecordSchema.nullable(),
+  /** Records below this epoch are refused. */
+  floor: epoch,
+  inForceSince: instant.nullable(),
+  fallback: z.object({ version: z.string(), since: instant, epoch, reason: z.string() }).nullable(),
+  /** Requests in flight by version. */
+  inFlight: z.record(z.string(), z.int()),
+  /** Live pinned sessions by version, and the latest moment at which one of them ends. */
+  pinned: z.record(z.string(), z.object({ sessions: z.int(), lastEndsAt: instant })),
+  lastSeq: z.int(),
+});
+export type RouterState = z.infer<typeof routerStateSchema>;
+
+export const appliedSchema = z.object({ applied: z.literal(true), epoch, persistedAt: instant });
+export const refusedSchema = z.object({
+  applied: z.literal(false),
+  why: z.enum(['stale-epoch', 'below-floor', 'same-epoch-other-content', 'no-backend', 'invalid']),
+  epoch,
+  floor: epoch,
+  detail: z.string(),
+});
+export const applyResultSchema = z.discriminatedUnion('applied', [appliedSchema, refusedSchema]);
+export type ApplyResult = z.infer<typeof applyResultSchema>;
+
+const latencySchema = z.object({
+  count: z.int(),
+  sumMs: z.number(),
+  p50Ms: z.number(),
+  p95Ms: z.number(),
+  p99Ms: z.number(),
+  maxMs: z.number(),
+});
+
+/**
+ * Counts of one version in one cohort over at most one second. A row is closed after one second, or 100 ms after its
+ * first failure, so that bad news does not wait for the second to end. Rows are numbered without gaps by `seq`.
+ */
+export const countsRowSchema = z.object({
+  kind: z.literal('counts'),
+  seq: z.int(),
+  fromMs: instant,
+  toMs: instant,
+  version: z.string(),
+  epoch,
+  cohort: z.enum(['live', 'drill']),
+  /** Answered or failed requests; a request counts once, in the row in which its fate was known. */
+  requests: z.int(),
+  /** Of these: 5xx, no connection, reset, malformed answer. */
+  failures: z.int(),
+  /** Of these: no first byte within `firstByteMs` (counted at that moment, before the answer comes or not). */
+  timeouts: z.int(),
+  /** 4xx: the caller's fault; never counts against the version. */
+  clientErrors: z.int(),
+  /** Answers whose expected form was missing (no predicted class where one is configured). */
+  malformed: z.int(),
+  /** Answered by another backend after this one failed before its first byte. */
+  repeated: z.int(),
+  /** Streams that ended after their first byte without their end. */
+  cut: z.int(),
+  latency: latencySchema.nullable(),
+  predicted: z.record(z.string(), z.int()),
+  scoreSum: z.number(),
+  scoreCount: z.int(),
+  /** Labels that arrived in this time, joined to the version that answered: by true class. Negative by correction. */
+  labels: z.record(z.string(), z.object({ n: z.int(), correct: z.int() })),
+});
+
+export const eventRowSchema = z.object({
+  kind: z.literal('event'),
+  seq: z.int(),
+  fromMs: instant,
+  toMs: instant,
+  event: z.enum(['gatewayStarted', 'routeApplied', 'fallbackBegan', 'fallbackEnded', 'shareEnded', 'gap', 'fenced']),
+  version: z.string().nullable(),
+  epoch,
+  detail: z.string(),
+});
+export const telemetryRowSchema = z.discriminatedUnion('kind', [countsRowSchema, eventRowSchema]);
+export type CountsRow = z.infer<typeof countsRowSchema>;
+export type EventRow = z.infer<typeof eventRowSchema>;
+export type TelemetryRow = z.infer<typeof telemetryRowSchema>;
+
+/** One sampled request: its body as it came (after redaction) and what was answered; deleted by age and count. */
+export const sampleSchema = z.object({
+  requestId: z.string(),
+  atMs: instant,
+  version: z.string(),
+  path: z.string(),
+  contentType: z.string(),
+  body: z.string(),
+  predicted: z.string().nullable(),
+  score: z.number().nullable(),
+  label: z.string().nullable(),
+});
+export type Sample = z.infer<typeof sampleSchema>;
+
+export const feedbackItemSchema = z.strictObject({
+  requestId: z.string().min(1).max(128),
+  label: z.string().min(1).max(128),
+  observedAt: z.iso.datetime({ offset: true }),
+  source: z.string().min(1).max(128),
+});
+export const feedbackBatchSchema = z.strictObject({ items: z.array(feedbackItemSchema).min(1).max(10_000) });
+export type FeedbackItem = z.infer<typeof feedbackItemSchema>;
+export const feedbackResultSchema = z.object({
+  accepted: z.int(),
+  repeated: z.int(),
+  corrected: z.int(),
+  /** Answered longer ago than the horizon. */
+  late: z.int(),
+  unknown: z.array(z.string()),
+});
+export type FeedbackResult = z.infer<typeof feedbackResultSchema>;
+
+/** One line of the answer record: which version answered which request, and why that one. No input, no output. */
+export const answerSchema = z.object({
+  at: instant,
+  id: z.string(),
+  service: z.string(),
+  version: z.string(),
+  digest: z.string(),
+  instance: z.string(),
+  epoch,
+  reason: z.enum(['primary', 'pin', 'fallback', 'share', 'drill']),
+  status: z.int(),
+  ms: z.number(),
+  class: z.string().nullable(),
+  score: z.number().nullable(),
+});
+export type Answer = z.infer<typeof answerSchema>;
+
+const gapSchema = z.object({ fromMs: instant, toMs: instant, why: z.string() });
+export const answerLookupSchema = z.discriminatedUnion('known', [
+  z.object({ known: z.literal(true), answer: answerSchema }),
+  z.object({ known: z.literal(false), why: z.string(), gaps: z.array(gapSchema) }),
+]);
+export type AnswerLookup = z.infer<typeof answerLookupSchema>;
+export const answerAtSchema = z.object({
+  at: instant,
+  /** Versions that answered within the minute around `at`, by reason. */
+  versions: z.array(z.object({ version: z.string(), digest: z.string(), epoch, reason: z.string(), answers: z.int() })),
+  gaps: z.array(gapSchema),
+});
+export type AnswersAt = z.infer<typeof answerAtSchema>;
+
+/**
+ * What the gateway process is started with (written by the supervisor as JSON, one file). It has no secrets but the
+ * control token's file name.
+ */
+export const gatewayConfigSchema = z.strictObject({
+  dataDir: z.string(),
+  control: z.union([
+    z.strictObject({ socket: z.string() }),
+    z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() }),
+  ]),
+  /** Port 0 = any free one; the chosen ones are written to `reportFile` as JSON `{pid, startedAt, addresses, metrics}`. */
+  reportFile: z.string().exactOptional(),
+  metrics: z.strictObject({ host: z.string(), port: z.int() }),
+  blindWebhook: z.strictObject({ url: z.url(), afterMs: z.int() }).exactOptional(),
+  services: z.array(
+    z.strictObject({
+      name: z.string(),
+      listen: z.strictObject({ host: z.string(), port: z.int() }),
+      sessionHeader: z.string().exactOptional(),
+      sessionMaxMs: z.int(),
+      /** No first byte within this counts as a timeout (the request itself goes on until `requestMaxMs`). */
+      firstByteMs: z.int(),
+      requestMaxMs: z.int(),
+      repeatable: z.boolean(),
+      replayLimitBytes: z.int(),
+      /** How to read the predicted class and score from a JSON answer, e.g. `outputs[name=label].data[0]`. */
+      answer: z.strictObject({ classPath: z.string().exactOptional(), scorePath: z.string().exactOptional() }),
+      samples: z.strictObject({
+        share: z.number().min(0).max(1),
+        maxCount: z.int(),
+        maxAgeMs: z.int(),
+        redactFields: z.array(z.string()),
+      }),
+      feedbackHorizonMs: z.int(),
+      answerRetentionDays: z.int(),
+    }),
+  ),
+});
+export type GatewayConfig = z.infer<typeof gatewayConfigSchema>;
+export type GatewayServiceConfig = GatewayConfig['services'][number];
