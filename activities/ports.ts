@@ -1,0 +1,222 @@
+/**
+ * The outside world as interfaces. Every method says what it resolves to; a promise that rejects means "could not be
+ * done or asked" (an adapter's own error class), never "no".
+ */
+import type { Actor, ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
+import type { RouteRecord } from '../domain/route';
+import type { ArtifactProblem, VersionInfo } from '../domain/version';
+import type {
+  AnswerLookup,
+  AnswersAt,
+  ApplyResult,
+  CountsRow,
+  FeedbackItem,
+  FeedbackResult,
+  RouterState,
+  Sample,
+  TelemetryRow,
+} from '../gateway/protocol';
+
+export interface ArtifactStore {
+  /** Versions of the service, oldest import first. Broken ones are listed by `verify`, not here. */
+  list(service: string): Promise<VersionInfo[]>;
+  get(service: string, version: string): Promise<VersionInfo | null>;
+  /** Checks every file against the manifest; an empty list means intact. Reads all bytes. */
+  verify(service: string, version: string): Promise<ArtifactProblem[]>;
+  /**
+   * A verified, read-only, content-addressed directory that nobody else writes to; the same digest gives the same
+   * directory. Rejects with `ArtifactCorrupt` (which carries the problems) when the content does not match.
+   */
+  materialise(service: string, version: string): Promise<{ directory: string; digest: string }>;
+  /** Golden probes of a version, as they stand in its artifact. */
+  probes(service: string, version: string): Promise<GoldenProbe[]>;
+  /** A note for people beside the version; never read back as truth. Idempotent by content. */
+  annotate(service: string, version: string, note: { at: number; text: string }): Promise<void>;
+}
+
+export interface GoldenProbe {
+  readonly id: string;
+  /** Request body for the engine's inference call. */
+  readonly request: Json;
+  readonly expect: { readonly output: string; readonly value: string | number; readonly tolerance?: number };
+}
+
+/** A running copy as the runtime finds it. Nothing here is remembered; everything is inspected. */
+export interface InstanceState {
+  readonly instance: string;
+  readonly version: string;
+  readonly state: 'starting' | 'running' | 'exited';
+  /** `http://host:port`; null until the copy reported its port. */
+  readonly address: string | null;
+  /** Digest that the copy itself reports. */
+  readonly digest: string | null;
+  readonly startedAt: number;
+  readonly exit: { readonly at: number; readonly code: string; readonly logTail: string } | null;
+  readonly memoryBytes: number | null;
+}
+
+export interface StartRequest {
+  readonly service: string;
+  readonly version: string;
+  /** Name given by the workflow; starting the same instance twice is starting it once. */
+  readonly instance: string;
+  /** Verified directory from {@link ArtifactStore.materialise}; null for runtimes that start nothing. */
+  readonly artifact: string | null;
+  readonly digest: string;
+}
+
+export interface ServingRuntime {
+  readonly kind: 'process' | 'external';
+  /** Starts the instance, or finds it when it runs already. Resolves when it has an address (not: when it is ready). */
+  start(request: StartRequest, signal: AbortSignal): Promise<InstanceState>;
+  /** Every instance of the service that is ours; a foreign one is reported in `foreign`, never signalled. */
+  inspect(service: string): Promise<{ instances: InstanceState[]; foreign: { what: string; why: string }[] }>;
+  /**
+   * Graceful stop: `stopped`, `absent` (nothing to stop), or `refused` with the reason. The caller has asked the router
+   * in the same activity; the runtime itself refuses what is not its own.
+   */
+  stop(
+    instance: string,
+    limits: { graceMs: number },
+  ): Promise<{ outcome: 'stopped' | 'absent' | 'refused'; why: string }>;
+  /** Last lines of the copy's own log, kept as evidence after its end. */
+  logs(instance: string, limitBytes: number): Promise<string>;
+}
+
+/** How to talk to a serving process: readiness, identity, inference. One per protocol, addressed by base URL. */
+export interface Engine {
+  readonly name: string;
+  ready(address: string, model: string, limits: { timeoutMs: number }): Promise<{ ready: boolean; why: string }>;
+  /** What the process really loaded, and which means that statement rests on. */
+  identity(
+    address: string,
+    model: string,
+    limits: { timeoutMs: number },
+  ): Promise<{
+    digest: string | null;
+    version: string | null;
+    means: 'reported-digest' | 'model-metadata' | 'response-header' | 'probe-fingerprint';
+  }>;
+  /** One inference with a raw body; `label`/`score` are read by the service's configured paths. */
+  infer(
+    address: string,
+    model: string,
+    body: Json,
+    options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
+  ): Promise<{
+    status: number;
+    ms: number;
+    outputs: Readonly<Record<string, string | number>>;
+    headers: Readonly<Record<string, string>>;
+  }>;
+}
+
+export interface TrafficRouter {
+  read(service: string): Promise<RouterState>;
+  /** Replaces the record whole; answered when it is on disk and in force. Refusals are values. */
+  apply(record: RouteRecord): Promise<ApplyResult>;
+  /** Raises the floor; never lowers it. Resolves to the floor in force. */
+  fence(service: string, epoch: number): Promise<number>;
+  /** True when no request is in flight on the version and no session is pinned to it. */
+  drained(service: string, version: string): Promise<{ drained: boolean; inFlight: number; pinned: number }>;
+  /** Where clients reach the service, and the header that keeps a probe out of every metric. */
+  entrance(service: string): Promise<{ address: string; probeHeaders: Readonly<Record<string, string>> }>;
+}
+
+export interface Telemetry {
+  /**
+   * Rows after `cursor` in order, then new ones as they come, until `signal` aborts. Yields `null` as a sign of life at
+   * least each second when nothing came. Rejects with `TelemetryUnreachable`; the caller decides what that means.
+   */
+  follow(service: string, cursor: number, signal: AbortSignal): AsyncIterable<TelemetryRow | null>;
+  /** Stored rows of [fromMs, toMs). */
+  window(service: string, fromMs: number, toMs: number): Promise<CountsRow[]>;
+  /** Recent sampled inputs, newest first; `off` where the service does not sample. */
+  samples(
+    service: string,
+    query: { version?: string; labelled?: boolean; limit: number },
+  ): Promise<{ off: boolean; samples: Sample[] }>;
+  feedback(service: string, items: readonly FeedbackItem[]): Promise<FeedbackResult>;
+  answer(requestId: string): Promise<AnswerLookup>;
+  answersAt(service: string, atMs: number): Promise<AnswersAt>;
+}
+
+export type AlertSeverity = 'page' | 'ticket' | 'info';
+
+/** A message for people: the fields are the order in which they are read. */
+export interface Alert {
+  /** Stable per state: the same key again is the same alert, shown once. */
+  readonly key: string;
+  readonly service: string;
+  readonly incident: string | null;
+  readonly severity: AlertSeverity;
+  readonly at: number;
+  readonly title: string;
+  /** What is wrong: metric, value, limits, since when. */
+  readonly wrong: string;
+  /** What lastgood did or did not, and why. */
+  readonly did: string;
+  /** How users fare now. */
+  readonly users: string;
+  /** What the reader must do; "nothing until morning" is a valid line. */
+  readonly must: string;
+  readonly command: string | null;
+  readonly link: string | null;
+}
+
+export interface Alerts {
+  /** Delivers to every configured sink; a sink that fails is reported, and never holds up the others. */
+  send(alert: Alert): Promise<{ delivered: string[]; failed: { sink: string; why: string }[] }>;
+}
+
+export interface Ledger {
+  /**
+   * One transaction under the chain's lock. The same key with the same content is success again (`repeated`); with
+   * other content it rejects with `LedgerConflict`.
+   */
+  append(entry: LedgerEntry): Promise<{ seq: number; hash: string; repeated: boolean }>;
+  /** Entries in order of their sequence. */
+  read(
+    service: string,
+    query?: {
+      afterSeq?: number;
+      incident?: string;
+      kinds?: readonly string[];
+      untilMs?: number;
+      limit?: number;
+      newestFirst?: boolean;
+    },
+  ): Promise<ChainedEntry[]>;
+  /** The newest entry that carries a whole service state, for a service workflow that starts without one. */
+  head(service: string): Promise<{ seq: number; hash: string } | null>;
+  /** Recomputes the chain; every break is located. `expectedHead` finds a tail that was cut. */
+  verify(
+    service: string,
+    expectedHead?: { seq: number; hash: string },
+  ): Promise<{ ok: boolean; entries: number; breaks: { seq: number; problem: string }[] }>;
+  services(): Promise<string[]>;
+}
+
+/** How a step reads the service's own decisions immediately before an effect. */
+export interface StandingView {
+  readonly breakerOpen: boolean;
+  readonly breakerEpoch: number;
+  readonly pausedUntil: number | null;
+  readonly incident: string | null;
+  readonly grant: { readonly incident: string; readonly from: number; readonly to: number } | null;
+  readonly unusable: readonly { readonly version: string; readonly why: string }[];
+}
+export interface ServiceStanding {
+  read(service: string): Promise<StandingView>;
+}
+
+/** State of the machine and of what the service depends on, for the attribution. */
+export interface Environment {
+  /** Names of what changed against its own recent history, and of what could not be asked. */
+  assess(
+    service: string,
+    sinceMs: number,
+  ): Promise<{ changed: string[]; unmeasured: string[]; facts: { [key: string]: Json } }>;
+}
+
+export type { Actor };
