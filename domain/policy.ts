@@ -1,0 +1,94 @@
+import type { Tier } from './detection/types';
+
+/** What lastgood may do by itself: only watch, propose and wait for a person, or act. */
+export type Mode = 'observe' | 'confirm' | 'act';
+
+/** One quality metric and how it is judged. */
+export interface MetricPolicy {
+  /** `error-rate`, `timeout-rate`, `malformed-rate`, `recall` (each class of its own), `accuracy`, `latency-p95`, `memory`. */
+  readonly metric: string;
+  readonly kind: 'rate' | 'mean' | 'quantile' | 'memory' | 'class-rate';
+  readonly badDirection: 'up' | 'down' | 'both';
+  readonly tier: Tier;
+  /** Fewer samples give `inconclusive`. */
+  readonly minSamples: number;
+  /** Changes up to this size never count, however significant; in the metric's own unit (rates 0–1, latency ms). */
+  readonly practicalMargin: number;
+  /** Assumed good value while there is neither history nor an evaluation report; rates 0–1. */
+  readonly assumed: number | null;
+  /** A failure of this metric means that users are not served at all: it pages even inside cooldown. */
+  readonly hard: boolean;
+}
+
+export interface DetectionPolicy {
+  readonly metrics: readonly MetricPolicy[];
+  /** One false alarm of one chart in this many days; at least 30 in production. */
+  readonly falseAlarmDays: number;
+  readonly shortWindow: { readonly everyMs: number; readonly windowMs: number };
+  readonly trend: { readonly everyMs: number; readonly minPoints: number };
+  /** A verdict ends after this long without a sign of it. */
+  readonly calmMs: number;
+  /** No row from the gateway for this long is `unmeasured`, with its own alert. */
+  readonly unmeasuredAfterMs: number;
+  /** Below this much known good history the limits are those of warm-up. */
+  readonly minHistoryMs: number;
+  /** Paired replay of sampled inputs on the previous version: how many, and the time for all of them. */
+  readonly replay: { readonly maxInputs: number; readonly budgetMs: number };
+}
+
+/**
+ * Everything that governs one service; pinned into the service workflow by `configure`. Defaults are those of
+ * `workers/configuration`; demos and benchmarks bring files of their own.
+ */
+export interface ServicePolicy {
+  readonly mode: Mode;
+  readonly cooldownMs: number;
+  readonly breaker: { readonly consecutiveRollbacks: number; readonly calmMs: number };
+  readonly bakeMs: number;
+  readonly attempts: { readonly maxCandidates: number; readonly totalMs: number };
+  readonly steps: {
+    readonly validateMs: number;
+    readonly loadMs: number;
+    readonly probeMs: number;
+    readonly shiftMs: number;
+    readonly drainMs: number;
+    readonly stopGraceMs: number;
+  };
+  readonly verify: {
+    readonly goodAnswers: number;
+    readonly verifyMaxMs: number;
+    readonly confirmMs: number;
+    readonly confirmMaxMs: number;
+  };
+  readonly standby: {
+    readonly keepWarm: boolean;
+    readonly proofIntervalMs: number;
+    readonly proofMaxAgeMs: number;
+    readonly asFallback: boolean;
+  };
+  readonly sessions: { readonly maxLifetimeMs: number; readonly keepPinsOn: readonly Tier[] };
+  readonly approval: {
+    /** Tiers whose rollback waits for a person even in mode `act`. */
+    readonly tiers: readonly Tier[];
+    readonly timeoutMs: number;
+    readonly onTimeout: 'hold' | 'proceed';
+  };
+  readonly gradual: { readonly stages: readonly number[]; readonly stageMs: number };
+  /** Never chosen by the machine when older than this one (by import order). */
+  readonly minimumAcceptable: string | null;
+  readonly copiesLoadedMax: number;
+  readonly ledgerWaitMs: number;
+  readonly ledgerDown: Readonly<Record<Tier, 'proceed' | 'hold'>>;
+  readonly undetermined: Readonly<Record<Tier, 'rollback' | 'hold'>>;
+  readonly validated: { readonly minAccuracy: number; readonly minRecall: number };
+  readonly changes: 'lastgood' | 'external';
+  readonly onForeignQuarantined: 'alarm' | 'revert';
+  /** Deploys are refused inside these weekly windows (UTC; 0 = Sunday). */
+  readonly freezeWindows: readonly {
+    readonly days: readonly number[];
+    readonly fromHour: number;
+    readonly toHour: number;
+  }[];
+  readonly unverifiedOperators: 'allow' | 'refuse';
+  readonly detection: DetectionPolicy;
+}

@@ -1,0 +1,204 @@
+import type { Attribution } from '../detection/attribution';
+import type { Tier, Verdict } from '../detection/types';
+import type { Actor, LedgerEntry } from '../ledger';
+import type { Mode, ServicePolicy } from '../policy';
+import type { Backend, FallbackInUse, RouteRecord } from '../route';
+import type { EvaluationSummary, Standing } from '../version';
+
+/** What the service workflow knows of one version. Written only by decisions; each change is in the ledger. */
+export interface VersionFacts {
+  readonly version: string;
+  readonly digest: string;
+  readonly importedAt: number;
+  readonly standing: Standing;
+  /** Why it has this standing: words and the incident. */
+  readonly why: string;
+  readonly since: number;
+  readonly human: { readonly by: string; readonly at: number } | null;
+  /** Last moment at which it was live and judged good; null when it never was. */
+  readonly lastGoodAt: number | null;
+  readonly deployedAt: number | null;
+  readonly probes: number;
+  readonly model: string;
+}
+
+export interface StandbyState {
+  readonly version: string;
+  readonly backend: Backend;
+  readonly proof: 'unproven' | 'ok' | 'failed';
+  readonly proofAt: number | null;
+  readonly failedAt: number | null;
+  readonly why: string;
+}
+
+export interface BreakerState {
+  readonly open: boolean;
+  /** Grows with every opening; a clear names the one that its sender saw. */
+  readonly epoch: number;
+  readonly openedAt: number | null;
+  readonly incident: string | null;
+}
+
+/** A verdict that detection reported and that has not ended. */
+export interface StandingDegradation {
+  readonly id: string;
+  readonly epoch: number;
+  readonly version: string;
+  readonly verdict: Verdict;
+  readonly attribution: Attribution;
+  readonly reasons: readonly string[];
+  readonly suppressed: boolean;
+  readonly reportedAt: number;
+  /** What was decided on it; a held one is decided again when its hold ends. */
+  readonly decided: 'open' | 'acted' | 'held' | 'refused';
+  readonly heldBy: string | null;
+}
+
+export type IncidentPhase =
+  'awaiting-approval' | 'rolling-back' | 'waiting-for-human' | 'on-fallback' | 'confirming' | 'ended';
+
+/** One degradation from onset to settled and confirmed. */
+export interface Incident {
+  readonly id: string;
+  readonly phase: IncidentPhase;
+  readonly tier: Tier;
+  readonly metric: string;
+  readonly hard: boolean;
+  readonly from: string;
+  readonly target: string | null;
+  readonly attribution: Attribution;
+  readonly onsetAt: number | null;
+  readonly detectedAt: number;
+  readonly decidedAt: number | null;
+  readonly preparedAt: number | null;
+  readonly shiftedAt: number | null;
+  readonly settledAt: number | null;
+  readonly approvalUntil: number | null;
+  readonly sentence: string;
+  /** Tried and dropped candidates of this incident. */
+  readonly dropped: readonly string[];
+  readonly automatic: boolean;
+  readonly holdMove: boolean;
+}
+
+/** The operation that may change the route now; there is at most one (I2). */
+export interface Operation {
+  readonly id: string;
+  readonly kind: 'rollback' | 'manual-rollback' | 'hold-move' | 'deploy';
+  readonly incident: string | null;
+  readonly from: string;
+  readonly candidates: readonly string[];
+  readonly epochs: { readonly from: number; readonly to: number };
+  readonly startedAt: number;
+  readonly actor: Actor;
+  readonly reason: string;
+  /** Number of the last report; reports come in order, a repeated one is dropped. */
+  readonly lastNo: number;
+  readonly step: string;
+  readonly version: string | null;
+  /** No report until then: the service looks for itself. */
+  readonly deadlineAt: number;
+  readonly waiting: string | null;
+  readonly shifted: boolean;
+  readonly stopping: string | null;
+}
+
+export interface Bake {
+  readonly version: string;
+  readonly previous: string;
+  readonly since: number;
+  readonly until: number;
+}
+
+export interface Confirming {
+  readonly incident: string;
+  readonly metric: string;
+  readonly from: number;
+  readonly until: number;
+  readonly measured: boolean;
+  /** Version and copy that stay warm until then, and are retired afterwards. */
+  readonly keep: { readonly version: string; readonly instance: string } | null;
+}
+
+/** Readiness to roll back, as `status` says it in its first line. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly target: string | null;
+  readonly warm: boolean;
+  readonly provenAt: number | null;
+  readonly expectedMs: number | null;
+  readonly why: string;
+}
+
+export interface TierSummary {
+  readonly tier: Tier;
+  readonly metric: string;
+  readonly kind: Verdict['kind'];
+  readonly observed: number | null;
+  readonly expected: number | null;
+  readonly limit: number | null;
+  readonly samples: number;
+  readonly at: number;
+}
+
+/**
+ * The whole state of one service: what `reduce` takes and gives, what continue-as-new carries. Plain JSON, at most
+ * 128 KiB with 200 versions (I15).
+ */
+export interface ServiceState {
+  readonly service: string;
+  readonly host: string;
+  readonly policy: ServicePolicy;
+  readonly rules: number;
+  readonly next: { readonly policy: ServicePolicy | null; readonly rules: number | null };
+  readonly mode: Mode;
+  readonly declared: RouteRecord | null;
+  readonly routedAt: number;
+  /** The next epoch to hand out. */
+  readonly nextEpoch: number;
+  readonly versions: readonly VersionFacts[];
+  readonly standby: StandbyState | null;
+  /** Copy that is being made ready to become the standby. */
+  readonly preparing: { readonly version: string; readonly instance: string; readonly until: number } | null;
+  readonly retiring: readonly { readonly version: string; readonly instance: string }[];
+  readonly degradations: readonly StandingDegradation[];
+  readonly incident: Incident | null;
+  readonly operation: Operation | null;
+  readonly queued: { readonly version: string; readonly actor: Actor; readonly reason: string } | null;
+  readonly bake: Bake | null;
+  readonly confirming: Confirming | null;
+  readonly cooldownUntil: number | null;
+  readonly consecutive: number;
+  /** Begin of the uninterrupted calm in every tier that could measure. */
+  readonly calmSince: number | null;
+  readonly breaker: BreakerState;
+  readonly pausedUntil: number | null;
+  /** Set when ledger and router disagree: nothing moves until a person resumes. */
+  readonly pausedWhy: string | null;
+  readonly fallbackInUse: FallbackInUse | null;
+  readonly tiers: readonly TierSummary[];
+  readonly unmeasuredSince: number | null;
+  readonly environment: readonly string[];
+  readonly counters: {
+    readonly ledger: number;
+    readonly incident: number;
+    readonly operation: number;
+    readonly instance: number;
+  };
+  /** Entries that the ledger has not confirmed yet, in order. */
+  readonly outbox: readonly LedgerEntry[];
+  /** Answered requests, oldest first: id, `a` accepted or `r` refused, ledger counter. */
+  readonly answered: readonly (readonly [string, 'a' | 'r', number])[];
+  /** Samples of inputs are kept, so that paired replays are possible. */
+  readonly samples: boolean;
+}
+
+/** Facts about versions that come from the artifact store. */
+export interface StoredVersion {
+  readonly version: string;
+  readonly digest: string;
+  readonly importedAt: number;
+  readonly evaluation: EvaluationSummary | null;
+  readonly probes: number;
+  readonly model: string;
+}

@@ -1,0 +1,298 @@
+/**
+ * Signatures of all activities, by task queue. `proxies.ts` gives each its timeouts; `activities/` implements them.
+ * Inputs and results are at most 16 KiB: evidence travels as references.
+ */
+import type { Attribution } from '../../domain/detection/attribution';
+import type { Verdict } from '../../domain/detection/types';
+import type { ChainedEntry, LedgerEntry } from '../../domain/ledger';
+import type { DetectionPolicy } from '../../domain/policy';
+import type { Backend, RouteRecord } from '../../domain/route';
+import type { EvaluationSummary } from '../../domain/version';
+import type { Alert } from '../../activities/ports';
+import type { ApplyResult } from '../../gateway/protocol';
+import type { RecoveredState } from './recovery';
+
+/** A version as the service workflow learns it from the store; reports as far as decisions need them. */
+export interface KnownVersion {
+  readonly version: string;
+  readonly digest: string;
+  readonly importedAt: number;
+  readonly evaluation: EvaluationSummary | null;
+  readonly probes: number;
+  readonly model: string;
+}
+
+/** Outcome of a step that may fail for a reason that belongs to the candidate. Faults are thrown instead. */
+export type StepOutcome<T = object> = ({ readonly ok: true } & T) | { readonly ok: false; readonly why: string };
+
+export interface ControlActivities {
+  /** Appends in order; the ledger's own idempotence makes a repeated call harmless. */
+  recordDecisions(entries: readonly LedgerEntry[]): Promise<{ lastSeq: number }>;
+  /** Folds the service's chain into what a service workflow must know; null when there is no chain yet. */
+  recoverState(service: string): Promise<RecoveredState | null>;
+  listVersions(service: string): Promise<readonly KnownVersion[]>;
+  sendAlert(alert: Alert): Promise<void>;
+  annotateVersion(input: { service: string; version: string; at: number; text: string }): Promise<void>;
+  /** Every file against the manifest; read-only. Idempotent. */
+  validateArtifact(input: { service: string; version: string; digest: string }): Promise<StepOutcome>;
+  /** Readiness, reported digest, golden probes of one running copy; read-only, so it may run twice. */
+  probeInstance(input: {
+    service: string;
+    version: string;
+    model: string;
+    backend: Backend;
+  }): Promise<StepOutcome<{ readonly probes: number; readonly ms: number }>>;
+  /** The target answers recent sampled inputs of real traffic; compared with labels where known, else with what was answered. */
+  shadowReplay(input: {
+    service: string;
+    version: string;
+    model: string;
+    backend: Backend;
+    replay: DetectionPolicy['replay'];
+    /** The version that is left: its bad answers must not be the yardstick. */
+    against: string;
+  }): Promise<StepOutcome<{ readonly inputs: number; readonly right: number | null; readonly note: string }>>;
+  /** Golden probes through the router, then the immediate metrics over good answers since `sinceMs`. Heartbeats. */
+  verifyShift(input: {
+    service: string;
+    version: string;
+    model: string;
+    digest: string;
+    epoch: number;
+    /** Answers of this version since then count as evidence. */
+    sinceMs: number;
+    goodAnswers: number;
+    maxMs: number;
+  }): Promise<
+    StepOutcome<{
+      readonly goodAnswers: number;
+      readonly ms: number;
+      readonly byProbesOnly: boolean;
+      readonly note: string;
+    }>
+  >;
+  /** Requests in flight and sessions pinned on a version, as the router says. */
+  observeDrain(input: {
+    service: string;
+    version: string;
+  }): Promise<{ drained: boolean; inFlight: number; pinned: number }>;
+  /** Read-only look at the router for reconcile. */
+  observeRoute(service: string): Promise<ObservedRoute>;
+  /** Windowed charts of the short-window tier, beside the environment's health. */
+  assessShortWindow(input: AssessmentInput): Promise<Assessment>;
+  assessTrend(input: AssessmentInput): Promise<Assessment>;
+  /** Baseline from the given good periods; small, pinned by the detection workflow. */
+  computeBaseline(input: BaselineInput): Promise<Baseline>;
+  /** The causal test first: same recent inputs on the previous version; then environment, then deploy age. */
+  attributeCause(input: {
+    service: string;
+    verdict: Verdict;
+    version: string;
+    previous: (Backend & { readonly version: string }) | null;
+    model: string;
+    deployedAt: number | null;
+    replay: DetectionPolicy['replay'];
+    now: number;
+  }): Promise<{ attribution: Attribution; reasons: readonly string[] }>;
+}
+
+export interface WatchActivities {
+  /** Folds the numbered telemetry and returns on a verdict's begin or end, a route event, or after `returnAfterMs`. */
+  watchTelemetry(input: WatchInput): Promise<WatchResult>;
+  /** Repeats the standby proof; returns when its outcome changes, or after `returnAfterMs`. */
+  guardStandby(input: GuardInput): Promise<GuardResult>;
+}
+
+/** Queue of the host that serves; one slot. */
+export interface HostActivities {
+  /** Materialises and starts the instance, or finds it; resolves when it is ready. Read back by inspection. */
+  loadTarget(input: {
+    service: string;
+    version: string;
+    digest: string;
+    instance: string;
+    model: string;
+    readyWithinMs: number;
+  }): Promise<StepOutcome<{ readonly backend: Backend; readonly ms: number; readonly found: boolean }>>;
+  /** Asks the router in the same activity and refuses while a record in force names the instance. */
+  stopInstance(input: {
+    service: string;
+    instance: string;
+    graceMs: number;
+  }): Promise<{ outcome: 'stopped' | 'absent' | 'refused'; why: string }>;
+  /** Everything of the service that runs on this host, found by inspection. */
+  inspectInstances(service: string): Promise<readonly InspectedInstance[]>;
+}
+
+export interface InspectedInstance {
+  readonly instance: string;
+  readonly version: string;
+  readonly state: 'starting' | 'running' | 'exited';
+  readonly address: string | null;
+  readonly digest: string | null;
+}
+
+/** Queue of the host's routers; one slot. */
+export interface RouterActivities {
+  /**
+   * Re-reads the service's standing, looks at the target once more (ready, digest), then applies the record.
+   * `stopped`: the standing forbids it. `unready`: the target failed the last look. `refused`: the router did.
+   */
+  shiftTraffic(input: {
+    service: string;
+    operation: string;
+    incident: string | null;
+    model: string;
+    record: RouteRecord;
+    /** A manual or hold operation is allowed while the breaker is open. */
+    allowBreakerOpen: boolean;
+  }): Promise<ShiftOutcome>;
+  /** Applies a record that moves no traffic to a version that had none (fallback named or withdrawn, first route). */
+  applyRoute(record: RouteRecord): Promise<ApplyResult>;
+  fenceRouter(input: { service: string; epoch: number }): Promise<{ floor: number }>;
+}
+
+export type ShiftOutcome =
+  | {
+      readonly outcome: 'shifted';
+      readonly epoch: number;
+      readonly at: number;
+      readonly readBack: boolean;
+      readonly seenInTraffic: string | null;
+    }
+  | { readonly outcome: 'stopped' | 'unready' | 'refused'; readonly why: string };
+
+export interface ObservedRoute {
+  readonly record: RouteRecord | null;
+  readonly floor: number;
+  readonly fallback: {
+    readonly version: string;
+    readonly since: number;
+    readonly epoch: number;
+    readonly reason: string;
+  } | null;
+  readonly pinned: Readonly<Record<string, { readonly sessions: number; readonly lastEndsAt: number }>>;
+}
+
+/** What good looks like, from named periods; rates with their counts. */
+export interface Baseline {
+  readonly version: string | null;
+  readonly metrics: Readonly<
+    Record<
+      string,
+      { readonly value: number; readonly n: number; readonly spread: number | null; readonly source: string }
+    >
+  >;
+  /** Requests (or labels of the class) a second, for the false-alarm interval. */
+  readonly ratePerSecond: Readonly<Record<string, number>>;
+  readonly periods: readonly GoodPeriod[];
+  readonly words: string;
+}
+
+export interface GoodPeriod {
+  readonly version: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface BaselineInput {
+  readonly service: string;
+  readonly version: string;
+  readonly periods: readonly GoodPeriod[];
+  /** Version whose evaluation report anchors the class rates. */
+  readonly anchorVersion: string;
+  readonly policy: DetectionPolicy;
+}
+
+/** A verdict that stands: it began, and has not ended. */
+export interface StandingVerdict {
+  readonly id: string;
+  readonly verdict: Verdict;
+}
+
+export interface WatchInput {
+  readonly service: string;
+  readonly version: string;
+  readonly epoch: number;
+  readonly routedAt: number;
+  readonly cursor: number;
+  readonly charts: ChartStates;
+  readonly standing: readonly StandingVerdict[];
+  readonly baseline: Baseline;
+  readonly policy: DetectionPolicy;
+  readonly returnAfterMs: number;
+}
+
+/** Chart states by name, opaque to workflows; at most 8 KiB together. */
+export type ChartStates = Readonly<Record<string, unknown>>;
+
+export interface WatchResult {
+  readonly cursor: number;
+  readonly charts: ChartStates;
+  readonly began: readonly StandingVerdict[];
+  readonly ended: readonly { readonly id: string; readonly at: number; readonly sentence: string }[];
+  /** Latest value of each chart for `status`: metric → observed, limit, samples, verdict kind. */
+  readonly tiers: readonly TierReading[];
+  readonly routeEvents: readonly {
+    readonly event: string;
+    readonly version: string | null;
+    readonly epoch: number;
+    readonly at: number;
+    readonly detail: string;
+  }[];
+  /** No telemetry since then; null while rows come. */
+  readonly unmeasuredSince: number | null;
+  readonly at: number;
+}
+
+/** One line of `status`: what a tier last saw of one metric. */
+export interface TierReading {
+  readonly tier: Verdict['tier'];
+  readonly metric: string;
+  readonly kind: Verdict['kind'];
+  readonly observed: number | null;
+  readonly expected: number | null;
+  readonly limit: number | null;
+  readonly samples: number;
+  readonly at: number;
+}
+
+export interface AssessmentInput {
+  readonly service: string;
+  readonly version: string;
+  readonly epoch: number;
+  readonly routedAt: number;
+  readonly now: number;
+  readonly charts: ChartStates;
+  readonly standing: readonly StandingVerdict[];
+  readonly baseline: Baseline;
+  readonly policy: DetectionPolicy;
+}
+
+export interface Assessment {
+  readonly charts: ChartStates;
+  readonly began: readonly StandingVerdict[];
+  readonly ended: readonly { readonly id: string; readonly at: number; readonly sentence: string }[];
+  readonly tiers: readonly TierReading[];
+  readonly environment: { readonly changed: readonly string[]; readonly unmeasured: readonly string[] };
+  readonly observed: ObservedRoute | null;
+}
+
+export interface GuardInput {
+  readonly service: string;
+  readonly version: string;
+  readonly model: string;
+  readonly backend: Backend;
+  readonly intervalMs: number;
+  readonly returnAfterMs: number;
+  /** Outcome that the service knows; the guard returns when it differs. */
+  readonly known: 'unproven' | 'ok' | 'failed';
+}
+export interface GuardResult {
+  readonly ok: boolean;
+  readonly at: number;
+  readonly why: string;
+  readonly changed: boolean;
+}
+
+export type { ChainedEntry };

@@ -1,0 +1,33 @@
+/** The only place that builds workflow ids, task queues and search attribute names. They are wire names. */
+export const CONTROL_QUEUE = 'lastgood-control';
+export const WATCH_QUEUE = 'lastgood-watch';
+
+/** One slot: everything that starts or stops what serves on the host. */
+export function hostQueue(host: string): string {
+  return `lastgood-host-${host}`;
+}
+
+/** One slot: every command to the routers of the host; apart from the serving queue so that a fence never waits for a load. */
+export function routerQueue(host: string): string {
+  return `lastgood-router-${host}`;
+}
+
+export const serviceWorkflowId = (service: string): string => `service/${service}`;
+export const detectionWorkflowId = (service: string): string => `detection/${service}`;
+export const rollbackWorkflowId = (service: string, operation: string): string => `rollback/${service}/${operation}`;
+export const retirementWorkflowId = (service: string, instance: string): string => `retirement/${service}/${instance}`;
+
+export const searchAttributes = {
+  service: 'LastgoodService',
+  state: 'LastgoodState',
+  version: 'LastgoodVersion',
+  incident: 'LastgoodIncident',
+} as const;
+
+/** Registered by the supervisor and the controller; all are keywords. */
+export const searchAttributeTypes: Readonly<Record<string, 'Keyword'>> = {
+  [searchAttributes.service]: 'Keyword',
+  [searchAttributes.state]: 'Keyword',
+  [searchAttributes.version]: 'Keyword',
+  [searchAttributes.incident]: 'Keyword',
+};

@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import type { Actor } from '../../domain/ledger';
+import type { ServicePolicy } from '../../domain/policy';
+
+/**
+ * What people and the controller say to a service workflow. Every message exists as an Update and as a Signal of the
+ * same name; both arrive as `unknown` and are parsed here. Names are wire names.
+ */
+const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'a version name: letters, digits, . _ + -');
+const incident = z.string().min(1).max(64);
+
+const actorSchema: z.ZodType<Actor> = z.strictObject({
+  name: z.string().min(1).max(128),
+  proof: z.enum(['lastgood', 'unix-user', 'token', 'oidc', 'mtls', 'unverified', 'external']),
+  from: z.string().max(128),
+});
+
+const envelope = {
+  requestId: z.string().min(1).max(64),
+  /** Absent in a raw message from the Temporal UI: recorded as unverified. */
+  actor: actorSchema.exactOptional(),
+  reason: z.string().min(1).max(500),
+  /** Only say what would happen. */
+  dryRun: z.boolean().exactOptional(),
+};
+
+const policySchema = z.custom<ServicePolicy>(
+  (value) => typeof value === 'object' && value !== null && 'mode' in value && 'detection' in value,
+  'a policy as the controller sends it',
+);
+
+export const messageSchemas = {
+  rollback: z.strictObject({ ...envelope, to: version.exactOptional() }),
+  deploy: z.strictObject({ ...envelope, version, after: z.boolean().exactOptional() }),
+  clearBreaker: z.strictObject({ ...envelope, breakerEpoch: z.int() }),
+  approve: z.strictObject({ ...envelope, incident, decision: z.enum(['approve', 'deny']) }),
+  intervene: z.strictObject({
+    ...envelope,
+    incident,
+    action: z.enum(['retry', 'choose', 'accept', 'abort']),
+    target: version.exactOptional(),
+  }),
+  cancel: z.strictObject({ ...envelope, incident: incident.exactOptional() }),
+  pause: z.strictObject({
+    ...envelope,
+    forMs: z
+      .int()
+      .min(1000)
+      .max(30 * 86_400_000),
+  }),
+  resume: z.strictObject({ ...envelope }),
+  vouch: z.strictObject({ ...envelope, version }),
+  revoke: z.strictObject({ ...envelope, version }),
+  clearQuarantine: z.strictObject({ ...envelope, version }),
+  setMode: z.strictObject({ ...envelope, mode: z.enum(['observe', 'confirm', 'act']) }),
+  configure: z.strictObject({ ...envelope, policy: policySchema, rules: z.int().min(1) }),
+} as const;
+
+export type MessageName = keyof typeof messageSchemas;
+export const messageNames = Object.keys(messageSchemas) as MessageName[];
+
+export type OperatorMessage = {
+  [Name in MessageName]: { readonly name: Name } & z.infer<(typeof messageSchemas)[Name]>;
+}[MessageName];
+
+/** The decision, answered in the same workflow task; effects go on after it. */
+export interface Answer {
+  readonly requestId: string;
+  readonly decision: 'accepted' | 'refused' | 'planned';
+  /** One sentence for the person. */
+  readonly why: string;
+  /** Incident or operation that the act began or belongs to. */
+  readonly reference: string | null;
+  /** The same request was decided before; nothing new was done. */
+  readonly repeated: boolean;
+  /** For `dryRun`: the plan in words, one line a step. */
+  readonly plan: readonly string[];
+}
+
+export type ParsedMessage =
+  { readonly ok: true; readonly message: OperatorMessage } | { readonly ok: false; readonly problem: string };
+
+/** Reads a message of any origin; the problem names the field, what was found and what was expected. */
+export function parseMessage(name: MessageName, input: unknown): ParsedMessage {
+  const result = messageSchemas[name].safeParse(input);
+  if (result.success) return { ok: true, message: { name, ...result.data } as OperatorMessage };
+  const problem = result.error.issues
+    .slice(0, 5)
+    .map((issue) => `${issue.path.length ? issue.path.join('.') : '(message)'}: ${issue.message}`)
+    .join('; ');
+  return { ok: false, problem };
+}
