@@ -1,0 +1,136 @@
+import { chartLimits } from './chart-limits';
+import { initialNormalChart, normalChartEvidence, stepNormalChart, TREND_DESIGN } from './normal-chart';
+import { mannKendall, median, theilSenSlope } from './robust';
+import type { HarmfulDirection, ValuePoint, Verdict } from './types';
+import { buildVerdict, clockText, durationText, numberText, percentText } from './verdict';
+
+const HOUR_MS = 3600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Fewer hourly means than this are `inconclusive`: no day has been seen. */
+export const MIN_TREND_POINTS = 24;
+/** Two weeks; the newest are kept, so that the pairwise statistics stay below 60,000 pairs. */
+export const MAX_TREND_POINTS = 336;
+
+/** The mean of one hour and the number of values (or requests) behind it. `atMs` is the begin of the hour. */
+export interface HourlyMean {
+  atMs: number;
+  mean: number;
+  count: number;
+}
+
+export interface TrendParams {
+  /** Value that the evaluation report or the last human-validated period vouches for. */
+  anchor: number;
+  /** A distance from the anchor below this is never a degradation. */
+  practicalMargin: number;
+  harmful: HarmfulDirection;
+  unit: string;
+  /** Smallest spread of an hourly mean that is believed (default a tenth of the margin). */
+  spreadFloor?: number;
+  /** Hours that may hold a baseline (default the first 24 in the list): earlier `ok` hours of the same history. */
+  baselineHours?: number;
+  /** Hours with fewer values are left out (default 1). */
+  minCount?: number;
+}
+
+export interface TrendVerdictOptions {
+  metric: string;
+  baseline: string;
+  nowMs: number;
+  staleMs: number;
+}
+
+/** Means by UTC hour, the running hour left out (an hour that has not ended is not comparable). Unmeasured values are skipped. */
+export function hourlyMeans(points: readonly (ValuePoint & { count?: number })[], nowMs: number): HourlyMean[] {
+  const sums = new Map<number, { sum: number; count: number }>();
+  for (const { atMs, value, count } of points) {
+    const weight = count ?? 1;
+    if (value === null || !Number.isFinite(value) || !Number.isFinite(atMs) || !(weight > 0)) continue;
+    const hour = Math.floor(atMs / HOUR_MS) * HOUR_MS;
+    if (hour + HOUR_MS > nowMs) continue;
+    const entry = sums.get(hour) ?? { sum: 0, count: 0 };
+    sums.set(hour, { sum: entry.sum + value * weight, count: entry.count + weight });
+  }
+  return [...sums]
+    .sort(([left], [right]) => left - right)
+    .map(([atMs, { sum, count }]) => ({ atMs, mean: sum / count, count }));
+}
+
+/**
+ * The trend tier: a slow chart (EWMA .05/2.615 and CUSUM .25/8.01) on hourly means, centred on the *anchor* and not on
+ * recent values, so that a slow decline cannot become the new normal. Degraded when the chart alarms and the level (the
+ * median of the newest 12 hours) is beyond the anchor by the practical margin.
+ */
+export function assessTrend(hours: readonly HourlyMean[], params: TrendParams, options: TrendVerdictOptions): Verdict {
+  const minCount = params.minCount ?? 1;
+  const used = hours.filter((hour) => Number.isFinite(hour.mean) && hour.count >= minCount).slice(-MAX_TREND_POINTS);
+  const last = used[used.length - 1];
+  const common = {
+    tier: 'trend' as const,
+    metric: options.metric,
+    unit: params.unit,
+    baseline: options.baseline,
+    expected: params.anchor,
+    ucl: params.harmful === 'up' ? params.anchor + params.practicalMargin : null,
+    lcl: params.harmful === 'down' ? params.anchor - params.practicalMargin : null,
+    samples: used.length,
+  };
+  const idle = { name: 'CUSUM (.25, 8.01)', value: 0, threshold: TREND_DESIGN.cusumH, falseAlarmDays: null };
+  if (last === undefined || options.nowMs - last.atMs > options.staleMs + HOUR_MS) {
+    const sentence = `${options.metric}: no hour with values`;
+    return buildVerdict({ ...common, kind: 'unmeasured', statistic: idle, sentence });
+  }
+  if (used.length < MIN_TREND_POINTS) {
+    const sentence = `${options.metric}: ${used.length} hours are too few for a trend (${MIN_TREND_POINTS} needed)`;
+    return buildVerdict({ ...common, kind: 'inconclusive', statistic: idle, sentence });
+  }
+
+  const means = used.map((hour) => hour.mean);
+  const slopePerDay = theilSenSlope(used.map((hour) => ({ x: hour.atMs / DAY_MS, y: hour.mean }))) ?? 0;
+  const trend = mannKendall(params.harmful === 'up' ? means : means.map((mean) => -mean));
+  const level = median(means.slice(-12)) ?? params.anchor;
+  const chart = trendChart(used, params);
+  const beyond = params.harmful === 'up' ? level - params.anchor : params.anchor - level;
+  const show = (value: number): string => (params.unit === 'ratio' ? percentText(value) : numberText(value));
+  const slopeText = `${slopePerDay >= 0 ? '+' : '−'}${show(Math.abs(slopePerDay))} a day`;
+  const text = `${options.metric} is at ${show(level)} (${slopeText} over ${durationText(used.length * HOUR_MS)}, chance ${percentText(trend.pRising)}); the anchor is ${show(params.anchor)}`;
+  const seen = { ...common, observed: level, sinceMs: used[0]?.atMs ?? null, statistic: chart.statistic };
+  if (!chart.alarm) return buildVerdict({ ...seen, kind: 'ok', sentence: text });
+  const margin = `the practical margin of ${show(params.practicalMargin)}`;
+  if (beyond < params.practicalMargin) {
+    return buildVerdict({ ...seen, kind: 'ok', sentence: `${text}; it moved, by less than ${margin}` });
+  }
+  const since = chart.onsetMs === null ? '' : ` since ${clockText(chart.onsetMs)}`;
+  return buildVerdict({
+    ...seen,
+    kind: 'degraded',
+    sinceMs: chart.onsetMs,
+    onsetMs: chart.onsetMs,
+    onsetLowMs: chart.onsetLowMs,
+    onsetHighMs: last.atMs,
+    sentence: `${text}; it moved by more than ${margin}${since}`,
+  });
+}
+
+function trendChart(
+  hours: readonly HourlyMean[],
+  params: TrendParams,
+): { alarm: boolean; onsetMs: number | null; onsetLowMs: number | null; statistic: Verdict['statistic'] } {
+  const baseline = hours.slice(0, params.baselineHours ?? MIN_TREND_POINTS).map((hour) => hour.mean);
+  const spreadFloor = params.spreadFloor ?? params.practicalMargin / 10;
+  const measured = chartLimits(baseline, { spreadFloor });
+  const chartParams = {
+    design: TREND_DESIGN,
+    harmful: params.harmful,
+    // The anchor comes from outside this series: there is no centre to be estimated, hence no cold chart.
+    limits: { ...measured, center: params.anchor, warmth: 'warm' as const },
+  };
+  let state = initialNormalChart();
+  for (const hour of hours) state = stepNormalChart(state, chartParams, { atMs: hour.atMs, value: hour.mean });
+  const evidence = normalChartEvidence(state, chartParams);
+  const statistic = evidence.cusumAlarm
+    ? { name: 'CUSUM (.25, 8.01)', value: state.cusum, threshold: TREND_DESIGN.cusumH, falseAlarmDays: null }
+    : { name: 'EWMA (.05, 2.615)', value: state.ewma, threshold: evidence.ewmaLimit, falseAlarmDays: null };
+  return { alarm: evidence.alarm, onsetMs: evidence.onsetMs, onsetLowMs: evidence.onsetLowMs, statistic };
+}
