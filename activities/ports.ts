@@ -2,6 +2,7 @@
  * The outside world as interfaces. Every method says what it resolves to; a promise that rejects means "could not be
  * done or asked" (an adapter's own error class), never "no".
  */
+import type { Alert, AlertSeverity } from '../domain/alert';
 import type { Actor, ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
 import type { RouteRecord } from '../domain/route';
 import type { ArtifactProblem, VersionInfo } from '../domain/version';
@@ -141,29 +142,6 @@ export interface Telemetry {
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
 
-export type AlertSeverity = 'page' | 'ticket' | 'info';
-
-/** A message for people: the fields are the order in which they are read. */
-export interface Alert {
-  /** Stable per state: the same key again is the same alert, shown once. */
-  readonly key: string;
-  readonly service: string;
-  readonly incident: string | null;
-  readonly severity: AlertSeverity;
-  readonly at: number;
-  readonly title: string;
-  /** What is wrong: metric, value, limits, since when. */
-  readonly wrong: string;
-  /** What lastgood did or did not, and why. */
-  readonly did: string;
-  /** How users fare now. */
-  readonly users: string;
-  /** What the reader must do; "nothing until morning" is a valid line. */
-  readonly must: string;
-  readonly command: string | null;
-  readonly link: string | null;
-}
-
 export interface Alerts {
   /** Delivers to every configured sink; a sink that fails is reported, and never holds up the others. */
   send(alert: Alert): Promise<{ delivered: string[]; failed: { sink: string; why: string }[] }>;
@@ -219,4 +197,4 @@ export interface Environment {
   ): Promise<{ changed: string[]; unmeasured: string[]; facts: { [key: string]: Json } }>;
 }
 
-export type { Actor };
+export type { Actor, Alert, AlertSeverity };

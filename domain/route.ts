@@ -93,3 +93,16 @@ function normalised(record: RouteRecord): unknown {
       ]),
   };
 }
+
+/** What a look at the router gives for reconcile. */
+export interface ObservedRoute {
+  readonly record: RouteRecord | null;
+  readonly floor: number;
+  readonly fallback: {
+    readonly version: string;
+    readonly since: number;
+    readonly epoch: number;
+    readonly reason: string;
+  } | null;
+  readonly pinned: Readonly<Record<string, { readonly sessions: number; readonly lastEndsAt: number }>>;
+}

@@ -4,6 +4,7 @@ import type { Actor, LedgerEntry } from '../ledger';
 import type { Mode, ServicePolicy } from '../policy';
 import type { Backend, FallbackInUse, RouteRecord } from '../route';
 import type { EvaluationSummary, Standing } from '../version';
+import type { TierReading } from './events';
 
 /** What the service workflow knows of one version. Written only by decisions; each change is in the ledger. */
 export interface VersionFacts {
@@ -130,17 +131,6 @@ export interface Readiness {
   readonly why: string;
 }
 
-export interface TierSummary {
-  readonly tier: Tier;
-  readonly metric: string;
-  readonly kind: Verdict['kind'];
-  readonly observed: number | null;
-  readonly expected: number | null;
-  readonly limit: number | null;
-  readonly samples: number;
-  readonly at: number;
-}
-
 /**
  * The whole state of one service: what `reduce` takes and gives, what continue-as-new carries. Plain JSON, at most
  * 128 KiB with 200 versions (I15).
@@ -176,7 +166,7 @@ export interface ServiceState {
   /** Set when ledger and router disagree: nothing moves until a person resumes. */
   readonly pausedWhy: string | null;
   readonly fallbackInUse: FallbackInUse | null;
-  readonly tiers: readonly TierSummary[];
+  readonly tiers: readonly TierReading[];
   readonly unmeasuredSince: number | null;
   readonly environment: readonly string[];
   readonly counters: {

@@ -6,9 +6,10 @@ import type { Attribution } from '../../domain/detection/attribution';
 import type { Verdict } from '../../domain/detection/types';
 import type { ChainedEntry, LedgerEntry } from '../../domain/ledger';
 import type { DetectionPolicy } from '../../domain/policy';
-import type { Backend, RouteRecord } from '../../domain/route';
+import type { Backend, ObservedRoute, RouteRecord } from '../../domain/route';
+import type { StandingVerdict, TierReading } from '../../domain/service/events';
 import type { EvaluationSummary } from '../../domain/version';
-import type { Alert } from '../../activities/ports';
+import type { Alert } from '../../domain/alert';
 import type { ApplyResult } from '../../gateway/protocol';
 import type { RecoveredState } from './recovery';
 
@@ -162,18 +163,6 @@ export type ShiftOutcome =
     }
   | { readonly outcome: 'stopped' | 'unready' | 'refused'; readonly why: string };
 
-export interface ObservedRoute {
-  readonly record: RouteRecord | null;
-  readonly floor: number;
-  readonly fallback: {
-    readonly version: string;
-    readonly since: number;
-    readonly epoch: number;
-    readonly reason: string;
-  } | null;
-  readonly pinned: Readonly<Record<string, { readonly sessions: number; readonly lastEndsAt: number }>>;
-}
-
 /** What good looks like, from named periods; rates with their counts. */
 export interface Baseline {
   readonly version: string | null;
@@ -202,12 +191,6 @@ export interface BaselineInput {
   /** Version whose evaluation report anchors the class rates. */
   readonly anchorVersion: string;
   readonly policy: DetectionPolicy;
-}
-
-/** A verdict that stands: it began, and has not ended. */
-export interface StandingVerdict {
-  readonly id: string;
-  readonly verdict: Verdict;
 }
 
 export interface WatchInput {
@@ -242,18 +225,6 @@ export interface WatchResult {
   }[];
   /** No telemetry since then; null while rows come. */
   readonly unmeasuredSince: number | null;
-  readonly at: number;
-}
-
-/** One line of `status`: what a tier last saw of one metric. */
-export interface TierReading {
-  readonly tier: Verdict['tier'];
-  readonly metric: string;
-  readonly kind: Verdict['kind'];
-  readonly observed: number | null;
-  readonly expected: number | null;
-  readonly limit: number | null;
-  readonly samples: number;
   readonly at: number;
 }
 
@@ -295,4 +266,4 @@ export interface GuardResult {
   readonly changed: boolean;
 }
 
-export type { ChainedEntry };
+export type { ChainedEntry, ObservedRoute, StandingVerdict, TierReading };

@@ -1,0 +1,113 @@
+import type { Attribution } from '../detection/attribution';
+import type { Tier, Verdict } from '../detection/types';
+import type { ServicePolicy } from '../policy';
+import type { Backend, ObservedRoute } from '../route';
+
+/** A verdict that stands: it began, and has not ended. */
+export interface StandingVerdict {
+  readonly id: string;
+  readonly verdict: Verdict;
+}
+
+/** One line of `status`: what a tier last saw of one metric. */
+export interface TierReading {
+  readonly tier: Tier;
+  readonly metric: string;
+  readonly kind: Verdict['kind'];
+  readonly observed: number | null;
+  readonly expected: number | null;
+  readonly limit: number | null;
+  readonly samples: number;
+  readonly at: number;
+}
+
+export interface DegradationBegan {
+  readonly id: string;
+  /** Epoch and version that the verdict was measured on. */
+  readonly epoch: number;
+  readonly version: string;
+  readonly verdict: StandingVerdict['verdict'];
+  readonly attribution: Attribution;
+  readonly reasons: readonly string[];
+  /** Inside the cooldown: stands, is measured on, and is reported again at its end. */
+  readonly suppressed: boolean;
+}
+
+export interface DegradationEnded {
+  readonly id: string;
+  readonly epoch: number;
+  readonly at: number;
+  readonly sentence: string;
+}
+
+export interface TiersReported {
+  readonly epoch: number;
+  readonly version: string;
+  readonly at: number;
+  readonly tiers: readonly TierReading[];
+  /** Nothing could be measured since then. */
+  readonly unmeasuredSince: number | null;
+  /** What of the environment is not as usual. */
+  readonly environment: readonly string[];
+}
+
+export interface StandbyReported {
+  readonly version: string;
+  readonly instance: string;
+  readonly ok: boolean;
+  readonly at: number;
+  readonly why: string;
+}
+
+export interface RouteObserved {
+  readonly observed: ObservedRoute;
+  readonly at: number;
+}
+
+export interface RetirementEnded {
+  readonly version: string;
+  readonly instance: string;
+  readonly outcome: 'stopped' | 'spared' | 'failed';
+  readonly at: number;
+  readonly why: string;
+}
+
+/** Everything that detection must know of the service; the whole, each time. */
+export interface RouteChanged {
+  readonly epoch: number;
+  readonly version: string;
+  readonly model: string;
+  readonly routedAt: number;
+  readonly deployedAt: number | null;
+  /** Bake period of a new version: the previous version's limits stay in force until then. */
+  readonly bakeUntil: number | null;
+  /** Version whose good history makes the limits now. */
+  readonly judgedBy: string;
+  readonly cooldownUntil: number | null;
+  readonly breakerOpen: boolean;
+  /** An incident or operation is under way: its points never enter a baseline. */
+  readonly inIncident: boolean;
+  readonly drill: string | null;
+  /** Confirm after settle: the metric and class that fired, and until when it must have been measured. */
+  readonly confirming: {
+    readonly incident: string;
+    readonly metric: string;
+    readonly from: number;
+    readonly until: number;
+  } | null;
+  readonly standby: { readonly version: string; readonly backend: Backend } | null;
+  readonly live: Backend | null;
+  readonly policy: ServicePolicy;
+}
+
+export interface RetirementInput {
+  readonly service: string;
+  readonly version: string;
+  readonly instance: string;
+  readonly host: string;
+  /** The copy is not stopped before then. */
+  readonly notBefore: number;
+  readonly drainMaxMs: number;
+  readonly graceMs: number;
+  readonly why: string;
+}
