@@ -1,0 +1,51 @@
+/**
+ * Golden probes: a few mails whose class is beyond doubt. They prove that a version runs and is the right one; they
+ * cannot prove that it is good, and these eight pass with the wrong tokenizer too, as short, typical mails do.
+ */
+import { CLASSES, type Mail, type MailClass } from './corpus';
+import { inferenceRequest, type InferenceRequest } from './inference-protocol';
+import { classify, type LinearModel } from './model';
+import type { TokenizerConfig } from './tokenizer';
+
+export interface Probe {
+  id: string;
+  request: InferenceRequest;
+  expect: { output: 'label'; value: MailClass };
+}
+
+const COUNT: Record<MailClass, number> = { spam: 3, bulk: 2, discussion: 3 };
+const MIN_CHARACTERS = 200;
+const MAX_CHARACTERS = 3000;
+const MIN_SCORE = 0.5;
+
+/**
+ * Chooses eight mails that every model labels correctly, with each of the tokenizers.
+ * @throws Error when a class has too few such mails
+ */
+export function chooseProbes(
+  mails: readonly Mail[],
+  models: readonly LinearModel[],
+  tokenizers: readonly TokenizerConfig[],
+): Probe[] {
+  const chosen = CLASSES.flatMap((label) => {
+    const fitting: Mail[] = [];
+    for (const mail of mails) {
+      if (fitting.length === COUNT[label]) break;
+      if (mail.label !== label || mail.text.length < MIN_CHARACTERS || mail.text.length > MAX_CHARACTERS) continue;
+      const sure = models.every((model) =>
+        tokenizers.every((tokenizer) => {
+          const prediction = classify(model, tokenizer, mail.text);
+          return prediction.label === label && prediction.score >= MIN_SCORE;
+        }),
+      );
+      if (sure) fitting.push(mail);
+    }
+    if (fitting.length < COUNT[label]) throw new Error(`probes: only ${fitting.length} undoubted mails of ${label}`);
+    return fitting;
+  });
+  return chosen.map((mail, index) => ({
+    id: `p${index + 1}`,
+    request: inferenceRequest(mail.text),
+    expect: { output: 'label', value: mail.label },
+  }));
+}
