@@ -1,0 +1,92 @@
+// `npm test`: builds, makes sure that Temporal's two servers can be had, runs the tests, counts.
+// Arguments go to jest; the last line is `N passed, N failed`; the exit status is jest's.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const require = createRequire(import.meta.url);
+const args = process.argv.slice(2);
+// They start whole systems and measure times: one after the other, after the rest.
+const serialFolders = ['test/system', 'test/faults'];
+
+const started = performance.now();
+const results = mkdtempSync(join(tmpdir(), 'lastgood-test-'));
+let totals;
+try {
+  const build = spawnSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: 'inherit', cwd: root });
+  if (build.status !== 0) {
+    totals = { passed: 0, failed: 1, skipped: [], status: build.status ?? 1 };
+    console.log('tests: not run, because the build failed');
+  } else {
+    await reportServers();
+    totals = runAll();
+  }
+} finally {
+  rmSync(results, { recursive: true, force: true });
+}
+for (const name of totals.skipped) console.log(`skipped: ${name}`);
+console.log(`tests: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+console.log(`${totals.passed} passed, ${totals.failed} failed`);
+process.exitCode = totals.status;
+
+/** One line for each server: how it was had, or what to do. The tests that need a missing one fail and say the same. */
+async function reportServers() {
+  const { readEnvironment } = require(join(root, 'dist/workers/environment.js'));
+  const { findBinary } = require(join(root, 'dist/workers/temporal/binary.js'));
+  const environment = readEnvironment();
+  for (const kind of ['dev-server', 'test-server']) {
+    const search = await findBinary(kind, { environment });
+    console.log(search.outcome === 'found' ? search.how : `NOT AVAILABLE: ${search.sentence}`);
+  }
+}
+
+function runAll() {
+  // Chosen by name, the tests run together; serially when one of the serial folders is among them.
+  if (args.some((arg) => !arg.startsWith('-'))) {
+    const serial = args.some((arg) => serialFolders.some((folder) => arg.includes(folder)));
+    return runJest('chosen', serial ? ['--runInBand'] : []);
+  }
+  const rest = runJest(
+    'rest',
+    serialFolders.map((folder) => `--testPathIgnorePatterns=/${folder}/`),
+  );
+  const serial = runJest('serial', ['--runInBand', `--testPathPatterns=/(${serialFolders.join('|')})/`]);
+  return {
+    passed: rest.passed + serial.passed,
+    failed: rest.failed + serial.failed,
+    skipped: [...rest.skipped, ...serial.skipped],
+    status: rest.status || serial.status,
+  };
+}
+
+function runJest(name, extra) {
+  const outputFile = join(results, `${name}.json`);
+  const ci = process.env.CI ? ['--ci'] : [];
+  const jest = require.resolve('jest/bin/jest');
+  const { status } = spawnSync(
+    process.execPath,
+    [jest, '--passWithNoTests', ...ci, ...extra, '--json', `--outputFile=${outputFile}`, ...args],
+    // With --json jest prints the whole result on standard output too; people read its reports on standard error.
+    { stdio: ['ignore', 'ignore', 'inherit'], cwd: root },
+  );
+  return { ...count(outputFile), status: status ?? 1 };
+}
+
+function count(outputFile) {
+  let result;
+  try {
+    result = JSON.parse(readFileSync(outputFile, 'utf8'));
+  } catch {
+    // jest died before it could count.
+    return { passed: 0, failed: 1, skipped: [] };
+  }
+  const skipped = result.testResults.flatMap((file) =>
+    file.assertionResults.filter((test) => ['pending', 'todo'].includes(test.status)).map((test) => test.fullName),
+  );
+  // A file that could not even be loaded has no tests to count, and is a failure all the same.
+  return { passed: result.numPassedTests, failed: result.numFailedTests + result.numRuntimeErrorTestSuites, skipped };
+}
