@@ -1,0 +1,138 @@
+import { proxyActivities, type ActivityInterfaceFor, type ActivityOptions } from '@temporalio/workflow';
+import type { ControlActivities, HostActivities, RouterActivities, WatchActivities } from './contract/activities';
+import { CONTROL_QUEUE, WATCH_QUEUE, hostQueue, routerQueue } from './contract/ids';
+
+/**
+ * Every proxy with its timeouts and the reason for them. What a single call needs on top (the deadline of a plan's
+ * step, a summary for the Temporal UI) is given at the call with `executeWithOptions`.
+ *
+ * Attempts are unbounded where `scheduleToCloseTimeout` bounds the time: inside a deadline one more attempt is always
+ * better than giving up early, and a count would end a step during the back-off of a short outage.
+ */
+
+/** Types of failures that repeat identically; made by `activities/failures.ts`. */
+export const permanentFailures = [
+  'LedgerConflict',
+  'LedgerEntryTooLarge',
+  'LedgerEntryInvalid',
+  'ArtifactMissing',
+  'ArtifactCorrupt',
+  'ArtifactRefused',
+  'NotSupported',
+] as const;
+
+type Options<A> = Readonly<Record<keyof A, ActivityOptions>>;
+type Retry = NonNullable<ActivityOptions['retry']>;
+
+const nonRetryableErrorTypes = [...permanentFailures];
+/** For what runs on the way to the users: first repeats at once, never more than a second apart. */
+const eager: Retry = {
+  initialInterval: 100,
+  backoffCoefficient: 2,
+  maximumInterval: 1_000,
+  nonRetryableErrorTypes,
+};
+/** For what waits for another system to come back. */
+const patient: Retry = {
+  initialInterval: 250,
+  backoffCoefficient: 2,
+  maximumInterval: 10_000,
+  nonRetryableErrorTypes,
+};
+
+const controlOptions: Options<ControlActivities> = {
+  // A decision must reach the ledger however long that is down, so nothing bounds the attempts; one append takes
+  // milliseconds, and 5 s cover a checkpoint of the database.
+  recordDecisions: { startToCloseTimeout: 5_000, retry: { ...patient, maximumInterval: 5_000 } },
+  // A lost service waits for it: after a minute it is better to be `paused` with an alert than to wait in silence.
+  recoverState: { startToCloseTimeout: 20_000, scheduleToCloseTimeout: 60_000, retry: patient },
+  // Asked every minute and at decisions; an old list is used when the store does not answer.
+  listVersions: { startToCloseTimeout: 10_000, scheduleToCloseTimeout: 30_000, retry: patient },
+  // Sinks have limits of their own; an alert that could not be sent for six hours is overtaken by events.
+  sendAlert: { startToCloseTimeout: 30_000, scheduleToCloseTimeout: '6 hours', retry: patient },
+  // For people only; given up quietly.
+  annotateVersion: { startToCloseTimeout: 10_000, scheduleToCloseTimeout: '10 minutes', retry: patient },
+  // Reads every byte, so the time follows the size: the plan's step bounds it. The heartbeat finds a dead worker in 5 s.
+  validateArtifact: { startToCloseTimeout: '30 minutes', heartbeatTimeout: 5_000, retry: eager },
+  // A hanging copy is ended by the activity's own limits; the heartbeat is for the death of the worker.
+  probeInstance: { startToCloseTimeout: '5 minutes', heartbeatTimeout: 3_000, retry: eager },
+  shadowReplay: { startToCloseTimeout: '5 minutes', heartbeatTimeout: 3_000, retry: eager },
+  // On the clock of the users: a dead worker may cost 3 s, no more.
+  verifyShift: { startToCloseTimeout: '30 minutes', heartbeatTimeout: 3_000, retry: eager },
+  // Polled by a timer of the workflow, so a failed look is simply made again later.
+  observeDrain: { startToCloseTimeout: 5_000, scheduleToCloseTimeout: 15_000, retry: eager },
+  observeRoute: { startToCloseTimeout: 5_000, scheduleToCloseTimeout: 15_000, retry: eager },
+  // Assessments read up to days of rows; the next one comes by its timer, so a late one is of no use.
+  assessShortWindow: { startToCloseTimeout: 60_000, scheduleToCloseTimeout: '3 minutes', retry: patient },
+  assessTrend: { startToCloseTimeout: '2 minutes', scheduleToCloseTimeout: '10 minutes', retry: patient },
+  computeBaseline: { startToCloseTimeout: 60_000, scheduleToCloseTimeout: '5 minutes', retry: patient },
+  // Its budget is in the input (`replay.budgetMs`); a verdict waits for it, so after two minutes the cause is undetermined.
+  attributeCause: { startToCloseTimeout: 60_000, scheduleToCloseTimeout: '2 minutes', retry: eager },
+};
+
+const watchOptions: Options<WatchActivities> = {
+  // Returns by itself after `returnAfterMs`. The heartbeat (every 500 ms) carries cursor and charts: a dead watch costs
+  // 2 s of delay, never evidence. Unbounded attempts: nobody else watches.
+  watchTelemetry: { startToCloseTimeout: '2 hours', heartbeatTimeout: 2_000, retry: eager },
+  // A proof is good for a minute or more, so a slower death is acceptable.
+  guardStandby: { startToCloseTimeout: '2 hours', heartbeatTimeout: 5_000, retry: eager },
+};
+
+const hostOptions: Options<HostActivities> = {
+  // The queue has one slot, so a load may wait for the one before it: 30 s without a start is a host that does not
+  // answer (`HostUnreachable`). The plan's step bounds the load itself; the heartbeat finds a dead worker in 5 s.
+  loadTarget: {
+    scheduleToStartTimeout: 30_000,
+    startToCloseTimeout: '30 minutes',
+    heartbeatTimeout: 5_000,
+    retry: eager,
+  },
+  // Never urgent. Grace is in the input, at most minutes; the heartbeat is for the death of the worker.
+  stopInstance: {
+    scheduleToStartTimeout: 60_000,
+    startToCloseTimeout: '15 minutes',
+    heartbeatTimeout: 5_000,
+    retry: { ...patient, maximumAttempts: 5 },
+  },
+  inspectInstances: {
+    scheduleToStartTimeout: 30_000,
+    startToCloseTimeout: 10_000,
+    retry: { ...eager, maximumAttempts: 3 },
+  },
+};
+
+const routerOptions: Options<RouterActivities> = {
+  // On the clock of the users. Everything inside has limits of about a second, so 5 s are a router that hangs. A host
+  // worker that is being restarted is back in 5 s; after that the shift is `HostUnreachable`. No heartbeat: an attempt
+  // that was given up must not apply late, it checks its own time before it does.
+  shiftTraffic: { scheduleToStartTimeout: 5_000, startToCloseTimeout: 5_000, retry: eager },
+  // Names or withdraws a fallback; reconcile repeats what was lost.
+  applyRoute: {
+    scheduleToStartTimeout: 10_000,
+    startToCloseTimeout: 5_000,
+    scheduleToCloseTimeout: 30_000,
+    retry: eager,
+  },
+  // Comes before a stop is told to the child; the caller decides what an unreachable router means.
+  fenceRouter: {
+    scheduleToStartTimeout: 5_000,
+    startToCloseTimeout: 3_000,
+    scheduleToCloseTimeout: 15_000,
+    retry: eager,
+  },
+};
+
+export const control = proxyEach<ControlActivities>(CONTROL_QUEUE, controlOptions);
+export const watch = proxyEach<WatchActivities>(WATCH_QUEUE, watchOptions);
+export const hostOf = (host: string): ActivityInterfaceFor<HostActivities> =>
+  proxyEach<HostActivities>(hostQueue(host), hostOptions);
+export const routerOf = (host: string): ActivityInterfaceFor<RouterActivities> =>
+  proxyEach<RouterActivities>(routerQueue(host), routerOptions);
+
+function proxyEach<A>(taskQueue: string, options: Options<A>): ActivityInterfaceFor<A> {
+  const proxies = {} as ActivityInterfaceFor<A>;
+  for (const name of Object.keys(options) as (keyof A & string)[]) {
+    proxies[name] = proxyActivities<A>({ taskQueue, ...options[name] })[name];
+  }
+  return proxies;
+}
