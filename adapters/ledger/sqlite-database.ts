@@ -1,39 +1,59 @@
-import { CompiledQuery, Kysely, SqliteDialect, SqliteDriver, type DatabaseConnection, type Driver } from 'kysely';
-import type { SqliteDatabase, SqliteDialectConfig } from 'kysely';
+import { Kysely, SqliteDialect, SqliteDriver, type Driver, type SqliteDatabase } from 'kysely';
 import Database from 'libsql';
 import type { LedgerTables } from './schema';
 
 /**
- * Takes the write lock at the start of a transaction: a deferred one that reads before it writes can fail halfway with
- * SQLITE_BUSY, and two of them could read the same head.
+ * `begin immediate` takes the write lock at the start: a deferred transaction that reads before it writes can fail
+ * halfway with SQLITE_BUSY, and two of them could read the same head. By `exec`, because libsql never resets a prepared
+ * `begin` that met SQLITE_BUSY: from then on every commit of the connection fails with "SQL statements in progress".
  */
 class ImmediateDriver extends SqliteDriver {
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  constructor(
+    database: SqliteDatabase,
+    private readonly connection: Database.Database,
+  ) {
+    super({ database });
+  }
+
+  override async beginTransaction(): Promise<void> {
+    this.connection.exec('begin immediate');
+  }
+
+  override async commitTransaction(): Promise<void> {
+    this.connection.exec('commit');
+  }
+
+  override async rollbackTransaction(): Promise<void> {
+    // A full disk or an I/O error rolls back by itself; a second rollback would hide the error that matters.
+    if (this.connection.inTransaction) this.connection.exec('rollback');
   }
 }
 
 class LibsqlDialect extends SqliteDialect {
-  constructor(private readonly config: SqliteDialectConfig) {
-    super(config);
+  constructor(
+    private readonly database: SqliteDatabase,
+    private readonly connection: Database.Database,
+  ) {
+    super({ database });
   }
 
   override createDriver(): Driver {
-    return new ImmediateDriver(this.config);
+    return new ImmediateDriver(this.database, this.connection);
   }
 }
 
 /** Opens the file so that a commit that returned survives a power cut: WAL with a sync at every commit. */
 export function openDatabase(file: string, busyTimeoutMs: number): Kysely<LedgerTables> {
-  const database = new Database(file);
+  const connection = new Database(file);
   try {
-    database.pragma(`busy_timeout = ${busyTimeoutMs}`);
-    database.pragma('journal_mode = WAL');
-    database.pragma('synchronous = FULL');
+    connection.pragma(`busy_timeout = ${busyTimeoutMs}`);
+    connection.pragma('journal_mode = WAL');
+    connection.pragma('synchronous = FULL');
   } catch (error) {
-    database.close();
+    connection.close();
     throw error;
   }
-  // libsql has the interface of better-sqlite3, which Kysely's own dialect speaks.
-  return new Kysely<LedgerTables>({ dialect: new LibsqlDialect({ database: database as unknown as SqliteDatabase }) });
+  // libsql has the interface of better-sqlite3, which Kysely's own dialect speaks; only its types differ.
+  const database = connection as unknown as SqliteDatabase;
+  return new Kysely<LedgerTables>({ dialect: new LibsqlDialect(database, connection) });
 }
