@@ -1,6 +1,9 @@
 import { wilsonUpper } from './rate-limits';
 import type { CountRow, RateBaseline } from './types';
 
+// Bound once: inside a sandbox (vm context) every look at the global Math costs as much as the arithmetic.
+const { exp, log, log1p, max, min, round: wholeNumber, sqrt } = Math;
+
 /** One alternative rate, with the nats that one failure and one success add to its evidence. */
 export interface RateAlternative {
   rate: number;
@@ -63,19 +66,16 @@ const MAX_USABLE_RATE = 0.97;
  * evidence neither grows nor falls) is p0 + practicalMargin: below it the evidence shrinks however much data there is.
  */
 export function bernoulliParams(baseline: RateBaseline, options: BernoulliOptions): BernoulliParams {
-  const p0 = Math.max(1e-6, wilsonUpper(baseline.failures, baseline.trials, 0.9));
-  const margin = Math.max(0.001, options.practicalMargin);
+  const p0 = max(1e-6, wilsonUpper(baseline.failures, baseline.trials, 0.9));
+  const margin = max(0.001, options.practicalMargin);
   const usable = baseline.trials > 0 && p0 + margin < MAX_USABLE_RATE;
-  const arl = Math.max(
-    MIN_ARL_OBSERVATIONS,
-    options.falseAlarmDays * 86_400 * Math.max(0, options.observationsPerSecond || 0),
-  );
+  const arl = max(MIN_ARL_OBSERVATIONS, options.falseAlarmDays * 86_400 * max(0, options.observationsPerSecond || 0));
   return {
     expectedRate: baseline.trials > 0 ? baseline.failures / baseline.trials : 0,
     p0,
     practicalMargin: margin,
     alternatives: usable ? alternativeGrid(p0, margin, options.gridSize ?? 4) : [],
-    thresholdNats: Math.log(arl),
+    thresholdNats: log(arl),
     falseAlarmDays: options.falseAlarmDays,
     minFailures: options.minFailures ?? 4,
     usable,
@@ -102,23 +102,23 @@ export function stepBernoulli(state: BernoulliState, params: BernoulliParams, ro
   const counts = readCounts(row);
   if (counts === null) return { ...state, unmeasured: state.unmeasured + 1 };
   const { trials, failures } = counts;
-  const logTrials = Math.log(trials);
+  const logTrials = log(trials);
   // A row that comes late (labels do) is counted at the newest time: ages never become negative.
-  const atMs = state.atMs === null ? row.atMs : Math.max(state.atMs, row.atMs);
+  const atMs = state.atMs === null ? row.atMs : max(state.atMs, row.atMs);
   const elapsedMs = state.atMs === null ? 0 : atMs - state.atMs;
   const grid = params.alternatives.map((alternative, index): AlternativeState => {
     const [logR, age, sd, n, f] = state.grid[index] ?? [NO_EVIDENCE_NATS, 0, 0, 0, 0];
     const logStarts = logAdd(logR, logTrials);
-    const fresh = Math.exp(logTrials - logStarts);
+    const fresh = exp(logTrials - logStarts);
     const old = 1 - fresh;
     const oldAge = age + elapsedMs;
     const evidence = logStarts + failures * alternative.failureNats + (trials - failures) * alternative.successNats;
     return [
-      round(Math.max(NO_EVIDENCE_NATS, evidence), 1e4),
-      Math.round(old * oldAge),
-      Math.round(Math.sqrt(old * (sd * sd + fresh * oldAge * oldAge))),
-      round(old * n + trials, 10),
-      round(old * f + failures, 100),
+      rounded(max(NO_EVIDENCE_NATS, evidence), 1e4),
+      wholeNumber(old * oldAge),
+      wholeNumber(sqrt(old * (sd * sd + fresh * oldAge * oldAge))),
+      rounded(old * n + trials, 10),
+      rounded(old * f + failures, 100),
     ];
   });
   return {
@@ -162,21 +162,21 @@ export function bernoulliEvidence(state: BernoulliState, params: BernoulliParams
   let trials = 0;
   let failures = 0;
   for (const [logR, ageMs, sdMs, n, f] of state.grid) {
-    const weight = Math.exp(logR - logSum);
+    const weight = exp(logR - logSum);
     age += weight * ageMs;
     ageSquared += weight * (ageMs * ageMs + sdMs * sdMs);
     trials += weight * n;
     failures += weight * f;
   }
-  const sd = Math.sqrt(Math.max(0, ageSquared - age * age));
-  const nats = logSum - Math.log(state.grid.length);
+  const sd = sqrt(max(0, ageSquared - age * age));
+  const nats = logSum - log(state.grid.length);
   return {
     nats,
     // The counts are means over possible beginnings: 3.5 of them mean that most hold four failures.
     alarm: nats >= params.thresholdNats && failures >= params.minFailures - 0.5,
-    onsetMs: Math.round(state.atMs - age),
-    onsetLowMs: Math.round(state.atMs - age - 2 * sd),
-    onsetHighMs: Math.round(Math.min(state.atMs, state.atMs - age + 2 * sd)),
+    onsetMs: wholeNumber(state.atMs - age),
+    onsetLowMs: wholeNumber(state.atMs - age - 2 * sd),
+    onsetHighMs: wholeNumber(min(state.atMs, state.atMs - age + 2 * sd)),
     trialsSinceOnset: trials,
     failuresSinceOnset: failures,
   };
@@ -190,7 +190,7 @@ export function alarmRate(params: BernoulliParams, trials: number): number | nul
     for (const { failureNats, successNats } of params.alternatives) {
       logSum = logAdd(logSum, failures * failureNats + (trials - failures) * successNats);
     }
-    return Math.log(trials) + logSum - Math.log(params.alternatives.length);
+    return log(trials) + logSum - log(params.alternatives.length);
   };
   if (trials < params.minFailures || evidenceAt(trials) < params.thresholdNats) return null;
   let low = 0;
@@ -200,12 +200,12 @@ export function alarmRate(params: BernoulliParams, trials: number): number | nul
     if (evidenceAt(middle) >= params.thresholdNats) high = middle;
     else low = middle;
   }
-  return Math.min(1, Math.max(high, params.minFailures) / trials);
+  return min(1, max(high, params.minFailures) / trials);
 }
 
 /** KL(p1 ‖ p0) of one observation, in nats. */
 export function bernoulliKl(p1: number, p0: number): number {
-  const term = (p: number, q: number): number => (p === 0 ? 0 : p * Math.log(p / q));
+  const term = (p: number, q: number): number => (p === 0 ? 0 : p * log(p / q));
   return term(p1, p0) + term(1 - p1, 1 - p0);
 }
 
@@ -214,13 +214,13 @@ export function bernoulliKl(p1: number, p0: number): number {
  * (Lorden 1971; Moustakides 1986).
  */
 export function bound(p0: number, p1: number, arl: number): number {
-  return Math.log(arl) / bernoulliKl(p1, p0);
+  return log(arl) / bernoulliKl(p1, p0);
 }
 
 /** The rate at which the evidence for p1 against p0 neither grows nor falls. */
 export function breakEvenRate(p0: number, p1: number): number {
-  const success = Math.log((1 - p1) / (1 - p0));
-  return -success / (Math.log(p1 / p0) - success);
+  const success = log((1 - p1) / (1 - p0));
+  return -success / (log(p1 / p0) - success);
 }
 
 function alternativeGrid(p0: number, margin: number, size: number): RateAlternative[] {
@@ -232,11 +232,11 @@ function alternativeGrid(p0: number, margin: number, size: number): RateAlternat
     else low = middle;
   }
   const smallest = high;
-  const largest = Math.max(HIGHEST_ALTERNATIVE, smallest);
-  const count = largest / smallest < 1.02 ? 1 : Math.max(1, size);
+  const largest = max(HIGHEST_ALTERNATIVE, smallest);
+  const count = largest / smallest < 1.02 ? 1 : max(1, size);
   return Array.from({ length: count }, (_, index) => {
     const rate = count === 1 ? smallest : smallest * (largest / smallest) ** (index / (count - 1));
-    return { rate, failureNats: Math.log(rate / p0), successNats: Math.log((1 - rate) / (1 - p0)) };
+    return { rate, failureNats: log(rate / p0), successNats: log((1 - rate) / (1 - p0)) };
   });
 }
 
@@ -249,10 +249,10 @@ function readCounts(row: CountRow): { trials: number; failures: number } | null 
 
 function logAdd(left: number, right: number): number {
   if (left === -Infinity) return right;
-  const high = Math.max(left, right);
-  return high + Math.log1p(Math.exp(Math.min(left, right) - high));
+  const high = max(left, right);
+  return high + log1p(exp(min(left, right) - high));
 }
 
-function round(value: number, scale: number): number {
-  return Math.round(value * scale) / scale;
+function rounded(value: number, scale: number): number {
+  return wholeNumber(value * scale) / scale;
 }
