@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { ArtifactStore, GoldenProbe } from '../../activities/ports';
+import type { ArtifactProblem, VersionInfo } from '../../domain/version';
+import { withFileLock } from '../disk/file-lock';
+import { readManifest, readSmall, type ArtifactLimits } from './content';
+import { ArtifactCorrupt, ArtifactMissing, ArtifactRefused } from './errors';
+import { manifestDigest, parseFile, probesSchema, type Manifest } from './manifest';
+import { discard, exists, objectProblems, publish, stage } from './objects';
+import { planPrune, type PruneOptions, type PruneResult } from './prune';
+import { StoreRecords, type VersionRecord } from './store-records';
+import { versionInfo } from './version-info';
+
+export interface DirectoryStoreOptions {
+  readonly directory: string;
+  readonly limits?: Partial<ArtifactLimits>;
+  /** Milliseconds since the epoch; default the system clock. */
+  readonly now?: () => number;
+}
+
+export interface ImportResult {
+  readonly outcome: 'imported' | 'already-there' | 'repaired';
+  readonly info: VersionInfo;
+}
+
+export interface DirectoryStore extends ArtifactStore {
+  /**
+   * Takes a copy of an artifact directory. The same content again is `already-there` (or `repaired`, when the stored copy
+   * was damaged). Rejects with {@link ArtifactRefused}; then the store is as before.
+   */
+  import(path: string): Promise<ImportResult>;
+  services(): Promise<string[]>;
+  /** Every version name of the service with what is wrong with it; intact ones have no problems. Reads all bytes. */
+  audit(service: string): Promise<{ version: string; problems: ArtifactProblem[] }[]>;
+  notes(service: string, version: string): Promise<{ at: number; text: string }[]>;
+  /** Removes old versions, see {@link planPrune}. */
+  prune(service: string, options: PruneOptions): Promise<PruneResult>;
+}
+
+const DEFAULT_LIMITS: ArtifactLimits = { fileBytes: 64 * 1024 ** 3, totalBytes: 256 * 1024 ** 3 };
+// Only the last steps of an import and of a prune stand under the lock; copying, the long part, does not.
+const LOCK_WAIT_MS = 60_000;
+
+/**
+ * Artifact store on a directory: `objects/<hex digest>/` (read-only content), `services/` (names), `notes/`, `staging/`.
+ * Several processes may use one store; nothing outside of it is ever written.
+ */
+export async function openDirectoryStore(options: DirectoryStoreOptions): Promise<DirectoryStore> {
+  const root = resolve(options.directory);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const now = options.now ?? Date.now;
+  const staging = join(root, 'staging');
+  for (const folder of ['objects', 'services', 'notes', 'staging']) {
+    await mkdir(join(root, folder), { recursive: true, mode: 0o700 });
+  }
+  const records = new StoreRecords(root);
+  const objectPath = (digest: string): string => join(root, 'objects', digest.slice('sha256:'.length));
+  const locked = <T>(work: () => Promise<T>): Promise<T> => withFileLock(join(root, 'lock'), LOCK_WAIT_MS, work);
+
+  async function recordOf(service: string, version: string): Promise<VersionRecord> {
+    const record = await records.read(service, version);
+    if (record === null) throw new ArtifactMissing(`${service}@${version} is not in the artifact store`);
+    return record;
+  }
+
+  async function problemsOf(record: VersionRecord): Promise<ArtifactProblem[]> {
+    return objectProblems(objectPath(record.digest), record.digest);
+  }
+
+  /** The manifest of an imported version; null when it is no longer what was imported. */
+  async function manifestOf(record: VersionRecord): Promise<Manifest | null> {
+    const read = await readManifest(objectPath(record.digest));
+    return 'value' in read && manifestDigest(read.value) === record.digest ? read.value : null;
+  }
+
+  async function infoOf(record: VersionRecord): Promise<VersionInfo | null> {
+    const manifest = await manifestOf(record);
+    return manifest === null ? null : versionInfo(objectPath(record.digest), record, manifest);
+  }
+
+  async function allRecords(service: string): Promise<VersionRecord[]> {
+    const all = await Promise.all(
+      (await records.versions(service)).map((version) => records.read(service, version).catch(() => null)),
+    );
+    return all.filter((record) => record !== null).sort((left, right) => left.order - right.order);
+  }
+
+  async function list(service: string): Promise<VersionInfo[]> {
+    const all = await Promise.all((await allRecords(service)).map(infoOf));
+    return all.filter((info) => info !== null);
+  }
+
+  async function admit(manifest: Manifest, digest: string, staged: string): Promise<ImportResult> {
+    const { service, version } = manifest;
+    const what = `${service}@${version}`;
+    const known = await records.read(service, version);
+    if (known !== null && known.digest !== digest) {
+      const found = `${digest}; a version name never changes its content`;
+      throw new ArtifactRefused(what, [{ path: 'manifest.json', problem: 'changed', expected: known.digest, found }]);
+    }
+    const object = objectPath(digest);
+    const there = await exists(object);
+    const broken = there && (await objectProblems(object, digest)).length > 0;
+    if (broken) await discard(object, staging);
+    if (!there || broken) await publish(staged, object);
+    const order = 1 + Math.max(0, ...(await allRecords(service)).map((record) => record.order));
+    const record = known ?? { schema: 1 as const, service, version, digest, importedAt: now(), order };
+    if (known === null) await records.write(record);
+    const info = await infoOf(record);
+    if (info === null) throw new ArtifactCorrupt(what, await problemsOf(record));
+    return { outcome: known === null ? 'imported' : broken || !there ? 'repaired' : 'already-there', info };
+  }
+
+  return {
+    async import(path) {
+      const source = await realpath(path).catch((fault: unknown) => {
+        const found = fault instanceof Error ? fault.message : String(fault);
+        throw new ArtifactRefused(path, [{ path, problem: 'unreadable', expected: 'a directory', found }]);
+      });
+      const work = join(staging, randomBytes(8).toString('hex'));
+      try {
+        const staged = await stage(source, work, limits);
+        if ('problems' in staged) throw new ArtifactRefused(path, staged.problems);
+        return await locked(() => admit(staged.manifest, staged.digest, work));
+      } finally {
+        if (await exists(work)) await rm(work, { recursive: true, force: true });
+      }
+    },
+    list,
+    services: () => records.services(),
+    async get(service, version) {
+      const record = await records.read(service, version);
+      return record === null ? null : infoOf(record);
+    },
+    async verify(service, version) {
+      return problemsOf(await recordOf(service, version));
+    },
+    async audit(service) {
+      const found: { version: string; problems: ArtifactProblem[] }[] = [];
+      for (const version of (await records.versions(service)).sort()) {
+        const problems = await recordOf(service, version).then(problemsOf, (fault: unknown) => [
+          {
+            path: `${version}.json`,
+            problem: 'unreadable' as const,
+            expected: 'a version record',
+            found: String(fault),
+          },
+        ]);
+        found.push({ version, problems });
+      }
+      return found;
+    },
+    async materialise(service, version) {
+      const record = await recordOf(service, version);
+      const problems = await problemsOf(record);
+      if (problems.length > 0) throw new ArtifactCorrupt(`${service}@${version}`, problems);
+      return { directory: objectPath(record.digest), digest: record.digest };
+    },
+    async probes(service, version): Promise<GoldenProbe[]> {
+      const record = await recordOf(service, version);
+      const manifest = await manifestOf(record);
+      if (manifest === null) throw new ArtifactCorrupt(`${service}@${version}`, await problemsOf(record));
+      const file = manifest.files.find((listed) => listed.role === 'probes');
+      if (file === undefined) return [];
+      const read = await readSmall(objectPath(record.digest), file.path);
+      const parsed = 'problems' in read ? read : parseFile(file.path, read.bytes, probesSchema);
+      if ('problems' in parsed) throw new ArtifactCorrupt(`${service}@${version}`, parsed.problems);
+      return parsed.value.probes;
+    },
+    async annotate(service, version, note) {
+      await recordOf(service, version);
+      await records.annotate(service, version, note);
+    },
+    async notes(service, version) {
+      await recordOf(service, version);
+      return records.notes(service, version);
+    },
+    async prune(service, pruneOptions) {
+      const result = await planPrune(await list(service), pruneOptions);
+      if (pruneOptions.dryRun) return result;
+      await locked(async () => {
+        for (const { version } of result.removed) {
+          const record = await recordOf(service, version);
+          // The name first: a crash in between leaves content without a name, never a name without content.
+          await records.remove(record);
+          await discard(objectPath(record.digest), staging);
+        }
+      });
+      return result;
+    },
+  };
+}
+
+/** Removes what a crashed import left behind; for a store that no import runs on. */
+export async function sweepStaging(directory: string): Promise<number> {
+  const staging = join(resolve(directory), 'staging');
+  const left = await readdir(staging);
+  for (const name of left) await discard(join(staging, name), staging);
+  return left.length;
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import { z } from 'zod';
+import type { ArtifactProblem } from '../../domain/version';
+import type { Json } from '../../domain/ledger';
+import { clashes, MANIFEST, pathProblem } from './paths';
+import { JsonRefused, parseStrictJson } from './strict-json';
+
+const rate = z.number().min(0).max(1);
+const count = z.int().min(0);
+const text = z.string().min(1).max(1000);
+
+export const fileRoles = [
+  'weights',
+  'tokenizer',
+  'preprocessing',
+  'adapter',
+  'evaluation',
+  'profile',
+  'probes',
+  'other',
+] as const;
+
+export const manifestSchema = z.strictObject({
+  schema: z.literal(1),
+  service: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/),
+  createdAt: z.iso.datetime({ offset: true }),
+  engine: text,
+  model: text,
+  files: z
+    .array(
+      z.strictObject({
+        path: z.string().min(1),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/),
+        bytes: count,
+        role: z.enum(fileRoles),
+      }),
+    )
+    .min(1)
+    .max(10_000),
+  preprocessing: z.strictObject({ version: text }),
+  external: z.array(z.strictObject({ name: text, address: text, version: text })).max(100),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestFile = Manifest['files'][number];
+
+const classQuality = z.strictObject({ n: count, recall: rate, precision: rate });
+export const evaluationSchema = z.strictObject({
+  schema: z.literal(1),
+  classes: z.array(text).min(1).max(1000),
+  accuracy: rate,
+  n: count,
+  byClass: z.record(text, classQuality),
+  /** By source folder or the like; read by people, not by decisions. */
+  bySource: z.record(text, z.json()),
+  evaluatedAt: z.iso.datetime({ offset: true }),
+  dataDigest: text,
+});
+export type EvaluationReport = z.infer<typeof evaluationSchema>;
+
+const jsonValue: z.ZodType<Json> = z.json();
+export const probesSchema = z.strictObject({
+  schema: z.literal(1),
+  probes: z
+    .array(
+      z.strictObject({
+        id: text,
+        request: jsonValue,
+        expect: z.strictObject({
+          output: text,
+          value: z.union([z.string(), z.number()]),
+          tolerance: z.number().min(0).exactOptional(),
+        }),
+      }),
+    )
+    .max(1000),
+});
+export const profileSchema = z.looseObject({ schema: z.literal(1) });
+
+export type Parsed<T> = { readonly value: T } | { readonly problems: ArtifactProblem[] };
+
+/** Parses a JSON file of an artifact; every problem names file and path in it. */
+export function parseFile<T>(path: string, bytes: Uint8Array, schema: z.ZodType<T>): Parsed<T> {
+  let json: unknown;
+  try {
+    json = parseStrictJson(bytes);
+  } catch (fault) {
+    if (!(fault instanceof JsonRefused)) throw fault;
+    return { problems: [{ path, problem: 'invalid', expected: 'JSON with one meaning', found: fault.message }] };
+  }
+  const parsed = schema.safeParse(json, { reportInput: true });
+  if (parsed.success) return { value: parsed.data };
+  return { problems: parsed.error.issues.map((issue) => issueProblem(path, issue)) };
+}
+
+function issueProblem(file: string, issue: z.core.$ZodIssue): ArtifactProblem {
+  const where = issue.path.length === 0 ? file : `${file}#${issue.path.map(String).join('.')}`;
+  const found = issue.code === 'unrecognized_keys' ? `unknown ${issue.keys.join(', ')}` : briefly(issue.input);
+  return { path: where, problem: 'invalid', expected: issue.message, found };
+}
+
+function briefly(value: unknown): string {
+  const shown = value === undefined ? 'nothing' : (JSON.stringify(value) ?? typeof value);
+  return shown.length > 120 ? `${shown.slice(0, 120)}…` : shown;
+}
+
+/** Parses a manifest and checks what a schema cannot say: safe paths, no clash, sorted, at most one of each report. */
+export function parseManifest(bytes: Uint8Array): Parsed<Manifest> {
+  const parsed = parseFile(MANIFEST, bytes, manifestSchema);
+  if ('problems' in parsed) return parsed;
+  const { files } = parsed.value;
+  const paths = files.map((file) => file.path);
+  const problems = paths.map(pathProblem).filter((problem) => problem !== null);
+  problems.push(...clashes(paths));
+  paths.forEach((path, at) => {
+    const before = paths[at - 1];
+    if (before !== undefined && before > path) {
+      problems.push({ path, problem: 'invalid', expected: 'files sorted by path', found: `after ${before}` });
+    }
+  });
+  for (const role of ['evaluation', 'profile', 'probes'] as const) {
+    const named = files.filter((file) => file.role === role);
+    for (const file of named.slice(1)) {
+      problems.push({
+        path: file.path,
+        problem: 'invalid',
+        expected: `one file of role ${role}`,
+        found: 'another one',
+      });
+    }
+  }
+  return problems.length > 0 ? { problems } : parsed;
+}
+
+/** Identity of a version: SHA-256 of the canonical JSON (RFC 8785) of its manifest, as `sha256:<hex>`. */
+export function manifestDigest(manifest: Manifest): string {
+  const canonical = canonicalize(manifest);
+  if (canonical === undefined) throw new TypeError('a manifest is always serialisable');
+  return `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
+}
