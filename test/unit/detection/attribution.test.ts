@@ -1,0 +1,88 @@
+import { attribute, exactMcNemar, type AttributionInput } from '../../../domain/detection/attribution';
+
+const deployAtMs = Date.UTC(2026, 0, 5, 14, 0, 0);
+const quiet: AttributionInput = {
+  environment: { changed: [], unmeasured: [] },
+  deployAtMs,
+  onsetMs: deployAtMs + 10_000,
+};
+
+test('the model is blamed when the same inputs are right on the previous version, whatever else changed', () => {
+  const result = attribute({
+    ...quiet,
+    pairedReplay: { n: 60, currentWrong: 11, previousWrong: 1, bothWrong: 3 },
+    environment: { changed: ['input length'], unmeasured: [] },
+    deployAtMs: null,
+  });
+  expect(result.attribution).toBe('model');
+  expect(result.reasons[0]).toMatch(
+    /^of 60 replayed inputs 11 are wrong only on the live version and 1 only on the previous one/,
+  );
+});
+
+test('the environment is blamed when the previous version fails on the same inputs as well', () => {
+  const result = attribute({
+    ...quiet,
+    pairedReplay: { n: 60, currentWrong: 2, previousWrong: 1, bothWrong: 20 },
+    expectedWrongRate: 0.05,
+  });
+  expect(result.attribution).toBe('environment');
+  expect(result.reasons.join()).toContain('wrong on 21 of 60 replayed inputs too');
+});
+
+test('a replay that separates nothing leaves the question to the next evidence', () => {
+  const result = attribute({ ...quiet, pairedReplay: { n: 40, currentWrong: 2, previousWrong: 1 } });
+  expect(result.attribution).toBe('model');
+  expect(result.reasons).toEqual([
+    'the replay of 40 inputs does not separate the versions (2 wrong only live, 1 only before)',
+    'it began 10 s after the deploy at 14:00:00 UTC',
+    'no change of the environment was seen at the onset',
+  ]);
+});
+
+test('a replay of three inputs decides nothing, even when all three are worse', () => {
+  const result = attribute({
+    ...quiet,
+    deployAtMs: null,
+    pairedReplay: { n: 3, currentWrong: 3, previousWrong: 0 },
+  });
+  expect(result.attribution).toBe('undetermined');
+});
+
+test('a standby that fails at the same time on the same host acquits the model', () => {
+  expect(attribute({ ...quiet, standbyProofFailedToo: true }).attribution).toBe('environment');
+});
+
+test('a change of the environment without a recent deploy is the environment; together with one it is undetermined', () => {
+  const environment = { changed: ['host CPU'], unmeasured: [] };
+  expect(attribute({ ...quiet, environment, deployAtMs: null }).attribution).toBe('environment');
+  expect(attribute({ ...quiet, environment }).attribution).toBe('undetermined');
+});
+
+test.each([
+  ['before the deploy', deployAtMs - 60_000, null, 'undetermined'],
+  ['before the deploy, with an interval that reaches it', deployAtMs - 2_000, deployAtMs + 1_000, 'model'],
+  ['an hour after the deploy', deployAtMs + 3_600_000, null, 'model'],
+  ['two days after the deploy', deployAtMs + 2 * 86_400_000, null, 'undetermined'],
+])('an onset %s, all else quiet, is laid accordingly', (_, onsetMs, onsetHighMs, wanted) => {
+  expect(attribute({ ...quiet, onsetMs, onsetHighMs }).attribution).toBe(wanted);
+});
+
+test('what could not be measured is said, and is no evidence that nothing changed', () => {
+  const result = attribute({ ...quiet, environment: { changed: [], unmeasured: ['input profile'] } });
+  expect(result.reasons).toContain('not measured: input profile');
+  expect(result.reasons).not.toContain('no change of the environment was seen at the onset');
+});
+
+test('without an onset the age of the deploy stands in, and without either nothing is blamed', () => {
+  const unknown = { ...quiet, onsetMs: null };
+  expect(attribute({ ...unknown, deployAgeMs: 60_000 }).attribution).toBe('model');
+  expect(attribute({ ...unknown, deployAgeMs: 3 * 86_400_000 }).attribution).toBe('undetermined');
+  expect(attribute({ ...unknown, deployAtMs: null }).attribution).toBe('undetermined');
+});
+
+test('the exact test of discordant pairs is the binomial one', () => {
+  expect(exactMcNemar(0, 0)).toBe(1);
+  expect(exactMcNemar(7, 0)).toBeCloseTo(1 / 128, 12);
+  expect(exactMcNemar(9, 1)).toBeCloseTo(11 / 1024, 12);
+});
