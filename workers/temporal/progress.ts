@@ -14,11 +14,13 @@ export interface Progress {
 const barWidth = 30;
 const lineIntervalMs = 3_000;
 
-/** A bar on a terminal; where there is none, a line every three seconds. */
+/** A bar on a terminal; where there is none, a line at the start and every three seconds. */
 export function showProgress(label: string, totalBytes: number | undefined, output: ProgressOutput): Progress {
   let shown = '';
   let lineAtMs = performance.now();
   let last = -1;
+  // Without a terminal somebody who reads a log must see at once what the time goes into.
+  if (output.isTTY !== true && totalBytes !== undefined) output.write(`${label} (${mib(totalBytes)} MiB)\n`);
   return {
     update(bytes) {
       if (bytes === last) return;
@@ -46,7 +48,10 @@ function bar(bytes: number, totalBytes: number | undefined): string {
 }
 
 function amount(bytes: number, totalBytes: number | undefined): string {
-  const mib = (value: number): string => (value / 1024 / 1024).toFixed(1);
   if (totalBytes === undefined) return `${mib(bytes)} MiB`;
   return `${mib(Math.min(bytes, totalBytes))} of ${mib(totalBytes)} MiB`;
+}
+
+function mib(bytes: number): string {
+  return (bytes / 1024 / 1024).toFixed(1);
 }
