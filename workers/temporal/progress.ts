@@ -23,7 +23,8 @@ export function showProgress(label: string, totalBytes: number | undefined, outp
   if (output.isTTY !== true && totalBytes !== undefined) output.write(`${label} (${mib(totalBytes)} MiB)\n`);
   return {
     update(bytes) {
-      if (bytes === last) return;
+      // Nothing is shown of an attempt that never got a byte: another may follow.
+      if (bytes === last || (bytes === 0 && totalBytes === undefined)) return;
       last = bytes;
       if (output.isTTY === true) {
         const text = `${label} ${bar(bytes, totalBytes)}${amount(bytes, totalBytes)}`;
