@@ -10,7 +10,7 @@ import { ledgerEntry } from '../support/ledger-contract';
 const support = join(__dirname, '..', 'support');
 let directory: string;
 let file: string;
-let children: ChildProcess[] = [];
+const children: ChildProcess[] = [];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'lastgood-ledger-process-'));
