@@ -1,0 +1,42 @@
+import { z } from 'zod';
+
+/** Bodies and queries of the routes. Messages of acts are parsed by the contract's own schemas. */
+export const feedbackBody = z.strictObject({
+  items: z
+    .array(
+      z.strictObject({
+        requestId: z.string().min(1).max(128),
+        label: z.string().min(1).max(128),
+        observedAt: z.iso.datetime({ offset: true }),
+        source: z.string().min(1).max(128),
+      }),
+    )
+    .min(1)
+    .max(10_000),
+});
+
+export const importBody = z.strictObject({ path: z.string().min(1).max(4_096) });
+
+export const blindBody = z.strictObject({
+  fromMs: z.number().min(0),
+  toMs: z.number().min(0),
+  why: z.string().min(1).max(500),
+});
+
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,15}$/, 'expected a whole number')
+  .transform(Number);
+const flag = z.enum(['0', '1', 'true', 'false']).transform((text) => text === '1' || text === 'true');
+
+export const ledgerQuery = z.strictObject({
+  after: wholeNumber.optional(),
+  incident: z.string().min(1).max(64).optional(),
+  kinds: z.string().max(1_000).optional(),
+  until: wholeNumber.optional(),
+  limit: wholeNumber.optional(),
+  newestFirst: flag.optional(),
+});
+
+export const answersQuery = z.strictObject({ at: wholeNumber });
+export const incidentsQuery = z.strictObject({ service: z.string().optional(), limit: wholeNumber.optional() });

@@ -1,0 +1,29 @@
+import type { ArtifactStore, Ledger, Telemetry, TrafficRouter } from '../activities/ports';
+import type { Answer, MessageName, OperatorMessage } from '../workflows/contract/messages';
+import type { ServiceStatus } from '../workflows/contract/status';
+import type { Health, ImportResult } from './types';
+
+/** The deciding workflows, as far as this interface needs them. */
+export interface Decisions {
+  /** Rejects with {@link DecisionsUnreachable} when the workflow cannot be asked. */
+  status(service: string): Promise<ServiceStatus>;
+  /** The decision, not the outcome of its effects. Rejects with {@link DecisionsUnreachable}. */
+  act(service: string, name: MessageName, message: OperatorMessage): Promise<Answer>;
+}
+
+/** Nobody who decides could be asked: Temporal is down, the workers are, or the workflow has not started. */
+export class DecisionsUnreachable extends Error {
+  override readonly name = 'DecisionsUnreachable';
+}
+
+/** What the interface reaches; composed by the controller. */
+export interface ApiPorts {
+  readonly services: readonly { readonly name: string; readonly model: string }[];
+  readonly decisions: Decisions;
+  readonly router: TrafficRouter;
+  readonly telemetry: Telemetry;
+  readonly ledger: Ledger;
+  readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  health(): Promise<Health>;
+}

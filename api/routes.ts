@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { isAbsolute } from 'node:path';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { LedgerEntry } from '../domain/ledger';
+import { messageNames, parseMessage } from '../workflows/contract/messages';
+import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery } from './bodies';
+import type { Caller } from './identity';
+import { listIncidents } from './incidents';
+import type { ApiPorts } from './ports';
+import { ApiError, badRequest, notFound, read } from './problem';
+import { viewService } from './service-view';
+import type { ActName, IncidentSummary, LedgerPage, VersionView } from './types';
+
+const actNames = messageNames.filter((name): name is ActName => name !== 'configure');
+const ledgerPageMax = 1_000;
+
+export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
+  const known = (request: FastifyRequest): { name: string; model: string } => {
+    const { service } = request.params as { service: string };
+    const found = ports.services.find(({ name }) => name === service);
+    if (found !== undefined) return found;
+    throw notFound(`service: found "${service}", expected one of ${ports.services.map(({ name }) => name).join(', ')}`);
+  };
+
+  app.get('/v1/health', async (_request, reply) => {
+    const health = await ports.health();
+    return reply.code(health.ok ? 200 : 503).send(health);
+  });
+
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(ports.metrics.contentType).send(await ports.metrics.text()),
+  );
+
+  app.get('/v1/services', async () => ({
+    services: await Promise.all(ports.services.map(({ name, model }) => viewService(ports, name, model))),
+  }));
+
+  app.get('/v1/services/:service', async (request) => {
+    const { name, model } = known(request);
+    return await viewService(ports, name, model);
+  });
+
+  app.post('/v1/services/:service/acts/:act', async (request, reply) => {
+    const { name } = known(request);
+    const { act } = request.params as { act: string };
+    const actName = actNames.find((one) => one === act);
+    if (actName === undefined) throw notFound(`act: found "${act}", expected one of ${actNames.join(', ')}`);
+    const body = readObject(request.body);
+    if ('actor' in body) throw badRequest('body.actor: not accepted, the actor is who sends the request');
+    const parsed = parseMessage(actName, { requestId: randomUUID(), ...body, actor: callerOf(request).actor });
+    if (!parsed.ok) throw badRequest(parsed.problem);
+    const answer = await ports.decisions.act(name, actName, parsed.message);
+    return reply.code(answer.decision === 'refused' ? 409 : 200).send(answer);
+  });
+
+  app.get('/v1/services/:service/ledger', async (request): Promise<LedgerPage> => {
+    const { name } = known(request);
+    const query = read(ledgerQuery, request.query, 'query');
+    const entries = await ports.ledger.read(name, {
+      limit: Math.min(query.limit ?? ledgerPageMax, ledgerPageMax),
+      ...(query.after === undefined ? {} : { afterSeq: query.after }),
+      ...(query.incident === undefined ? {} : { incident: query.incident }),
+      ...(query.kinds === undefined ? {} : { kinds: query.kinds.split(',') }),
+      ...(query.until === undefined ? {} : { untilMs: query.until }),
+      ...(query.newestFirst === undefined ? {} : { newestFirst: query.newestFirst }),
+    });
+    return { entries, head: await ports.ledger.head(name) };
+  });
+
+  app.get('/v1/services/:service/ledger/verification', (request) => ports.ledger.verify(known(request).name));
+
+  app.get('/v1/incidents', async (request): Promise<{ incidents: IncidentSummary[] }> => {
+    const { service, limit = 50 } = read(incidentsQuery, request.query, 'query');
+    const wanted = ports.services.filter(({ name }) => service === undefined || name === service);
+    if (wanted.length === 0) throw notFound(`query.service: found "${service ?? ''}", which is not configured`);
+    const lists = await Promise.all(wanted.map(({ name }) => listIncidents(ports.ledger, name, Math.min(limit, 500))));
+    return {
+      incidents: lists
+        .flat()
+        .sort((a, b) => b.beganAt - a.beganAt)
+        .slice(0, limit),
+    };
+  });
+
+  app.get('/v1/answers/:id', (request) => ports.telemetry.answer((request.params as { id: string }).id));
+
+  app.get('/v1/services/:service/answers', (request) =>
+    ports.telemetry.answersAt(known(request).name, read(answersQuery, request.query, 'query').at),
+  );
+
+  app.post('/v1/services/:service/feedback', (request) =>
+    ports.telemetry.feedback(known(request).name, read(feedbackBody, request.body, 'body').items),
+  );
+
+  app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {
+    const { name, model } = known(request);
+    const [stored, view] = await Promise.all([ports.artifacts.list(name), viewService(ports, name, model)]);
+    const state = view.status?.state ?? null;
+    return {
+      versions: stored.map((info) => {
+        const facts = state?.versions.find(({ version }) => version === info.version);
+        return {
+          ...info,
+          standing: facts?.standing ?? null,
+          why: facts?.why ?? null,
+          human: facts?.human ?? null,
+          live: (state?.declared ?? view.gateway?.record)?.primary === info.version,
+          standby: state?.standby?.version === info.version,
+        };
+      }),
+    };
+  });
+
+  app.post('/v1/artifacts/import', async (request) => {
+    onlyLocal(request);
+    const { path } = read(importBody, request.body, 'body');
+    if (!isAbsolute(path)) throw badRequest(`body.path: found "${path}", expected an absolute path`);
+    return await ports.artifacts.import(path);
+  });
+
+  app.post('/v1/blind', async (request) => {
+    onlyLocal(request);
+    const report = read(blindBody, request.body, 'body');
+    for (const { name } of ports.services) await ports.ledger.append(blindEntry(name, report));
+    return { recorded: ports.services.length };
+  });
+}
+
+/** The watchdog's word on a time in which nobody decided; its key makes a repeated report the same entry. */
+function blindEntry(service: string, report: { fromMs: number; toMs: number; why: string }): LedgerEntry {
+  const seconds = Math.round((report.toMs - report.fromMs) / 1000);
+  return {
+    service,
+    key: `watchdog/${report.fromMs}`,
+    at: Math.round(report.toMs),
+    kind: 'blind',
+    incident: null,
+    actor: { name: 'watchdog', proof: 'lastgood', from: 'supervisor' },
+    summary: `nobody could decide for ${seconds} s: ${report.why}`,
+    facts: { fromMs: report.fromMs, toMs: report.toMs, why: report.why },
+  };
+}
+
+function readObject(body: unknown): Record<string, unknown> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
+  throw badRequest('body: expected a JSON object');
+}
+
+function callerOf(request: FastifyRequest): Caller {
+  if (request.caller === null) throw new ApiError(401, 'Nobody is known to have asked', 'send a token');
+  return request.caller;
+}
+
+function onlyLocal(request: FastifyRequest): void {
+  if (callerOf(request).isLocalUser) return;
+  throw new ApiError(403, 'For the local user only', 'use the Unix socket in the data directory');
+}

@@ -1,0 +1,48 @@
+import type { ApiPorts } from './ports';
+import type { ServiceView } from './types';
+
+const askLimitMs = 2_000;
+
+/** What is known of a service now: from the workflow that decides, or at least from the gateway. Never rejects. */
+export async function viewService(ports: ApiPorts, name: string, model: string): Promise<ServiceView> {
+  const [status, gateway, entrance] = await Promise.all([
+    attempt(ports.decisions.status(name)),
+    attempt(ports.router.read(name)),
+    attempt(ports.router.entrance(name)),
+  ]);
+  const notKnown: string[] = [];
+  if (!status.ok) {
+    notKnown.push(
+      `decisions, standing of the versions, cooldown, breaker and readiness: the workflow of ${name} does not answer (${status.why})`,
+    );
+  }
+  if (!gateway.ok) notKnown.push(`the route in force and the requests in flight: ${gateway.why}`);
+  return {
+    service: name,
+    model,
+    at: Date.now(),
+    source: status.ok ? 'workflow' : gateway.ok ? 'gateway' : 'none',
+    status: status.ok ? status.value : null,
+    gateway: gateway.ok ? gateway.value : null,
+    entrance: entrance.ok ? entrance.value.address : null,
+    notKnown,
+  };
+}
+
+type Attempt<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string };
+
+async function attempt<T>(asked: Promise<T>): Promise<Attempt<T>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Attempt<T>>((resolve) => {
+    timer = setTimeout(() => resolve({ ok: false, why: `no answer within ${askLimitMs / 1000} s` }), askLimitMs);
+  });
+  const answer = asked.then(
+    (value): Attempt<T> => ({ ok: true, value }),
+    (error: unknown): Attempt<T> => ({ ok: false, why: error instanceof Error ? error.message : String(error) }),
+  );
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

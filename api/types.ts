@@ -1,0 +1,120 @@
+import type { ArtifactStore, Ledger, Telemetry, TrafficRouter } from '../activities/ports';
+import type { ChainedEntry, LedgerKind } from '../domain/ledger';
+import type { Standing, VersionInfo } from '../domain/version';
+import type { Answer, MessageName } from '../workflows/contract/messages';
+import type { ServiceStatus } from '../workflows/contract/status';
+
+/**
+ * What the controller's HTTP interface answers. JSON everywhere; errors are {@link Problem} with
+ * `application/problem+json`. Times are milliseconds since the epoch.
+ *
+ * | request | answer |
+ * |---|---|
+ * | `GET /v1/health` | {@link Health} |
+ * | `GET /v1/services` | `{services: ServiceView[]}` |
+ * | `GET /v1/services/{s}` | {@link ServiceView} |
+ * | `POST /v1/services/{s}/acts/{name}` {@link ActBody} | {@link Answer}; 409 when refused |
+ * | `GET /v1/services/{s}/ledger?after=&incident=&kinds=a,b&until=&limit=&newestFirst=1` | {@link LedgerPage} |
+ * | `GET /v1/services/{s}/ledger/verification` | {@link LedgerVerification} |
+ * | `GET /v1/incidents?service=S&limit=N` | `{incidents: IncidentSummary[]}`, newest first |
+ * | `GET /v1/answers/{requestId}` | the answer record's {@link AnswerLookup} |
+ * | `GET /v1/services/{s}/answers?at=MS` | {@link AnswersAt} |
+ * | `POST /v1/services/{s}/feedback` `{items: [{requestId, label, observedAt, source}]}` | {@link FeedbackResult} |
+ * | `GET /v1/services/{s}/versions` | `{versions: VersionView[]}` |
+ * | `POST /v1/artifacts/import` `{path}` (local user only) | {@link ImportResult} |
+ * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
+ * | `GET /metrics` | Prometheus text |
+ */
+export type RouterState = Awaited<ReturnType<TrafficRouter['read']>>;
+export type AnswerLookup = Awaited<ReturnType<Telemetry['answer']>>;
+export type AnswersAt = Awaited<ReturnType<Telemetry['answersAt']>>;
+export type FeedbackResult = Awaited<ReturnType<Telemetry['feedback']>>;
+export type FeedbackItem = Parameters<Telemetry['feedback']>[1][number];
+export type LedgerVerification = Awaited<ReturnType<Ledger['verify']>>;
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  /** A sentence for people: what was found, what was expected, what to do. */
+  readonly detail: string;
+}
+
+export interface Health {
+  readonly ok: boolean;
+  readonly pid: number;
+  readonly startedAt: number;
+  readonly version: string;
+  readonly parts: readonly {
+    readonly part: 'temporal' | 'workers' | 'ledger' | 'gateway';
+    readonly ok: boolean;
+    readonly why: string;
+  }[];
+}
+
+export interface ServiceView {
+  readonly service: string;
+  readonly model: string;
+  readonly at: number;
+  /** Whose word this is: the deciding workflow's, or, when that cannot be asked, only the gateway's. */
+  readonly source: 'workflow' | 'gateway' | 'none';
+  readonly status: ServiceStatus | null;
+  readonly gateway: RouterState | null;
+  /** Where clients reach the service. */
+  readonly entrance: string | null;
+  /** What is therefore not known, one sentence each. */
+  readonly notKnown: readonly string[];
+}
+
+/** Names of the acts; `configure` belongs to the controller. */
+export type ActName = Exclude<MessageName, 'configure'>;
+
+/** As the messages of the contract, without the actor: the interface knows who asks. */
+export interface ActBody {
+  /** The same id again is the same act; without one each call is an act of its own. */
+  readonly requestId?: string;
+  readonly reason: string;
+  readonly dryRun?: boolean;
+  readonly [field: string]: unknown;
+}
+
+export interface LedgerPage {
+  readonly entries: readonly ChainedEntry[];
+  readonly head: { readonly seq: number; readonly hash: string } | null;
+}
+
+export interface IncidentSummary {
+  readonly service: string;
+  readonly incident: string;
+  readonly beganAt: number;
+  readonly lastAt: number;
+  readonly endedAt: number | null;
+  readonly entries: number;
+  readonly lastKind: LedgerKind;
+  /** First and newest sentence of its story. */
+  readonly began: string;
+  readonly last: string;
+}
+
+export interface VersionView extends VersionInfo {
+  /** Null while the deciding workflow cannot be asked. */
+  readonly standing: Standing | null;
+  readonly why: string | null;
+  readonly human: { readonly by: string; readonly at: number } | null;
+  readonly live: boolean;
+  readonly standby: boolean;
+}
+
+export interface ImportResult {
+  readonly outcome: 'imported' | 'already-there' | 'repaired';
+  readonly info: VersionInfo;
+}
+
+/** Written by the watchdog after a time in which nobody could decide. */
+export interface BlindReport {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly why: string;
+}
+
+export type { Answer, ArtifactStore, ServiceStatus };

@@ -1,0 +1,99 @@
+import type { ServicePolicy } from '../../domain/policy';
+import type { ListenAddress } from './fields';
+import type { ServiceText } from './schema';
+
+/** The configuration as the processes use it: every default filled in, every path absolute, times in milliseconds. */
+export interface Configuration {
+  /** The file that it was read from. */
+  readonly file: string;
+  readonly dataDir: string;
+  readonly host: string;
+  readonly temporal: TemporalConfiguration;
+  readonly api: {
+    readonly listen: ListenAddress;
+    readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+    readonly tokenFile: string;
+  };
+  readonly gateway: {
+    readonly metrics: ListenAddress;
+    readonly blindWebhook: { readonly url: string; readonly afterMs: number } | null;
+  };
+  readonly artifactDirectory: string;
+  readonly ledger: { readonly file: string; readonly anchorFile: string };
+  readonly alerts: { readonly terminal: boolean; readonly webhooks: readonly WebhookConfiguration[] };
+  readonly services: readonly ServiceConfiguration[];
+}
+
+export interface TemporalConfiguration {
+  /** Null: the embedded dev server. */
+  readonly address: string | null;
+  readonly namespace: string;
+  readonly tls: {
+    readonly serverName: string | null;
+    readonly caFile: string | null;
+    readonly certFile: string | null;
+    readonly keyFile: string | null;
+  } | null;
+}
+
+/** The secret is read by the process that sends, and never kept in the configuration. */
+export interface WebhookConfiguration {
+  readonly url: string;
+  readonly secret: { readonly file: string } | { readonly env: string };
+}
+
+export type ServingConfiguration =
+  | {
+      readonly runtime: 'process';
+      readonly engine: ServiceText['serving']['engine'];
+      readonly command: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
+      readonly directory: string;
+    }
+  | {
+      readonly runtime: 'external';
+      readonly engine: ServiceText['serving']['engine'];
+      readonly versions: Readonly<Record<string, string>>;
+      readonly versionHeader: string | null;
+    };
+
+export interface ServiceConfiguration {
+  readonly name: string;
+  readonly listen: ListenAddress;
+  readonly model: string;
+  readonly serving: ServingConfiguration;
+  readonly session: { readonly header: string | null; readonly maxLifetimeMs: number };
+  readonly answer: { readonly classPath: string | null; readonly scorePath: string | null };
+  readonly samples: {
+    readonly share: number;
+    readonly maxCount: number;
+    readonly maxAgeMs: number;
+    readonly redact: readonly string[];
+  };
+  readonly firstByteMs: number;
+  readonly requestMaxMs: number;
+  readonly repeatable: boolean;
+  readonly replayLimitBytes: number;
+  readonly feedbackHorizonMs: number;
+  readonly answerRetentionDays: number;
+  readonly dependencies: readonly string[];
+  readonly policy: ServicePolicy;
+}
+
+/** The file cannot be used. `problems` has one line each: file, line, column, path, what was found and expected. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+/** The service of that name. */
+export function serviceNamed(configuration: Configuration, name: string): ServiceConfiguration | undefined {
+  return configuration.services.find((service) => service.name === name);
+}
+
+/** Samples of inputs are kept, so that versions can be compared on real inputs. */
+export function keepsSamples(service: ServiceConfiguration): boolean {
+  return service.samples.share > 0 && service.samples.maxCount > 0;
+}

@@ -1,0 +1,91 @@
+import { isLoopback } from './fields';
+import type { ConfigurationText, ServiceText } from './schema';
+
+export interface Contradiction {
+  readonly path: readonly string[];
+  readonly problem: string;
+}
+
+/** What no single value shows: values that contradict each other, and doors that would stand open. */
+export function crossChecks(text: ConfigurationText): Contradiction[] {
+  const found: Contradiction[] = [];
+  const { api, gateway, services } = text;
+  if (!isLoopback(api.listen.host) && (api.tls === undefined || api.tokenFile === undefined)) {
+    found.push({
+      path: ['api', 'listen'],
+      problem: `found ${api.listen.host}, which is not loopback: others could reach it, so api.tls (certFile, keyFile) and api.tokenFile are needed`,
+    });
+  }
+  if (!isLoopback(gateway.metrics.host)) {
+    found.push({
+      path: ['gateway', 'metrics'],
+      problem: `found ${gateway.metrics.host}, which is not loopback: the gateway's metrics have no TLS and no token, expected a loopback address`,
+    });
+  }
+  for (const [name, service] of Object.entries(services)) {
+    found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
+  }
+  found.push(...sharedPorts(text));
+  return found;
+}
+
+function checkService(service: ServiceText): Contradiction[] {
+  const found: Contradiction[] = [];
+  const { policy, serving } = service;
+  if (!isLoopback(service.listen.host)) {
+    found.push({
+      path: ['listen'],
+      problem: `found ${service.listen.host}, which is not loopback: the gateway has no TLS and no token of its own, expected a loopback address with your TLS proxy in front of it`,
+    });
+  }
+  if (service.firstByte > service.requestMax) {
+    found.push({ path: ['firstByte'], problem: 'is longer than requestMax, so it could never be reached' });
+  }
+  if (policy.standby.proofMaxAge < policy.standby.proofEvery) {
+    found.push({
+      path: ['policy', 'standby', 'proofMaxAge'],
+      problem: 'is shorter than proofEvery, so no proof would ever be fresh',
+    });
+  }
+  if (policy.verify.confirmMax < policy.verify.confirm) {
+    found.push({ path: ['policy', 'verify', 'confirmMax'], problem: 'is shorter than confirm' });
+  }
+  if (policy.detection.shortWindow.window < policy.detection.shortWindow.every) {
+    found.push({
+      path: ['policy', 'detection', 'shortWindow', 'window'],
+      problem: 'is shorter than every, so some time would never be looked at',
+    });
+  }
+  if (policy.standby.keepWarm && policy.copiesLoadedMax < 2 && serving.runtime === 'process') {
+    found.push({
+      path: ['policy', 'copiesLoadedMax'],
+      problem: 'found 1, expected at least 2 while standby.keepWarm is on (live and standby)',
+    });
+  }
+  if (policy.freezeWindows.some(({ fromHour, toHour }) => fromHour >= toHour)) {
+    found.push({ path: ['policy', 'freezeWindows'], problem: 'found fromHour not before toHour' });
+  }
+  const ascending = policy.gradual.stages.every((stage, index, all) => index === 0 || stage > (all[index - 1] ?? 0));
+  if (!ascending) found.push({ path: ['policy', 'gradual', 'stages'], problem: 'expected growing shares' });
+  return found;
+}
+
+/** Two listeners on one port: the second one would fail at start, after the first has taken traffic. */
+function sharedPorts(text: ConfigurationText): Contradiction[] {
+  const taken = new Map<string, string>();
+  const listeners: [readonly string[], { host: string; port: number }][] = [
+    [['api', 'listen'], text.api.listen],
+    [['gateway', 'metrics'], text.gateway.metrics],
+    ...Object.entries(text.services).map(([name, service]): [readonly string[], { host: string; port: number }] => [
+      ['services', name, 'listen'],
+      service.listen,
+    ]),
+  ];
+  return listeners.flatMap(([path, { host, port }]) => {
+    if (port === 0) return [];
+    const address = `${host}:${port}`;
+    const first = taken.get(address);
+    taken.set(address, first ?? path.join('.'));
+    return first === undefined ? [] : [{ path, problem: `found ${address}, which ${first} has already` }];
+  });
+}

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { GatewayConfig } from '../../gateway/protocol';
+import type { Configuration } from './configuration';
+import type { RunPaths } from '../embedded/paths';
+
+/** What the gateway process is started with. */
+export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): GatewayConfig {
+  return {
+    dataDir: join(configuration.dataDir, 'gateway'),
+    control: paths.gatewayControl,
+    reportFile: paths.gatewayReport,
+    metrics: configuration.gateway.metrics,
+    ...(configuration.gateway.blindWebhook === null ? {} : { blindWebhook: configuration.gateway.blindWebhook }),
+    services: configuration.services.map((service) => ({
+      name: service.name,
+      listen: service.listen,
+      ...(service.session.header === null ? {} : { sessionHeader: service.session.header }),
+      sessionMaxMs: service.session.maxLifetimeMs,
+      firstByteMs: service.firstByteMs,
+      requestMaxMs: service.requestMaxMs,
+      repeatable: service.repeatable,
+      replayLimitBytes: service.replayLimitBytes,
+      answer: {
+        ...(service.answer.classPath === null ? {} : { classPath: service.answer.classPath }),
+        ...(service.answer.scorePath === null ? {} : { scorePath: service.answer.scorePath }),
+      },
+      samples: {
+        share: service.samples.share,
+        maxCount: service.samples.maxCount,
+        maxAgeMs: service.samples.maxAgeMs,
+        redactFields: [...service.samples.redact],
+      },
+      feedbackHorizonMs: service.feedbackHorizonMs,
+      answerRetentionDays: service.answerRetentionDays,
+    })),
+  };
+}

@@ -1,0 +1,181 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { ConfigurationError, type Configuration, type ServiceConfiguration } from './configuration';
+import { resolvePolicy } from './policy-schema';
+import { describeIssues } from './problems';
+import { crossChecks } from './cross-checks';
+import { configurationSchema, policyFileSchema, type ConfigurationText, type ServiceText } from './schema';
+import { readYaml, type YamlFile } from './yaml-file';
+
+export interface LoadOptions {
+  /** Policies laid over those of the configuration, key by key. */
+  readonly policyFile?: string;
+  /** The server is lastgood's own dev server: raw operator messages are obeyed unless the file says otherwise. */
+  readonly embedded?: boolean;
+}
+
+/**
+ * Reads `lastgood.yaml`.
+ * @throws ConfigurationError with every problem at once
+ */
+export function loadConfiguration(file: string, options: LoadOptions = {}): Configuration {
+  const yaml = open(file);
+  const text = check(file, yaml, configurationSchema, yaml.value);
+  if (options.policyFile === undefined) return finish(file, yaml, text, options);
+  const policyYaml = open(options.policyFile);
+  check(options.policyFile, policyYaml, policyFileSchema, policyYaml.value);
+  refuseForeignServices(options.policyFile, policyYaml, Object.keys(text.services));
+  const merged = overlay(yaml.value, policyYaml.value);
+  return finish(file, yaml, check(file, yaml, configurationSchema, merged), options);
+}
+
+function open(file: string): YamlFile {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message;
+    throw new ConfigurationError([`${file}: ${why}; \`lastgood init\` writes one`]);
+  }
+  const reading = readYaml(text);
+  if (reading.ok) return reading.file;
+  throw new ConfigurationError(reading.problems.map(({ place, text: problem }) => `${file}:${place}: ${problem}`));
+}
+
+function check<S extends z.ZodType>(fileName: string, yaml: YamlFile, schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value ?? {}, { reportInput: true });
+  if (result.success) return result.data;
+  throw new ConfigurationError(describeIssues(fileName, yaml, schema, result.error.issues));
+}
+
+function refuseForeignServices(fileName: string, yaml: YamlFile, known: readonly string[]): void {
+  const { services } = yaml.value as { services: Record<string, unknown> };
+  const foreign = Object.keys(services).filter((name) => !known.includes(name));
+  if (foreign.length === 0) return;
+  throw new ConfigurationError(
+    foreign.map(
+      (name) =>
+        `${fileName}:${yaml.keyPlace(['services'], name)}: services.${name}: unknown service, expected one of ${known.join(', ')}`,
+    ),
+  );
+}
+
+function finish(file: string, yaml: YamlFile, text: ConfigurationText, options: LoadOptions): Configuration {
+  const problems = crossChecks(text).map(
+    ({ path, problem }) => `${file}:${yaml.place(path)}: ${path.join('.')}: ${problem}`,
+  );
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return resolveConfiguration(resolve(file), text, options);
+}
+
+function resolveConfiguration(file: string, text: ConfigurationText, options: LoadOptions): Configuration {
+  const here = dirname(file);
+  const absolute = (path: string): string => resolve(here, path);
+  const orNull = (path: string | undefined): string | null => (path === undefined ? null : absolute(path));
+  const dataDir = absolute(text.dataDir);
+  const { temporal, api, gateway, alerts } = text;
+  const unverified = text.operators.unverified ?? (options.embedded === true ? 'allow' : 'refuse');
+  return {
+    file,
+    dataDir,
+    host: text.host,
+    temporal: {
+      address: temporal.address ?? null,
+      namespace: temporal.namespace,
+      tls:
+        temporal.tls === undefined
+          ? null
+          : {
+              serverName: temporal.tls.serverName ?? null,
+              caFile: orNull(temporal.tls.caFile),
+              certFile: orNull(temporal.tls.certFile),
+              keyFile: orNull(temporal.tls.keyFile),
+            },
+    },
+    api: {
+      listen: api.listen,
+      tls: api.tls === undefined ? null : { certFile: absolute(api.tls.certFile), keyFile: absolute(api.tls.keyFile) },
+      tokenFile: orNull(api.tokenFile) ?? resolve(dataDir, 'api.token'),
+    },
+    gateway: {
+      metrics: gateway.metrics,
+      blindWebhook:
+        gateway.blindWebhook === undefined
+          ? null
+          : { url: gateway.blindWebhook.url, afterMs: gateway.blindWebhook.after },
+    },
+    artifactDirectory: orNull(text.artifacts.directory) ?? resolve(dataDir, 'artifacts'),
+    ledger: {
+      file: resolve(dataDir, 'ledger', 'ledger.db'),
+      anchorFile: orNull(text.ledger.anchorFile) ?? resolve(dataDir, 'anchors', 'ledger.jsonl'),
+    },
+    alerts: {
+      terminal: alerts.terminal,
+      webhooks: alerts.webhooks.map(({ url, secretFile, secretEnv }) => ({
+        url,
+        secret: secretFile === undefined ? { env: secretEnv ?? '' } : { file: absolute(secretFile) },
+      })),
+    },
+    services: Object.entries(text.services).map(([name, service]) =>
+      resolveService(name, service, { here, unverified }),
+    ),
+  };
+}
+
+function resolveService(
+  name: string,
+  text: ServiceText,
+  around: { readonly here: string; readonly unverified: 'allow' | 'refuse' },
+): ServiceConfiguration {
+  const { serving, session, samples, answer } = text;
+  return {
+    name,
+    listen: text.listen,
+    model: text.model,
+    serving:
+      serving.runtime === 'process'
+        ? { ...serving, directory: resolve(around.here, serving.directory ?? '.') }
+        : { ...serving, versionHeader: serving.versionHeader ?? null },
+    session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
+    answer: { classPath: answer.class ?? null, scorePath: answer.score ?? null },
+    samples: {
+      share: samples.share,
+      maxCount: samples.maxCount,
+      maxAgeMs: samples.maxAge,
+      redact: samples.redact,
+    },
+    firstByteMs: text.firstByte,
+    requestMaxMs: text.requestMax,
+    repeatable: text.repeatable,
+    replayLimitBytes: text.replayLimit,
+    feedbackHorizonMs: text.feedbackHorizon,
+    answerRetentionDays: Math.ceil(text.answerRetention / 86_400_000),
+    dependencies: text.dependencies,
+    policy: resolvePolicy(text.policy, {
+      sessionMaxLifetimeMs: session.maxLifetime,
+      changes: text.changes,
+      onForeignQuarantined: text.onForeignQuarantined,
+      unverifiedOperators: around.unverified,
+    }),
+  };
+}
+
+/** Mappings are merged key by key, everything else is replaced. */
+function overlay(below: unknown, above: unknown): unknown {
+  if (!isMapping(below) || !isMapping(above)) return above === undefined ? below : above;
+  const merged: Record<string, unknown> = { ...below };
+  for (const [key, value] of Object.entries(above)) {
+    Object.defineProperty(merged, key, {
+      value: overlay(Object.hasOwn(below, key) ? below[key] : undefined, value),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return merged;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

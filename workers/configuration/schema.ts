@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import {
+  backendAddress,
+  count,
+  duration,
+  httpUrl,
+  listenAddress,
+  path,
+  rate,
+  serviceName,
+  size,
+  versionName,
+} from './fields';
+import { policySchema } from './policy-schema';
+
+/** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
+const engine = z.enum(['open-inference', 'openai', 'tgi', 'plain-http']);
+const file = path;
+
+const tls = z.strictObject({ certFile: file, keyFile: file });
+
+const secretSource = {
+  secretFile: file.optional(),
+  secretEnv: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
+    .optional(),
+};
+
+const webhook = z
+  .strictObject({ url: httpUrl, ...secretSource })
+  .refine((hook) => (hook.secretFile === undefined) !== (hook.secretEnv === undefined), {
+    message: 'exactly one of secretFile and secretEnv (the secret itself never stands in this file)',
+  });
+
+const processServing = z.strictObject({
+  runtime: z.literal('process'),
+  engine: engine.prefault('open-inference'),
+  /** Program and arguments; `{artifact}`, `{version}`, `{instance}` and `{model}` are replaced. No shell. */
+  command: z.array(z.string().min(1)).min(1, 'a list: the program and its arguments'),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable'), z.string())
+    .prefault({}),
+  /** Default: the directory of this file. */
+  directory: path.optional(),
+});
+
+const externalServing = z.strictObject({
+  runtime: z.literal('external'),
+  engine: engine.prefault('open-inference'),
+  versions: z
+    .record(versionName, backendAddress)
+    .refine((versions) => Object.keys(versions).length > 0, 'at least one version with its address'),
+  /** A response header that names the version which answered. */
+  versionHeader: z.string().min(1).optional(),
+});
+
+const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };
+
+const service = z.strictObject({
+  listen: listenAddress.prefault('127.0.0.1:0'),
+  model: z.string('the name of the model, as its server knows it').min(1).max(128),
+  serving: z.discriminatedUnion('runtime', [processServing, externalServing]),
+  session: z
+    .strictObject({
+      header: z
+        .string()
+        .regex(/^[A-Za-z0-9-]+$/, 'the name of a header')
+        .optional(),
+      maxLifetime: duration({ min: '1s', max: '30d' }).prefault('1h'),
+    })
+    .prefault({}),
+  /** Where class and score stand in an answer, e.g. `outputs[name=label].data[0]`. */
+  answer: z.strictObject({ class: z.string().min(1).optional(), score: z.string().min(1).optional() }).prefault({}),
+  /** Off until a share is given: samples are inputs of users. */
+  samples: z
+    .strictObject({
+      share: rate.prefault(noSamples.share),
+      maxCount: count(0, 100_000).prefault(noSamples.maxCount),
+      maxAge: duration({ min: '1m', max: '90d' }).prefault(noSamples.maxAge),
+      redact: z.array(z.string().min(1)).max(100).prefault([]),
+    })
+    .prefault({}),
+  firstByte: duration({ min: '50ms', max: '1h' }).prefault('10s'),
+  requestMax: duration({ min: '100ms', max: '24h' }).prefault('5m'),
+  repeatable: z.boolean().prefault(true),
+  replayLimit: size.prefault('1MiB'),
+  feedbackHorizon: duration({ min: '1m', max: '90d' }).prefault('7d'),
+  answerRetention: duration({ min: '1d', max: '400d' }).prefault('90d'),
+  /** Asked for their health beside every assessment. */
+  dependencies: z.array(httpUrl).max(50).prefault([]),
+  changes: z.enum(['lastgood', 'external']).prefault('lastgood'),
+  onForeignQuarantined: z.enum(['alarm', 'revert']).prefault('alarm'),
+  policy: policySchema.prefault({}),
+});
+
+export const configurationSchema = z.strictObject({
+  dataDir: path.prefault('.lastgood'),
+  /** Name of this machine; each host that serves needs its own. */
+  host: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a host name: lower-case letters, digits, . and -')
+    .prefault('local'),
+  temporal: z
+    .strictObject({
+      /** A running server; without it `lastgood up` starts the dev server. */
+      address: z
+        .string()
+        .regex(/^(\[[0-9A-Fa-f:]+\]|[^\s:/]+):\d{1,5}$/, 'host:port, such as 127.0.0.1:7233')
+        .optional(),
+      namespace: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/, 'a namespace name')
+        .prefault('lastgood'),
+      tls: z
+        .strictObject({
+          serverName: z.string().min(1).optional(),
+          caFile: file.optional(),
+          certFile: file.optional(),
+          keyFile: file.optional(),
+        })
+        .refine((given) => (given.certFile === undefined) === (given.keyFile === undefined), {
+          message: 'certFile and keyFile together',
+        })
+        .optional(),
+    })
+    .prefault({}),
+  api: z
+    .strictObject({
+      listen: listenAddress.prefault('127.0.0.1:7780'),
+      tls: tls.optional(),
+      /** Bearer token; default `api.token` in the data directory, made at the first start. */
+      tokenFile: file.optional(),
+    })
+    .prefault({}),
+  gateway: z
+    .strictObject({
+      /** The gateway's own `/metrics`. */
+      metrics: listenAddress.prefault('127.0.0.1:7781'),
+      /** Sent by the gateway itself when nobody reads its telemetry. */
+      blindWebhook: z
+        .strictObject({ url: httpUrl, after: duration({ min: '2s', max: '1h' }).prefault('15s') })
+        .optional(),
+    })
+    .prefault({}),
+  artifacts: z.strictObject({ directory: path.optional() }).prefault({}),
+  ledger: z
+    .strictObject({
+      /** Belongs on another disk or host than the ledger. */
+      anchorFile: path.optional(),
+    })
+    .prefault({}),
+  alerts: z
+    .strictObject({ terminal: z.boolean().prefault(true), webhooks: z.array(webhook).max(20).prefault([]) })
+    .prefault({}),
+  operators: z
+    .strictObject({
+      /** Raw messages without a proven sender, as the Temporal UI sends them. Default: allowed on the embedded server only. */
+      unverified: z.enum(['allow', 'refuse']).optional(),
+    })
+    .prefault({}),
+  services: z
+    .record(serviceName, service)
+    .refine((services) => Object.keys(services).length > 0, 'at least one service'),
+});
+
+/** `--policy FILE`: policies laid over those of the configuration, for demos and benchmarks. */
+export const policyFileSchema = z.strictObject({
+  services: z.record(serviceName, z.strictObject({ policy: policySchema.prefault({}) })),
+});
+
+export type ConfigurationText = z.output<typeof configurationSchema>;
+export type ServiceText = ConfigurationText['services'][string];
