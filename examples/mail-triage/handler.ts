@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CLASSES } from './corpus';
 import type { FaultState } from './faults';
 import { BodyTooLarge, readBody, sendJson } from './http-bodies';
-import { inferenceAnswer, MODEL_NAME, modelMetadata, parseInferenceRequest } from './inference-protocol';
+import { inferenceAnswer, MODEL_NAME, modelMetadata, parseInferenceRequest, RequestError } from './inference-protocol';
 import type { LoadedVersion } from './loaded-version';
 import type { MailCache } from './mail-cache';
 import { classify } from './model';
@@ -38,20 +38,14 @@ export function createHandler(faults: FaultState, log: (answered: Answered) => v
     sendJson(response, status, body);
   };
 
-  const infer = async (serving: LoadedVersion, request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const requestId = request.headers['x-request-id'];
-    const answer = (status: number, body: unknown): void => {
-      const id = typeof requestId === 'string' ? requestId : null;
-      log({ requestId: id, version: serving.version, digest: serving.digest, status });
-      reply(response, status, body);
-    };
+  const infer = async (serving: LoadedVersion, request: IncomingMessage): Promise<[number, unknown] | undefined> => {
     const body = await readBody(request, BODY_LIMIT_BYTES);
     const encounter = faults.encounter();
     switch (encounter.act) {
       case 'error':
-        return answer(500, { error: 'internal error' });
+        return [500, { error: 'internal error' }];
       case 'hang':
-        return;
+        return undefined;
       case 'delay':
         await new Promise((resolve) => setTimeout(resolve, encounter.delayMs));
         break;
@@ -64,7 +58,24 @@ export function createHandler(faults: FaultState, log: (answered: Answered) => v
     const prediction = faults.distort(classify(serving.model, serving.tokenizer, read));
     counters.inference(performance.now() - startedMs);
     cache?.add();
-    answer(200, inferenceAnswer(prediction, serving.version, serving.digest, id));
+    return [200, inferenceAnswer(prediction, serving.version, serving.digest, id)];
+  };
+
+  const answer = async (serving: LoadedVersion, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const outcome = await infer(serving, request).catch((error: Error): [number, unknown] => {
+      return [statusOf(error), { error: error.message }];
+    });
+    // A hanging request is never answered; its client or the end of the process closes it.
+    if (!outcome) return;
+    const [status, body] = outcome;
+    const requestId = request.headers['x-request-id'];
+    log({
+      requestId: typeof requestId === 'string' ? requestId : null,
+      version: serving.version,
+      digest: serving.digest,
+      status,
+    });
+    reply(response, status, body);
   };
 
   const model = (path: RegExpExecArray, request: IncomingMessage, response: ServerResponse): void => {
@@ -80,9 +91,7 @@ export function createHandler(faults: FaultState, log: (answered: Answered) => v
     if (act !== 'infer') {
       return reply(response, 200, modelMetadata(loaded.version, loaded.digest, CLASSES.length));
     }
-    infer(loaded, request, response).catch((error: Error) => {
-      reply(response, error instanceof BodyTooLarge ? 413 : 400, { error: error.message });
-    });
+    void answer(loaded, request, response);
   };
 
   return {
@@ -112,4 +121,9 @@ export function createHandler(faults: FaultState, log: (answered: Answered) => v
       }
     },
   };
+}
+
+function statusOf(error: Error): number {
+  if (error instanceof RequestError) return 400;
+  return error instanceof BodyTooLarge ? 413 : 500;
 }

@@ -50,7 +50,8 @@ export function decodeBody(message: Message, depth = 0): string {
   if (kind.startsWith('multipart/') && depth < MAX_DEPTH) {
     const boundary = parameter(contentType, 'boundary');
     const parts = boundary === undefined ? [] : splitParts(message.body, boundary);
-    if (parts.length > 0) return parts.map((part) => decodeBody(parsePart(part), depth + 1)).join('\n');
+    const texts = parts.map((part) => decodeBody(parsePart(part), depth + 1)).filter((text) => text !== '');
+    if (parts.length > 0) return texts.join('\n');
     return message.body;
   }
   if (kind === 'message/rfc822' && depth < MAX_DEPTH) {
@@ -110,15 +111,25 @@ function quotedPrintable(text: string): Buffer {
   return Buffer.from(bytes);
 }
 
+/** The labels that mean windows-1252 to everybody who decodes mail or web pages (WHATWG Encoding). */
+const WESTERN = /^(us-ascii|ascii|iso-?8859-1|latin1|windows-1252|cp1252)$/;
+const WINDOWS_1252 = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
 function decodeBytes(bytes: Buffer, charset: string | undefined): string {
-  const label = (charset ?? 'windows-1252')
+  const label = (charset ?? 'us-ascii')
     .toLowerCase()
     .replace(/^3d/, '')
     .replace(/^chinesebig5$/, 'big5');
+  if (WESTERN.test(label)) return windows1252(bytes);
   try {
     return new TextDecoder(label).decode(bytes);
   } catch {
     // An unknown or misspelt character set: windows-1252 decodes any byte.
-    return new TextDecoder('windows-1252').decode(bytes);
+    return windows1252(bytes);
   }
+}
+
+/** Not `TextDecoder`: some releases of Node decode 0x80–0x9F as ISO 8859-1, and the prepared set would differ. */
+function windows1252(bytes: Buffer): string {
+  return bytes.toString('latin1').replace(/[\x80-\x9f]/g, (one) => WINDOWS_1252[one.charCodeAt(0) - 0x80] as string);
 }

@@ -11,7 +11,7 @@ import { withLock, writeAtomically } from './files';
 import { splitByTime } from './split';
 
 /** Raise it when the preparation gives another result: the cache and all artifacts are then made again. */
-const PREPARATION = 1;
+const PREPARATION = 2;
 
 export interface PreparationSummary {
   rawMails: number;

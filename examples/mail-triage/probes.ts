@@ -16,7 +16,10 @@ export interface Probe {
 const COUNT: Record<MailClass, number> = { spam: 3, bulk: 2, discussion: 3 };
 const MIN_CHARACTERS = 200;
 const MAX_CHARACTERS = 3000;
-const MIN_SCORE = 0.5;
+const MIN_SCORE = 0.6;
+
+/** Operators read the probes in alerts and reports. */
+const UNSUITABLE = /adult|sex|porn|xxx|nude|celebrit|viagra|\ufffd/i;
 
 /**
  * Chooses eight mails that every model labels correctly, with each of the tokenizers.
@@ -32,6 +35,7 @@ export function chooseProbes(
     for (const mail of mails) {
       if (fitting.length === COUNT[label]) break;
       if (mail.label !== label || mail.text.length < MIN_CHARACTERS || mail.text.length > MAX_CHARACTERS) continue;
+      if (UNSUITABLE.test(mail.text)) continue;
       const sure = models.every((model) =>
         tokenizers.every((tokenizer) => {
           const prediction = classify(model, tokenizer, mail.text);
