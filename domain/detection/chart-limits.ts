@@ -5,6 +5,11 @@ export interface ChartLimits {
   center: number;
   /** One standard deviation, robust, with its floor; not yet widened. */
   spread: number;
+  /** Scores (distance from the centre in spreads) beyond it count as this: one wild point is no alarm. */
+  clipSigmas: number;
+  /** Mean and standard deviation of the clipped scores of the history: 0 and 1 for a normal one, not for a skewed one. */
+  scoreMean: number;
+  scoreSd: number;
   /** Lag-1 correlation of the history. */
   rho: number;
   points: number;
@@ -16,6 +21,8 @@ export interface ChartLimits {
 export interface ChartLimitOptions {
   /** The spread is at least this: a metric that never moved must not alarm at its first move. */
   spreadFloor: number;
+  /** Default 4. */
+  clipSigmas?: number;
 }
 
 /** Below it nothing is concluded. With 30 points half of all series false-alarm within 140 points. */
@@ -37,5 +44,37 @@ export function chartLimits(history: readonly number[], options: ChartLimitOptio
   const rho = lagOneCorrelation(values, center, spread);
   const warmth = points < MIN_HISTORY ? 'cold' : points < WARM_HISTORY ? 'warming' : 'warm';
   const inflation = points === 0 ? 2 : points < 300 ? 1 + 2 / Math.sqrt(points) : 1;
-  return { center, spread, rho, points, warmth, widening: inflation * Math.sqrt((1 + rho) / (1 - rho)) };
+  const clipSigmas = options.clipSigmas ?? 4;
+  return {
+    center,
+    spread,
+    clipSigmas,
+    ...clippedMoments(values, center, spread, clipSigmas),
+    rho,
+    points,
+    warmth,
+    widening: inflation * Math.sqrt((1 + rho) / (1 - rho)),
+  };
+}
+
+/**
+ * Median and MAD of a skewed metric (latency) are not its mean and deviation: a chart of sums needs both. Clipping
+ * bounds what outliers in the history can do to them; the deviation only ever widens the limits.
+ */
+function clippedMoments(
+  values: readonly number[],
+  center: number,
+  spread: number,
+  clipSigmas: number,
+): Pick<ChartLimits, 'scoreMean' | 'scoreSd'> {
+  if (values.length < 2) return { scoreMean: 0, scoreSd: 1 };
+  const scores = values.map((value) => clip((value - center) / spread, clipSigmas));
+  const scoreMean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  const variance = scores.reduce((sum, score) => sum + (score - scoreMean) ** 2, 0) / (scores.length - 1);
+  return { scoreMean, scoreSd: Math.max(1, Math.sqrt(variance)) };
+}
+
+/** Limits a score to ± sigmas. */
+export function clip(score: number, sigmas: number): number {
+  return Math.max(-sigmas, Math.min(sigmas, score));
 }

@@ -1,4 +1,4 @@
-import type { ChartLimits } from './chart-limits';
+import { clip, type ChartLimits } from './chart-limits';
 import type { HarmfulDirection, ValuePoint } from './types';
 
 /** Design of a pair of charts; average run lengths for one N(0,1) point each, two-sided (one-sided: about twice). */
@@ -87,7 +87,7 @@ export interface NormalChartEvidence {
   ewmaAlarm: boolean;
   cusumAlarm: boolean;
   ewmaLimit: number;
-  /** Limits of a single value in its own unit (centre ± 3 widened sigma). */
+  /** Limits of a single value in its own unit (mean ± 3 widened sigma). */
   ucl: number;
   lcl: number;
   onsetMs: number | null;
@@ -103,14 +103,15 @@ export function normalChartEvidence(state: NormalChartState, params: NormalChart
   const warm = limits.warmth !== 'cold';
   const ewmaAlarm = warm && state.points > 0 && state.ewma >= ewmaLimit;
   const cusumAlarm = warm && state.cusum >= design.cusumH;
-  const half = 3 * limits.spread * limits.widening;
+  const middle = limits.center + limits.scoreMean * limits.spread;
+  const half = 3 * limits.spread * limits.scoreSd * limits.widening;
   return {
     alarm: ewmaAlarm || cusumAlarm,
     ewmaAlarm,
     cusumAlarm,
     ewmaLimit,
-    ucl: limits.center + half,
-    lcl: limits.center - half,
+    ucl: middle + half,
+    lcl: middle - half,
     onsetMs: state.sinceMs,
     onsetLowMs: state.sinceMs === null ? null : (state.zeroMs ?? state.sinceMs),
     meanSinceOnset: state.sincePoints > 0 ? state.sinceSum / state.sincePoints : null,
@@ -118,9 +119,9 @@ export function normalChartEvidence(state: NormalChartState, params: NormalChart
   };
 }
 
-/** Standardised distance from the centre, positive when harmful. */
+/** Standardised distance from the centre, positive when harmful, clipped. */
 export function harmScore(params: Pick<NormalChartParams, 'limits' | 'harmful'>, value: number): number {
-  const { center, spread, widening } = params.limits;
-  const score = (value - center) / (spread * widening);
+  const { center, spread, clipSigmas, scoreMean, scoreSd, widening } = params.limits;
+  const score = (clip((value - center) / spread, clipSigmas) - scoreMean) / (scoreSd * widening);
   return params.harmful === 'up' ? score : -score;
 }

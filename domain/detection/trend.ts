@@ -124,7 +124,7 @@ function trendChart(
     design: TREND_DESIGN,
     harmful: params.harmful,
     // The anchor comes from outside this series: there is no centre to be estimated, hence no cold chart.
-    limits: { ...measured, center: params.anchor, warmth: 'warm' as const },
+    limits: { ...measured, center: params.anchor, scoreMean: 0, warmth: 'warm' as const },
   };
   let state = initialNormalChart();
   for (const hour of hours) state = stepNormalChart(state, chartParams, { atMs: hour.atMs, value: hour.mean });

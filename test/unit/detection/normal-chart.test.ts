@@ -23,7 +23,17 @@ import { holds } from './property-run';
 const known: NormalChartParams = {
   design: SHORT_WINDOW_DESIGN,
   harmful: 'up',
-  limits: { center: 0, spread: 1, rho: 0, points: 1000, warmth: 'warm', widening: 1 },
+  limits: {
+    center: 0,
+    spread: 1,
+    clipSigmas: 1e9,
+    scoreMean: 0,
+    scoreSd: 1,
+    rho: 0,
+    points: 1000,
+    warmth: 'warm',
+    widening: 1,
+  },
 };
 
 function fold(values: readonly (number | null)[], params = known): NormalChartState {

@@ -81,7 +81,17 @@ function firstAlarm(
   design: NormalChartParams['design'],
   which: 'cusumAlarm' | 'ewmaAlarm',
 ): number | null {
-  const limits = { center: 0, spread: 1, rho: 0, points: 1000, warmth: 'warm' as const, widening: 1 };
+  const limits = {
+    center: 0,
+    spread: 1,
+    clipSigmas: 1e9,
+    scoreMean: 0,
+    scoreSd: 1,
+    rho: 0,
+    points: 1000,
+    warmth: 'warm' as const,
+    widening: 1,
+  };
   const found = (['up', 'down'] as const).map((harmful) => {
     const params = { design, harmful, limits };
     let state = initialNormalChart();
