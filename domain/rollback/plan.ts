@@ -21,7 +21,8 @@ export interface PlanFacts {
   readonly procedure: Procedure;
   /** Sampled inputs exist, so that the target can be compared on today's traffic before the shift. */
   readonly samples: boolean;
-  readonly policy: ServicePolicy;
+  /** Only what the deadlines are made from, so that an operation can plan again from its pinned limits. */
+  readonly policy: Pick<ServicePolicy, 'steps' | 'verify' | 'gradual'>;
 }
 
 /** The procedure that a tier asks for, given what is warm. */

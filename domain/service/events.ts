@@ -1,7 +1,11 @@
 import type { Attribution } from '../detection/attribution';
 import type { Tier, Verdict } from '../detection/types';
 import type { ServicePolicy } from '../policy';
+import type { StepReport } from '../rollback/operation';
 import type { Backend, ObservedRoute } from '../route';
+import type { OperatorMessage } from './messages';
+import type { RecoveredState } from './recovery';
+import type { StoredVersion } from './state';
 
 /** A verdict that stands: it began, and has not ended. */
 export interface StandingVerdict {
@@ -111,3 +115,40 @@ export interface RetirementInput {
   readonly graceMs: number;
   readonly why: string;
 }
+
+/** What happened, as the service's reducer takes it. */
+export type ServiceEvent =
+  | {
+      readonly type: 'started';
+      readonly recovered: RecoveredState | null;
+      readonly ledgerReadable: boolean;
+      readonly observed: ObservedRoute | null;
+      readonly versions: readonly StoredVersion[];
+    }
+  | { readonly type: 'versions-listed'; readonly versions: readonly StoredVersion[] }
+  | { readonly type: 'message'; readonly message: OperatorMessage }
+  | { readonly type: 'unreadable'; readonly name: string; readonly problem: string }
+  | { readonly type: 'degradation-began'; readonly report: DegradationBegan }
+  | { readonly type: 'degradation-ended'; readonly report: DegradationEnded }
+  | { readonly type: 'tiers-reported'; readonly report: TiersReported }
+  | { readonly type: 'standby-reported'; readonly report: StandbyReported }
+  | {
+      readonly type: 'standby-prepared';
+      readonly version: string;
+      readonly instance: string;
+      readonly backend: Backend | null;
+      readonly why: string;
+    }
+  | { readonly type: 'route-observed'; readonly report: RouteObserved }
+  | { readonly type: 'route-applied'; readonly epoch: number; readonly applied: boolean; readonly why: string }
+  | { readonly type: 'step-reported'; readonly report: StepReport }
+  /** The deadline of a report passed and somebody looked: does the child still run, and what does the router say? */
+  | {
+      readonly type: 'operation-asked';
+      readonly operation: string;
+      readonly running: boolean | null;
+      readonly observed: ObservedRoute | null;
+    }
+  | { readonly type: 'retirement-ended'; readonly report: RetirementEnded }
+  | { readonly type: 'recorded'; readonly upTo: number }
+  | { readonly type: 'tick' };

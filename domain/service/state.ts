@@ -12,6 +12,8 @@ export interface VersionFacts {
   readonly digest: string;
   readonly importedAt: number;
   readonly standing: Standing;
+  /** Whether its evaluation report meets the policy's thresholds, by class too. */
+  readonly evaluation: { readonly ok: boolean; readonly why: string };
   /** Why it has this standing: words and the incident. */
   readonly why: string;
   readonly since: number;
@@ -117,6 +119,7 @@ export interface Confirming {
   readonly from: number;
   readonly until: number;
   readonly measured: boolean;
+  readonly alerted: boolean;
   /** Version and copy that stay warm until then, and are retired afterwards. */
   readonly keep: { readonly version: string; readonly instance: string } | null;
 }
@@ -148,12 +151,15 @@ export interface ServiceState {
   readonly nextEpoch: number;
   readonly versions: readonly VersionFacts[];
   readonly standby: StandbyState | null;
+  /** Versions whose copy could not be made ready lately, so that the next one is tried first. */
+  readonly unprepared: readonly { readonly version: string; readonly at: number; readonly why: string }[];
   /** Copy that is being made ready to become the standby. */
   readonly preparing: { readonly version: string; readonly instance: string; readonly until: number } | null;
   readonly retiring: readonly { readonly version: string; readonly instance: string }[];
   readonly degradations: readonly StandingDegradation[];
   readonly incident: Incident | null;
   readonly operation: Operation | null;
+  /** A deploy that waits for the operation in flight (`--after`). */
   readonly queued: { readonly version: string; readonly actor: Actor; readonly reason: string } | null;
   readonly bake: Bake | null;
   readonly confirming: Confirming | null;
@@ -165,6 +171,8 @@ export interface ServiceState {
   readonly pausedUntil: number | null;
   /** Set when ledger and router disagree: nothing moves until a person resumes. */
   readonly pausedWhy: string | null;
+  /** The router's record that lastgood did not declare; a resume takes it as the truth. */
+  readonly foreign: RouteRecord | null;
   readonly fallbackInUse: FallbackInUse | null;
   readonly tiers: readonly TierReading[];
   readonly unmeasuredSince: number | null;

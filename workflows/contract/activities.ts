@@ -147,6 +147,8 @@ export interface RouterActivities {
     record: RouteRecord;
     /** A manual or hold operation is allowed while the breaker is open. */
     allowBreakerOpen: boolean;
+    /** An act of a person goes on while the service is paused: a pause stops the machine. */
+    allowPaused: boolean;
   }): Promise<ShiftOutcome>;
   /** Applies a record that moves no traffic to a version that had none (fallback named or withdrawn, first route). */
   applyRoute(record: RouteRecord): Promise<ApplyResult>;

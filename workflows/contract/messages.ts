@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Actor } from '../../domain/ledger';
 import type { ServicePolicy } from '../../domain/policy';
+import type { MessageName, OperatorMessage } from '../../domain/service/messages';
 
 /**
  * What people and the controller say to a service workflow. Every message exists as an Update and as a Signal of the
@@ -29,6 +30,7 @@ const policySchema = z.custom<ServicePolicy>(
   'a policy as the controller sends it',
 );
 
+/** One schema a message; the table has every name of the domain's union, or it does not compile. */
 export const messageSchemas = {
   rollback: z.strictObject({ ...envelope, to: version.exactOptional() }),
   deploy: z.strictObject({ ...envelope, version, after: z.boolean().exactOptional() }),
@@ -54,28 +56,10 @@ export const messageSchemas = {
   clearQuarantine: z.strictObject({ ...envelope, version }),
   setMode: z.strictObject({ ...envelope, mode: z.enum(['observe', 'confirm', 'act']) }),
   configure: z.strictObject({ ...envelope, policy: policySchema, rules: z.int().min(1) }),
-} as const;
+} as const satisfies Record<MessageName, z.ZodType>;
 
-export type MessageName = keyof typeof messageSchemas;
+export type { Answer, MessageName, OperatorMessage } from '../../domain/service/messages';
 export const messageNames = Object.keys(messageSchemas) as MessageName[];
-
-export type OperatorMessage = {
-  [Name in MessageName]: { readonly name: Name } & z.infer<(typeof messageSchemas)[Name]>;
-}[MessageName];
-
-/** The decision, answered in the same workflow task; effects go on after it. */
-export interface Answer {
-  readonly requestId: string;
-  readonly decision: 'accepted' | 'refused' | 'planned';
-  /** One sentence for the person. */
-  readonly why: string;
-  /** Incident or operation that the act began or belongs to. */
-  readonly reference: string | null;
-  /** The same request was decided before; nothing new was done. */
-  readonly repeated: boolean;
-  /** For `dryRun`: the plan in words, one line a step. */
-  readonly plan: readonly string[];
-}
 
 export type ParsedMessage =
   { readonly ok: true; readonly message: OperatorMessage } | { readonly ok: false; readonly problem: string };

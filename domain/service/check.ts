@@ -1,0 +1,152 @@
+import { unusable } from '../rollback/candidates';
+import type { OperatorMessage } from './messages';
+import type { ServiceState, VersionFacts } from './state';
+
+export type Check = { readonly ok: true } | { readonly ok: false; readonly why: string };
+
+const fine: Check = { ok: true };
+const no = (why: string): Check => ({ ok: false, why });
+
+/** May this message take effect now? One answer for the Update's validator, the dry run and the reducer. */
+export function check(state: ServiceState, message: OperatorMessage, now: number): Check {
+  if ((message.actor?.proof ?? 'unverified') === 'unverified' && state.policy.unverifiedOperators === 'refuse')
+    return no('nobody proved who sends this; use the lastgood CLI or API, or set operators.unverified: allow');
+  switch (message.name) {
+    case 'rollback':
+      return checkRollback(state, message.to);
+    case 'deploy':
+      return checkDeploy(state, message, now);
+    case 'clearBreaker':
+      return checkClear(state, message.breakerEpoch);
+    case 'approve':
+      return state.incident?.id === message.incident && state.incident.phase === 'awaiting-approval'
+        ? fine
+        : no(`incident ${message.incident} does not wait for an approval`);
+    case 'intervene':
+      return checkIntervene(state, message);
+    case 'cancel':
+      return checkCancel(state, message.incident);
+    case 'pause':
+      return fine;
+    case 'resume':
+      return state.pausedUntil === null && state.pausedWhy === null ? no('the service is not paused') : fine;
+    case 'vouch':
+      return checkVouch(state, message.version);
+    case 'revoke':
+      return known(state, message.version, (facts) =>
+        facts.standing === 'revoked' ? no('it is revoked already') : fine,
+      );
+    case 'clearQuarantine':
+      return known(state, message.version, (facts) =>
+        facts.standing === 'quarantined' || facts.standing === 'suspect'
+          ? fine
+          : no(`${facts.version} is ${facts.standing}, not quarantined`),
+      );
+    case 'setMode':
+      return state.mode === message.mode ? no(`the mode is ${message.mode} already`) : fine;
+    case 'configure':
+      return fine;
+  }
+}
+
+function known(state: ServiceState, version: string, then: (facts: VersionFacts) => Check): Check {
+  const facts = state.versions.find((candidate) => candidate.version === version);
+  return facts ? then(facts) : no(`version ${version} is not in the artifact store; known: ${names(state)}`);
+}
+
+function names(state: ServiceState): string {
+  return (
+    state.versions
+      .map((facts) => facts.version)
+      .slice(-10)
+      .join(', ') || 'none'
+  );
+}
+
+function busy(state: ServiceState): Check | null {
+  const { operation } = state;
+  if (!operation) return null;
+  return no(`${operation.kind} ${operation.id} is in flight (step ${operation.step}); wait, or lastgood cancel`);
+}
+
+function checkRollback(state: ServiceState, to: string | undefined): Check {
+  const inFlight = busy(state);
+  if (inFlight) return inFlight;
+  if (!state.declared) return no('nothing is live yet; deploy a version first');
+  if (to === undefined) return fine;
+  return known(state, to, (facts) => {
+    if (facts.version === state.declared?.primary) return no(`${to} is live already`);
+    if (facts.standing === 'revoked') return no(`${to} is revoked: ${facts.why}`);
+    if (facts.standing === 'quarantined')
+      return no(`${to} is quarantined (${facts.why}); lastgood quarantine clear ${state.service}@${to} first`);
+    return fine;
+  });
+}
+
+function checkDeploy(state: ServiceState, message: Extract<OperatorMessage, { name: 'deploy' }>, now: number): Check {
+  if (state.breaker.open)
+    return no(`the breaker is open since incident ${state.breaker.incident ?? '?'}; clear it first`);
+  if (state.pausedWhy !== null) return no(`paused: ${state.pausedWhy}`);
+  if (inFreeze(state, now)) return no('a freeze window is in force');
+  const inFlight = busy(state);
+  if (inFlight && !message.after) return inFlight;
+  if (state.incident && ['awaiting-approval', 'waiting-for-human', 'on-fallback'].includes(state.incident.phase))
+    return no(`incident ${state.incident.id} is open (${state.incident.phase})`);
+  return known(state, message.version, (facts) => {
+    if (facts.version === state.declared?.primary) return no(`${facts.version} is live already`);
+    if (facts.standing === 'quarantined' || facts.standing === 'revoked')
+      return no(`${facts.version} is ${facts.standing}: ${facts.why}`);
+    if (!facts.evaluation.ok) return no(`${facts.version} is not validated: ${facts.evaluation.why}`);
+    return fine;
+  });
+}
+
+function checkClear(state: ServiceState, breakerEpoch: number): Check {
+  if (!state.breaker.open) return no('the breaker is closed');
+  if (state.breaker.epoch !== breakerEpoch)
+    return no(
+      `the breaker is at epoch ${state.breaker.epoch}, you saw ${breakerEpoch}: look again before you clear it`,
+    );
+  if (state.operation && state.operation.kind !== 'deploy')
+    return no(`${state.operation.kind} ${state.operation.id} is in flight; clear the breaker when it has ended`);
+  return fine;
+}
+
+function checkIntervene(state: ServiceState, message: Extract<OperatorMessage, { name: 'intervene' }>): Check {
+  const { operation } = state;
+  if (!operation || (operation.incident ?? operation.id) !== message.incident)
+    return no(`no operation of ${message.incident} is in flight`);
+  if (operation.waiting === null) return no(`${operation.id} does not wait for a person (step ${operation.step})`);
+  if (message.action !== 'choose') return fine;
+  if (message.target === undefined) return no('choose needs a target');
+  return known(state, message.target, (facts) => {
+    if (facts.standing === 'revoked') return no(`${facts.version} is revoked: ${facts.why}`);
+    return fine;
+  });
+}
+
+function checkCancel(state: ServiceState, incident: string | undefined): Check {
+  const { operation } = state;
+  if (!operation && state.queued) return fine;
+  if (!operation) return no('nothing is in flight');
+  if (incident !== undefined && (operation.incident ?? operation.id) !== incident)
+    return no(`${operation.incident ?? operation.id} is in flight, not ${incident}`);
+  if (operation.shifted) return no(`${operation.id} has moved the traffic; use lastgood rollback --to, or intervene`);
+  return fine;
+}
+
+function checkVouch(state: ServiceState, version: string): Check {
+  return known(state, version, (facts) => {
+    if (facts.standing === 'revoked') return no(`${version} is revoked: ${facts.why}`);
+    const reason = unusable(state, { ...facts, human: { by: '', at: 0 } }, null);
+    return reason !== null && !facts.evaluation.ok ? no(reason) : fine;
+  });
+}
+
+function inFreeze(state: ServiceState, now: number): boolean {
+  const date = new Date(now);
+  return state.policy.freezeWindows.some(
+    ({ days, fromHour, toHour }) =>
+      days.includes(date.getUTCDay()) && date.getUTCHours() >= fromHour && date.getUTCHours() < toHour,
+  );
+}

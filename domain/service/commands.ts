@@ -1,0 +1,41 @@
+import type { Alert } from '../alert';
+import type { LedgerEntry } from '../ledger';
+import type { OperationInput, OperationOrder } from '../rollback/operation';
+import type { RouteRecord } from '../route';
+import type { RetirementInput, RouteChanged } from './events';
+
+/** What the interpreter does to the world. Each has its intent in the ledger first, or needs none. */
+export type Effect =
+  | { readonly type: 'start-operation'; readonly input: OperationInput; readonly summary: string }
+  | { readonly type: 'order'; readonly operation: string; readonly order: OperationOrder }
+  | { readonly type: 'fence'; readonly epoch: number }
+  | { readonly type: 'apply-route'; readonly record: RouteRecord }
+  | { readonly type: 'tell-detection'; readonly message: RouteChanged }
+  | {
+      readonly type: 'prepare-standby';
+      readonly version: string;
+      readonly digest: string;
+      readonly instance: string;
+      readonly model: string;
+    }
+  | { readonly type: 'retire'; readonly input: RetirementInput }
+  | { readonly type: 'spare'; readonly instance: string }
+  | { readonly type: 'ask-operation'; readonly operation: string }
+  | { readonly type: 'list-versions' };
+
+export type Command =
+  /** Goes to the ledger, in order. */
+  | { readonly kind: 'intent'; readonly entry: LedgerEntry }
+  /**
+   * Runs when every entry up to `afterEntry` (ledger counter) is durable; where the ledger does not answer in time,
+   * `proceed` goes on with the outbox as the record and `hold` waits.
+   */
+  | {
+      readonly kind: 'effect';
+      readonly effect: Effect;
+      readonly afterEntry: number;
+      readonly ledgerDown: 'proceed' | 'hold';
+    }
+  /** Never awaited by the loop. */
+  | { readonly kind: 'alert'; readonly alert: Alert }
+  | { readonly kind: 'annotate'; readonly version: string; readonly text: string };

@@ -1,0 +1,200 @@
+import { makePlan, procedureFor } from '../rollback/plan';
+import { rankCandidates } from '../rollback/candidates';
+import type { Candidate } from '../rollback/operation';
+import { alertIncident, duration, usersNow } from './messages-for-people';
+import { machine } from './messages';
+import { mark, openIncident, verdictFacts } from './incident';
+import { fenceOperation, startOperation } from './operations';
+import { blockedBy } from './readiness';
+import type { ServiceState, StandingDegradation } from './state';
+import type { Turn } from './turn';
+
+/**
+ * Decides on the degradations that stand: called after every event, so that one that was held by a cooldown, a pause or
+ * an operation is decided again as soon as its hold ends. Acts on at most one.
+ */
+export function decide(turn: Turn): void {
+  const { state } = turn;
+  const urgent = mostUrgent(state);
+  if (!urgent) return;
+  if (state.operation) {
+    // A bad live version does not wait for the deploy of another one to finish loading.
+    if (state.operation.kind === 'deploy' && !state.operation.shifted && urgent.verdict.hard)
+      fenceOperation(turn, `${urgent.verdict.metric} failed on the live version`);
+    return;
+  }
+  if (state.incident && ['awaiting-approval', 'waiting-for-human'].includes(state.incident.phase)) return;
+
+  const blocked = blockedBy(state, turn.now);
+  if (blocked !== null) return hold(turn, urgent, blocked);
+  const attribution = attributionOf(state, urgent);
+  if (attribution.attribution === 'environment') return refuse(turn, urgent, attribution.reasons);
+  if (attribution.attribution === 'undetermined' && state.policy.undetermined[urgent.verdict.tier] === 'hold')
+    return hold(turn, urgent, 'the cause is undetermined, and the policy holds then');
+  openIncident(turn, { ...urgent, ...attribution });
+  const needsApproval = state.mode === 'confirm' || state.policy.approval.tiers.includes(urgent.verdict.tier);
+  if (needsApproval) return askApproval(turn);
+  actOnIncident(turn, null);
+}
+
+/** The open degradation of the live version that is worst: hard ones first, then the faster tier. */
+function mostUrgent(state: ServiceState): StandingDegradation | null {
+  const order = { immediate: 0, 'short-window': 1, trend: 2 };
+  const open = state.degradations.filter(
+    (entry) =>
+      entry.version === state.declared?.primary &&
+      entry.epoch === state.declared.epoch &&
+      (entry.decided === 'open' || entry.decided === 'held'),
+  );
+  open.sort((a, b) => Number(b.verdict.hard) - Number(a.verdict.hard) || order[a.verdict.tier] - order[b.verdict.tier]);
+  return open[0] ?? null;
+}
+
+/** A standby that failed its proof at the same time points to what both share: the environment. */
+function attributionOf(
+  state: ServiceState,
+  entry: StandingDegradation,
+): Pick<StandingDegradation, 'attribution' | 'reasons'> {
+  const { standby, policy } = state;
+  const onset = entry.verdict.onsetMs ?? entry.reportedAt;
+  const together =
+    standby?.failedAt != null &&
+    standby.proof === 'failed' &&
+    Math.abs(standby.failedAt - onset) <= 2 * policy.standby.proofIntervalMs;
+  if (entry.verdict.tier === 'immediate' && together)
+    return {
+      attribution: 'environment',
+      reasons: [`the standby ${standby.version} failed its proof at the same time: ${standby.why}`],
+    };
+  return { attribution: entry.attribution, reasons: entry.reasons };
+}
+
+function hold(turn: Turn, entry: StandingDegradation, why: string): void {
+  if (entry.decided === 'held' && entry.heldBy === why) return;
+  mark(turn, entry.id, 'held', why);
+  const { state } = turn;
+  const would = rankCandidates(state, turn.now).candidates[0]?.version ?? 'none';
+  turn.record(
+    'rollback-held',
+    `would have rolled back from ${entry.version} to ${would}; held: ${why}`,
+    verdictFacts(entry),
+  );
+  const onFallback = state.fallbackInUse !== null;
+  if (onFallback && !state.incident) openIncident(turn, { ...entry, decided: 'held' }, 'on-fallback');
+  turn.alert({
+    key: `${state.service}/${entry.id}/held/${why.slice(0, 24)}`,
+    severity: entry.verdict.hard ? 'page' : 'ticket',
+    title: `${state.service}: ${entry.verdict.metric} is degraded and nothing was moved`,
+    wrong: entry.verdict.sentence,
+    did: `Nothing: ${why}. It would have chosen ${would}.`,
+    users: usersNow(state),
+    must: entry.verdict.hard
+      ? 'Decide now: roll back by hand, or clear what holds.'
+      : 'Nothing at once; it is decided again when the hold ends.',
+    command: `lastgood rollback ${state.service} --reason '…'`,
+    link: null,
+  });
+}
+
+function refuse(turn: Turn, entry: StandingDegradation, reasons: readonly string[]): void {
+  mark(turn, entry.id, 'refused', null);
+  const { state } = turn;
+  turn.record('rollback-refused', `the environment is the cause, a rollback would not help: ${reasons.join('; ')}`, {
+    ...verdictFacts(entry),
+    reasons: [...reasons],
+  });
+  turn.alert({
+    key: `${state.service}/${entry.id}/environment`,
+    severity: entry.verdict.hard ? 'page' : 'ticket',
+    title: `${state.service}: degraded, and the model is not the cause`,
+    wrong: entry.verdict.sentence,
+    did: `No rollback. ${reasons.join('; ')}.`,
+    users: usersNow(state),
+    must: `Look at ${reasons[0] ?? 'the host and what the service depends on'}.`,
+    command: `lastgood explain ${state.service}`,
+    link: null,
+  });
+}
+
+function askApproval(turn: Turn): void {
+  const { state, now } = turn;
+  const { incident } = state;
+  if (!incident) return;
+  const best = rankCandidates(state, now).candidates[0];
+  turn.updateIncident({ phase: 'awaiting-approval', approvalUntil: now + state.policy.approval.timeoutMs });
+  turn.record(
+    'rollback-held',
+    `proposes to roll back from ${incident.from} to ${best?.version ?? 'nothing'}; waits for an approval`,
+    {
+      target: best?.version ?? null,
+      until: now + state.policy.approval.timeoutMs,
+    },
+  );
+  alertIncident(turn, 'approval', incident, {
+    severity: 'page',
+    title: `${state.service}: approve the rollback from ${incident.from} to ${best?.version ?? '?'}`,
+    did: 'Decided to roll back and waits for you.',
+    users: usersNow(state),
+    must: `Approve or deny within ${duration(state.policy.approval.timeoutMs)}; then it ${state.policy.approval.onTimeout === 'proceed' ? 'goes ahead' : 'stays as it is'}.`,
+    command: `lastgood approve ${incident.id} --reason '…'`,
+  });
+}
+
+/** The rollback of the open incident: ranks, plans, authorises (with everything it was decided on), starts. */
+export function actOnIncident(turn: Turn, approvedBy: string | null): void {
+  const { state, now } = turn;
+  const { incident } = state;
+  if (!incident || !state.declared) return;
+  const ranking = rankCandidates(state, now);
+  const candidates = preferFallback(state, ranking.candidates);
+  const procedure = procedureFor(incident.tier, candidates[0]?.warm != null);
+  turn.updateIncident({ phase: 'rolling-back', approvalUntil: null, decidedAt: now });
+  const entry = state.degradations.find((other) => other.version === incident.from && other.decided === 'acted');
+  if (candidates.length === 0) return nobodyLeft(turn, ranking.refused);
+  const first = candidates[0];
+  startOperation(turn, {
+    id: incident.id,
+    kind: 'rollback',
+    incident: incident.id,
+    procedure,
+    plan: makePlan({ procedure, samples: state.samples, policy: state.policy }),
+    candidates,
+    actor: machine,
+    reason: incident.sentence,
+    summary: `roll back from ${incident.from} to ${first?.version ?? '?'} (${procedure}): ${incident.sentence}`,
+    facts: {
+      ...(entry ? verdictFacts(entry) : {}),
+      attribution: incident.attribution,
+      refused: ranking.refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`),
+      approvedBy,
+    },
+    entry: 'rollback-decided',
+    ledgerDown: state.policy.ledgerDown[incident.tier],
+  });
+  turn.updateIncident({ target: first?.version ?? null });
+}
+
+/** Where the router has moved to its fallback already, that version comes first: the durable decision follows the traffic. */
+function preferFallback(state: ServiceState, candidates: readonly Candidate[]): readonly Candidate[] {
+  const used = state.fallbackInUse?.version;
+  if (used === undefined) return candidates;
+  return [...candidates].sort((a, b) => Number(b.version === used) - Number(a.version === used));
+}
+
+function nobodyLeft(turn: Turn, refused: readonly { version: string; why: string }[]): void {
+  const { incident } = turn.state;
+  if (!incident) return;
+  turn.updateIncident({ phase: 'waiting-for-human' });
+  const list = refused.map(({ version, why }) => `${version}: ${why}`).join('; ');
+  turn.record('waiting-for-human', `no version may take the traffic: ${list || 'there is no other version'}`, {
+    refused: refused.slice(0, 20).map(({ version, why }) => `${version}: ${why}`),
+  });
+  alertIncident(turn, 'nobody-left', incident, {
+    severity: 'page',
+    title: `${turn.state.service}: degraded, and no version may take over`,
+    did: `Nothing was moved: ${list || 'there is no other version'}.`,
+    users: usersNow(turn.state),
+    must: 'Choose a version yourself, or clear a quarantine.',
+    command: `lastgood rollback ${turn.state.service} --to VERSION --reason '…'`,
+  });
+}

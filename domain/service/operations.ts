@@ -1,0 +1,119 @@
+import type { Actor, Json, LedgerKind } from '../ledger';
+import type { Candidate, OperationInput, OperationKind } from '../rollback/operation';
+import type { PlanStep, Procedure } from '../rollback/plan';
+import type { Turn } from './turn';
+
+/** More than any plan of `maxCandidates` candidates uses: shift, stages and the way back, for each. */
+const EPOCHS_PER_OPERATION = 32;
+/** Slack on a child's own deadline before the service looks for itself. */
+const REPORT_SLACK_MS = 30_000;
+
+export interface OperationRequest {
+  readonly id: string;
+  readonly kind: OperationKind;
+  readonly incident: string | null;
+  readonly procedure: Procedure;
+  readonly plan: readonly PlanStep[];
+  readonly candidates: readonly Candidate[];
+  readonly actor: Actor;
+  readonly reason: string;
+  readonly summary: string;
+  readonly facts: { readonly [key: string]: Json };
+  readonly entry: LedgerKind;
+  readonly ledgerDown: 'proceed' | 'hold';
+}
+
+/** Grants a block of epochs, writes the decision, and starts the child after it (I2, I4). */
+export function startOperation(turn: Turn, request: OperationRequest): void {
+  const { state, now } = turn;
+  const { policy } = state;
+  const epochs = { from: state.nextEpoch, to: state.nextEpoch + EPOCHS_PER_OPERATION - 1 };
+  state.nextEpoch = epochs.to + 1;
+  const tier = state.incident?.tier;
+  const forward = request.kind === 'deploy';
+  const hard = state.incident?.hard ?? false;
+  const input: OperationInput = {
+    service: state.service,
+    operation: request.id,
+    kind: request.kind,
+    incident: request.incident,
+    procedure: request.procedure,
+    plan: request.plan,
+    actor: request.actor,
+    reason: request.reason.slice(0, 500),
+    candidates: request.candidates,
+    epochs,
+    route: state.declared,
+    keepPinsMs:
+      forward || (tier !== undefined && policy.sessions.keepPinsOn.includes(tier)) ? policy.sessions.maxLifetimeMs : 0,
+    // A version that failed hard is no refuge; one that lost a class still serves better than a target that fails.
+    safest: hard && !forward ? 'target' : 'previous',
+    fallbackSince: state.fallbackInUse?.since ?? null,
+    host: state.host,
+    model: state.versions.find(({ version }) => version === request.candidates[0]?.version)?.model ?? state.service,
+    limits: {
+      attempts: policy.attempts,
+      steps: policy.steps,
+      verify: policy.verify,
+      gradual: policy.gradual,
+      standby: policy.standby,
+    },
+  };
+  state.operation = {
+    id: request.id,
+    kind: request.kind,
+    incident: request.incident,
+    from: state.declared?.primary ?? '',
+    candidates: request.candidates.map(({ version }) => version),
+    epochs,
+    startedAt: now,
+    actor: request.actor,
+    reason: request.reason.slice(0, 500),
+    lastNo: 0,
+    step: 'start',
+    version: null,
+    deadlineAt: now + REPORT_SLACK_MS,
+    waiting: null,
+    shifted: false,
+    stopping: null,
+  };
+  turn.record(
+    request.entry,
+    request.summary,
+    {
+      ...request.facts,
+      operation: request.id,
+      procedure: request.procedure,
+      epochs: `${epochs.from}..${epochs.to}`,
+      candidates: request.candidates.map(
+        ({ version, why, warm }) =>
+          `${version}: ${why}${warm ? `; warm, proven at ${new Date(warm.proofAt).toISOString()}` : ''}`,
+      ),
+      plan: request.plan.map(({ step }) => step).join(' → '),
+    },
+    { actor: request.actor, incident: request.incident },
+  );
+  spareCopies(turn, request.candidates);
+  turn.effect({ type: 'start-operation', input, summary: request.summary.slice(0, 180) }, request.ledgerDown);
+}
+
+/** The copies of a candidate that were about to be retired are kept: a late stop must not kill a version chosen again. */
+function spareCopies(turn: Turn, candidates: readonly Candidate[]): void {
+  for (const { version, instance } of turn.state.retiring)
+    if (candidates.some((candidate) => candidate.version === version)) turn.effect({ type: 'spare', instance });
+}
+
+/** Stops the operation in flight: first the router's floor, then the word to the child. */
+export function fenceOperation(turn: Turn, why: string): void {
+  const { state } = turn;
+  const { operation } = state;
+  if (!operation || operation.stopping !== null) return;
+  turn.record('operator-act', `stops ${operation.kind} ${operation.id}: ${why}`, { operation: operation.id });
+  state.operation = { ...operation, stopping: why };
+  turn.effect({ type: 'fence', epoch: operation.epochs.to + 1 });
+  turn.effect({ type: 'order', operation: operation.id, order: { type: 'stop', why } });
+}
+
+export function reportDeadline(now: number, deadlineAt: number): number {
+  return Math.max(now, deadlineAt) + REPORT_SLACK_MS;
+}

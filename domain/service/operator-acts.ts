@@ -1,0 +1,288 @@
+import type { Actor } from '../ledger';
+import { candidateOf, rankCandidates } from '../rollback/candidates';
+import { makePlan, procedureFor } from '../rollback/plan';
+import type { Procedure } from '../rollback/plan';
+import { startCooldown } from './brakes';
+import { check } from './check';
+import { actOnIncident } from './decide';
+import { endIncident } from './incident';
+import { unverifiedActor } from './messages';
+import type { Answer, OperatorMessage } from './messages';
+import { duration } from './messages-for-people';
+import { fenceOperation, startOperation } from './operations';
+import { changeVersion, setStanding } from './standing';
+import type { ServiceState } from './state';
+import type { Turn } from './turn';
+import { releaseHeld } from './verdicts';
+
+const REMEMBERED_REQUESTS = 1000;
+
+/** A decision on a message, for its sender; the same request a second time is answered, not done again. */
+export function onMessage(turn: Turn, message: OperatorMessage): Answer {
+  const { state, now } = turn;
+  const before = state.answered.find(([id]) => id === message.requestId);
+  if (before) return repeated(state, before);
+  const verdict = check(state, message, now);
+  const answer = (decision: Answer['decision'], why: string, plan: readonly string[] = []): Answer => ({
+    requestId: message.requestId,
+    decision,
+    why,
+    reference: turn.state.operation?.id ?? turn.state.incident?.id ?? null,
+    repeated: false,
+    plan,
+  });
+  if (message.dryRun)
+    return verdict.ok
+      ? answer('planned', 'it would be accepted', planOf(state, message, now))
+      : answer('refused', verdict.why);
+  const actor = message.actor ?? unverifiedActor;
+  if (!verdict.ok) {
+    turn.record(
+      'refused',
+      `${message.name} by ${actor.name} refused: ${verdict.why}`,
+      { reason: message.reason },
+      { actor },
+    );
+    remember(turn, message.requestId, 'r');
+    return answer('refused', verdict.why);
+  }
+  const why = act(turn, message, actor);
+  remember(turn, message.requestId, 'a');
+  return answer('accepted', why);
+}
+
+function repeated(state: ServiceState, [id, decision, entry]: ServiceState['answered'][number]): Answer {
+  return {
+    requestId: id,
+    decision: decision === 'a' ? 'accepted' : 'refused',
+    why: `this request was decided before (ledger key service/${state.service}/${entry})`,
+    reference: null,
+    repeated: true,
+    plan: [],
+  };
+}
+
+function remember(turn: Turn, requestId: string, decision: 'a' | 'r'): void {
+  const { state } = turn;
+  state.answered = [...state.answered, [requestId, decision, state.counters.ledger] as const].slice(
+    -REMEMBERED_REQUESTS,
+  );
+}
+
+/** What a rollback or deploy would do now, one line a step. */
+function planOf(state: ServiceState, message: OperatorMessage, now: number): string[] {
+  const target = message.name === 'rollback' ? message.to : message.name === 'deploy' ? message.version : undefined;
+  if (message.name !== 'rollback' && message.name !== 'deploy') return [`${message.name}: ${message.reason}`];
+  const { candidates, refused } = candidatesFor(state, target, now);
+  const first = candidates[0];
+  const procedure = procedureOf(message.name, first?.warm != null);
+  const steps = makePlan({ procedure, samples: state.samples, policy: state.policy });
+  return [
+    `from ${state.declared?.primary ?? 'nothing'} to ${first?.version ?? 'nobody'} (${procedure})`,
+    ...steps.map(({ step, deadlineMs, because }) => `${step}, at most ${duration(deadlineMs)}: ${because}`),
+    ...candidates.slice(1).map(({ version, why }) => `then ${version}: ${why}`),
+    ...refused.map(({ version, why }) => `not ${version}: ${why}`),
+  ];
+}
+
+function candidatesFor(
+  state: ServiceState,
+  target: string | undefined,
+  now: number,
+): ReturnType<typeof rankCandidates> {
+  if (target === undefined) return rankCandidates(state, now);
+  const facts = state.versions.find(({ version }) => version === target);
+  return { candidates: facts ? [candidateOf(state, facts, 'named by a person', now)] : [], refused: [] };
+}
+
+function procedureOf(kind: 'rollback' | 'deploy', warm: boolean): Procedure {
+  return kind === 'rollback' ? procedureFor('immediate', warm) : 'standard';
+}
+
+function act(turn: Turn, message: OperatorMessage, actor: Actor): string {
+  const { state, now } = turn;
+  const note = (summary: string): void =>
+    turn.record('operator-act', `${summary}, by ${actor.name}: ${message.reason}`, { act: message.name }, { actor });
+  switch (message.name) {
+    case 'rollback':
+      return rollBack(turn, message.to, message.reason, actor);
+    case 'deploy':
+      return deploy(turn, message.version, message.reason, actor);
+    case 'clearBreaker':
+      state.breaker = { ...state.breaker, open: false };
+      state.consecutive = 0;
+      turn.record(
+        'breaker-cleared',
+        `cleared by ${actor.name}: ${message.reason}`,
+        { breakerEpoch: message.breakerEpoch },
+        { actor },
+      );
+      startCooldown(turn, 'the breaker was cleared');
+      return `the breaker is closed; cooldown for ${duration(state.policy.cooldownMs)}`;
+    case 'approve':
+      note(`${message.decision} of incident ${message.incident}`);
+      if (message.decision === 'approve') actOnIncident(turn, actor.name);
+      else endIncident(turn, `denied by ${actor.name}`);
+      return message.decision === 'approve' ? 'the rollback starts' : 'nothing is moved';
+    case 'intervene':
+      return intervene(turn, message, note);
+    case 'cancel':
+      note('cancel');
+      if (!state.operation) state.queued = null;
+      else fenceOperation(turn, `cancelled by ${actor.name}`);
+      return 'it is being stopped';
+    case 'pause':
+      note(`pause for ${duration(message.forMs)}`);
+      state.pausedUntil = now + message.forMs;
+      return `paused until ${new Date(state.pausedUntil).toISOString()}; lastgood goes on watching`;
+    case 'resume':
+      note('resume');
+      return resume(turn);
+    case 'vouch':
+      note(`vouches for ${message.version}`);
+      changeVersion(turn, message.version, { human: { by: actor.name, at: now } });
+      return `${message.version} is human-validated`;
+    case 'revoke':
+      note(`revokes ${message.version}`);
+      setStanding(turn, message.version, 'revoked', `by ${actor.name}: ${message.reason}`);
+      return message.version === state.declared?.primary
+        ? `${message.version} is revoked; it is live: roll back now`
+        : `${message.version} is revoked for good`;
+    case 'clearQuarantine':
+      note(`clears the quarantine of ${message.version}`);
+      setStanding(turn, message.version, 'candidate', `cleared by ${actor.name}: ${message.reason}`);
+      return `${message.version} may be chosen again after new probes`;
+    case 'setMode':
+      note(`mode ${message.mode}`);
+      state.mode = message.mode;
+      releaseHeld(turn);
+      return `the mode is ${message.mode}`;
+    case 'configure':
+      return configure(turn, message);
+  }
+}
+
+function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Actor): string {
+  const { state, now } = turn;
+  const { candidates, refused } = candidatesFor(state, to, now);
+  const first = candidates[0];
+  if (!first) {
+    turn.record(
+      'rollback-refused',
+      `no version may take the traffic`,
+      { refused: refused.map(({ version, why }) => `${version}: ${why}`) },
+      { actor },
+    );
+    return `nothing moves: ${refused.map(({ version, why }) => `${version}: ${why}`).join('; ') || 'there is no other version'}`;
+  }
+  const procedure = procedureOf('rollback', first.warm !== null);
+  const overrides = [
+    state.breaker.open ? 'the open breaker' : '',
+    state.cooldownUntil !== null ? 'the cooldown' : '',
+  ].filter(Boolean);
+  if (state.incident && state.incident.phase !== 'confirming') endIncident(turn, `${actor.name} rolls back by hand`);
+  startOperation(turn, {
+    id: turn.nextOperationId('manual'),
+    kind: 'manual-rollback',
+    incident: null,
+    procedure,
+    plan: makePlan({ procedure, samples: state.samples, policy: state.policy }),
+    candidates,
+    actor,
+    reason,
+    summary: `${actor.name} rolls back from ${state.declared?.primary ?? '?'} to ${first.version}: ${reason}`,
+    facts: { overrides, refused: refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`) },
+    entry: 'rollback-decided',
+    ledgerDown: 'proceed',
+  });
+  return `rolls back to ${first.version} (${procedure})`;
+}
+
+export function deploy(turn: Turn, version: string, reason: string, actor: Actor): string {
+  const { state, now } = turn;
+  if (state.operation) {
+    state.queued = { version, actor, reason };
+    turn.record(
+      'operator-act',
+      `${actor.name} queues the deploy of ${version} after ${state.operation.id}`,
+      {},
+      { actor },
+    );
+    return `queued after ${state.operation.id}`;
+  }
+  const { candidates } = candidatesFor(state, version, now);
+  startOperation(turn, {
+    id: turn.nextOperationId('deploy'),
+    kind: 'deploy',
+    incident: null,
+    procedure: 'standard',
+    plan: makePlan({ procedure: 'standard', samples: false, policy: state.policy }),
+    candidates,
+    actor,
+    reason,
+    summary: `${actor.name} deploys ${version}${state.declared ? ` over ${state.declared.primary}` : ''}: ${reason}`,
+    facts: {},
+    entry: 'deploy-decided',
+    ledgerDown: 'hold',
+  });
+  return `deploys ${version}`;
+}
+
+function intervene(
+  turn: Turn,
+  message: Extract<OperatorMessage, { name: 'intervene' }>,
+  note: (summary: string) => void,
+): string {
+  const { state, now } = turn;
+  const { operation } = state;
+  if (!operation) return 'nothing waits';
+  note(`${message.action}${message.target ? ` ${message.target}` : ''} for ${message.incident}`);
+  state.operation = { ...operation, waiting: null, deadlineAt: now + 60_000 };
+  turn.updateIncident({ phase: 'rolling-back' });
+  const facts = state.versions.find(({ version }) => version === message.target);
+  if (message.action === 'choose' && facts) {
+    const candidate = candidateOf(state, facts, `chosen by a person for ${message.incident}`, now);
+    turn.effect({ type: 'order', operation: operation.id, order: { type: 'choose', candidate } });
+    return `goes on with ${facts.version}`;
+  }
+  const type = message.action === 'retry' ? 'retry' : message.action === 'accept' ? 'accept' : 'abort';
+  turn.effect({ type: 'order', operation: operation.id, order: { type } });
+  return `${type}: ${operation.id} goes on`;
+}
+
+function resume(turn: Turn): string {
+  const { state } = turn;
+  state.pausedUntil = null;
+  if (state.pausedWhy !== null) {
+    const { foreign } = state;
+    if (foreign) {
+      // The router's record is taken as the truth and declared anew, above every epoch that was seen.
+      const epoch = Math.max(state.nextEpoch, foreign.epoch + 1);
+      const record = { ...foreign, epoch };
+      state.declared = record;
+      state.routedAt = turn.now;
+      state.nextEpoch = epoch + 1;
+      turn.record('route-declared', `takes the router's record as the truth: ${record.primary}`, { epoch });
+      turn.effect({ type: 'apply-route', record });
+    }
+    state.foreign = null;
+    state.pausedWhy = null;
+  }
+  releaseHeld(turn);
+  return 'lastgood acts again';
+}
+
+function configure(turn: Turn, message: Extract<OperatorMessage, { name: 'configure' }>): string {
+  const { state } = turn;
+  const samePolicy = JSON.stringify(message.policy) === JSON.stringify(state.policy);
+  if (samePolicy && message.rules === state.rules) return 'nothing changed';
+  state.next = {
+    policy: samePolicy ? null : message.policy,
+    rules: message.rules === state.rules ? null : message.rules,
+  };
+  turn.record('configured', 'a new policy or new rules are taken over at the next quiet moment', {
+    rules: message.rules,
+    policyChanged: !samePolicy,
+  });
+  return 'taken over at the next quiet moment';
+}

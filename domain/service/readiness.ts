@@ -1,0 +1,56 @@
+import { rankCandidates } from '../rollback/candidates';
+import type { Readiness, ServiceState } from './state';
+
+/** May lastgood roll back now, to what, and how fast; from real validate and probe steps, never from hope. */
+export function readinessOf(state: ServiceState, now: number): Readiness {
+  const nothing = { ready: false, target: null, warm: false, provenAt: null, expectedMs: null };
+  if (!state.declared) return { ...nothing, why: 'nothing is live yet' };
+  const { candidates, refused } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
+  const best = candidates[0];
+  if (!best) {
+    const reasons = refused.filter(({ why }) => why !== 'is live').map(({ version, why }) => `${version}: ${why}`);
+    return {
+      ...nothing,
+      why: reasons.length
+        ? `no version may be chosen (${reasons.slice(0, 4).join('; ')})`
+        : 'there is no other version',
+    };
+  }
+  const blocked = blockedBy(state, now);
+  if (best.warm)
+    return {
+      ready: blocked === null,
+      target: best.version,
+      warm: true,
+      provenAt: best.warm.proofAt,
+      expectedMs: state.policy.steps.shiftMs < 1000 ? state.policy.steps.shiftMs : 1000,
+      why: blocked ?? `${best.version} ${best.why}; it runs, with its proof renewed`,
+    };
+  const standby = state.standby?.version === best.version ? state.standby : null;
+  const why =
+    standby?.proof === 'failed'
+      ? `its standby failed its proof: ${standby.why}`
+      : state.preparing
+        ? `${state.preparing.version} is being made ready`
+        : state.policy.standby.keepWarm
+          ? 'no standby is proven yet'
+          : 'standbys are kept cold by policy';
+  return {
+    ready: blocked === null && standby?.proof !== 'failed',
+    target: best.version,
+    warm: false,
+    provenAt: null,
+    expectedMs: null,
+    why: blocked ?? `${best.version} ${best.why}; cold: ${why}`,
+  };
+}
+
+/** What keeps the machine from acting by itself; null when nothing does. */
+export function blockedBy(state: ServiceState, now: number): string | null {
+  if (state.pausedWhy !== null) return `paused: ${state.pausedWhy}`;
+  if (state.pausedUntil !== null && now < state.pausedUntil) return 'paused by a person';
+  if (state.mode === 'observe') return 'mode observe: lastgood only watches';
+  if (state.breaker.open) return `the breaker is open since incident ${state.breaker.incident ?? '?'}`;
+  if (state.cooldownUntil !== null && now < state.cooldownUntil) return 'cooldown after the last rollback';
+  return null;
+}

@@ -1,0 +1,17 @@
+import type { RouteRecord } from '../route';
+import type { BreakerState, VersionFacts } from './state';
+
+/** What the ledger still knows of a service whose workflow was lost: the newest value of each fact that decisions need. */
+export interface RecoveredState {
+  readonly seq: number;
+  readonly at: number;
+  readonly route: RouteRecord | null;
+  readonly highestEpoch: number;
+  readonly versions: readonly VersionFacts[];
+  readonly cooldownUntil: number | null;
+  readonly breaker: BreakerState;
+  readonly consecutive: number;
+  readonly openIncident: string | null;
+  readonly incidentCounter: number;
+  readonly mode: 'observe' | 'confirm' | 'act' | null;
+}

@@ -1,0 +1,83 @@
+import type { ServicePolicy } from '../policy';
+import type { Standing } from '../version';
+import type { StoredVersion, VersionFacts } from './state';
+import type { Turn } from './turn';
+
+/** Replaces the facts of one version; the ledger gets them whole (through the turn's changed facts). */
+export function changeVersion(turn: Turn, version: string, change: Partial<VersionFacts>): void {
+  turn.state.versions = turn.state.versions.map((facts) =>
+    facts.version === version ? { ...facts, ...change } : facts,
+  );
+}
+
+export function setStanding(turn: Turn, version: string, standing: Standing, why: string): void {
+  const facts = turn.state.versions.find((candidate) => candidate.version === version);
+  if (!facts || facts.standing === standing || facts.standing === 'revoked') return;
+  changeVersion(turn, version, { standing, why: why.slice(0, 200), since: turn.now });
+}
+
+/** Learns the versions of the artifact store. What was decided about a version stays; one that vanished is kept as unusable. */
+export function learnVersions(turn: Turn, stored: readonly StoredVersion[]): void {
+  const { state } = turn;
+  const known = new Map(state.versions.map((facts) => [facts.version, facts]));
+  const next = stored.map((info): VersionFacts => {
+    const before = known.get(info.version);
+    const evaluation = judgeEvaluation(info, state.policy);
+    if (before && before.digest === info.digest) {
+      const same = before.evaluation.ok === evaluation.ok && before.evaluation.why === evaluation.why;
+      return same ? before : { ...before, evaluation };
+    }
+    return {
+      version: info.version,
+      digest: info.digest,
+      importedAt: info.importedAt,
+      standing: 'candidate',
+      evaluation,
+      why: 'imported',
+      since: turn.now,
+      human: null,
+      lastGoodAt: null,
+      deployedAt: null,
+      probes: info.probes,
+      model: info.model,
+    };
+  });
+  const present = new Set(stored.map(({ version }) => version));
+  const gone = state.versions
+    .filter(({ version }) => !present.has(version))
+    .map((facts) =>
+      facts.evaluation.ok
+        ? { ...facts, evaluation: { ok: false, why: 'its artifact is not in the store any more' } }
+        : facts,
+    );
+  const merged = [...gone, ...next].sort((a, b) => a.importedAt - b.importedAt);
+  const changed = merged.length !== state.versions.length || merged.some((facts) => known.get(facts.version) !== facts);
+  if (!changed) return;
+  const fresh = next.filter(({ version }) => !known.has(version)).map(({ version }) => version);
+  state.versions = merged;
+  turn.record(
+    'standing-changed',
+    fresh.length ? `knows ${fresh.join(', ')} from the artifact store` : 'the artifact store changed',
+  );
+}
+
+/** The policy's thresholds on the evaluation report, by class too. */
+export function judgeEvaluation(info: StoredVersion, policy: ServicePolicy): VersionFacts['evaluation'] {
+  const { evaluation, probes } = info;
+  const { minAccuracy, minRecall } = policy.validated;
+  if (!evaluation) return { ok: false, why: 'it has no evaluation report' };
+  if (probes === 0) return { ok: false, why: 'it has no golden probes' };
+  if (evaluation.accuracy < minAccuracy)
+    return { ok: false, why: `accuracy ${percent(evaluation.accuracy)} is below ${percent(minAccuracy)}` };
+  for (const [label, { recall }] of Object.entries(evaluation.byClass))
+    if (recall < minRecall)
+      return { ok: false, why: `recall of ${label} ${percent(recall)} is below ${percent(minRecall)}` };
+  return {
+    ok: true,
+    why: `accuracy ${percent(evaluation.accuracy)} on ${evaluation.n}, every class above ${percent(minRecall)}`,
+  };
+}
+
+function percent(rate: number): string {
+  return `${(rate * 100).toFixed(1)} %`;
+}

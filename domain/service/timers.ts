@@ -1,0 +1,127 @@
+import { actOnIncident } from './decide';
+import { endIncident } from './incident';
+import { confirmIncident } from './reports';
+import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
+import { changeVersion } from './standing';
+import type { ServiceState } from './state';
+import type { Turn } from './turn';
+import { releaseHeld } from './verdicts';
+
+/** The next moment at which time alone changes something; null when nothing is due. */
+export function nextWakeAt(state: ServiceState): number | null {
+  const due = [
+    state.cooldownUntil,
+    state.pausedUntil,
+    state.bake?.until,
+    state.incident?.approvalUntil,
+    state.operation?.deadlineAt,
+    state.confirming && state.confirming.measured ? state.confirming.until : null,
+    state.confirming && !state.confirming.alerted ? state.confirming.from + state.policy.verify.confirmMaxMs : null,
+    state.preparing ? state.preparing.until + 60_000 : null,
+    state.consecutive > 0 && state.calmSince !== null && !state.breaker.open
+      ? state.calmSince + state.policy.breaker.calmMs
+      : null,
+  ].filter((at): at is number => typeof at === 'number' && at < Number.MAX_SAFE_INTEGER);
+  return due.length ? Math.min(...due) : null;
+}
+
+/** Everything that is due by now. Each branch is idempotent: a second tick at the same time changes nothing. */
+export function onTick(turn: Turn): void {
+  endCooldown(turn);
+  endPause(turn);
+  endBake(turn);
+  endApproval(turn);
+  confirmOrAlert(turn);
+  askSilentOperation(turn);
+  giveUpPreparation(turn);
+}
+
+function endCooldown(turn: Turn): void {
+  const { state, now } = turn;
+  if (state.cooldownUntil === null || now < state.cooldownUntil) return;
+  state.cooldownUntil = null;
+  turn.record('cooldown-ended', 'what still stands is decided now');
+  releaseHeld(turn);
+}
+
+function endPause(turn: Turn): void {
+  const { state, now } = turn;
+  if (state.pausedUntil === null || now < state.pausedUntil) return;
+  state.pausedUntil = null;
+  turn.record('standing-changed', 'the pause ended by itself');
+  releaseHeld(turn);
+}
+
+function endBake(turn: Turn): void {
+  const { state, now } = turn;
+  if (!state.bake || now < state.bake.until || state.incident || state.degradations.length > 0) return;
+  const { version, previous } = state.bake;
+  state.bake = null;
+  changeVersion(turn, version, { lastGoodAt: now });
+  turn.record('bake-ended', `${version} served well for its bake period; its own history makes the limits now`, {
+    version,
+    previous,
+  });
+}
+
+function endApproval(turn: Turn): void {
+  const { state, now } = turn;
+  const { incident } = state;
+  if (incident?.phase !== 'awaiting-approval' || incident.approvalUntil === null || now < incident.approvalUntil)
+    return;
+  if (state.policy.approval.onTimeout === 'proceed' && state.mode === 'act') {
+    turn.record(
+      'operator-act',
+      `nobody answered in ${duration(state.policy.approval.timeoutMs)}; the policy says: proceed`,
+    );
+    return actOnIncident(turn, null);
+  }
+  turn.record(
+    'rollback-refused',
+    `nobody approved in ${duration(state.policy.approval.timeoutMs)}; the policy says: hold`,
+  );
+  endIncident(turn, 'no approval in time');
+}
+
+function confirmOrAlert(turn: Turn): void {
+  const { state, now } = turn;
+  const { confirming, incident } = state;
+  if (!confirming || !incident) return;
+  if (confirming.measured && now >= confirming.until && state.degradations.length === 0) return confirmIncident(turn);
+  if (confirming.alerted || now < confirming.from + state.policy.verify.confirmMaxMs) return;
+  state.confirming = { ...confirming, alerted: true };
+  turn.record('waiting-for-human', `settled, but ${confirming.metric} could not be measured since: not confirmed`);
+  alertIncident(turn, 'unconfirmed', incident, {
+    severity: 'ticket',
+    title: `${state.service}: the rollback is settled but not confirmed`,
+    did: `${confirming.metric} could not be measured for ${duration(state.policy.verify.confirmMaxMs)}; ${incident.from} stays warm.`,
+    users: usersNow(state),
+    must: 'See why the metric is not measured (labels late? no traffic?).',
+  });
+}
+
+function askSilentOperation(turn: Turn): void {
+  const { state, now } = turn;
+  const { operation } = state;
+  if (!operation || now < operation.deadlineAt) return;
+  state.operation = { ...operation, deadlineAt: now + 30_000 };
+  turn.effect({ type: 'ask-operation', operation: operation.id });
+}
+
+function giveUpPreparation(turn: Turn): void {
+  const { state, now } = turn;
+  if (!state.preparing || now < state.preparing.until + 60_000) return;
+  const { version } = state.preparing;
+  state.preparing = null;
+  state.unprepared = [...state.unprepared, { version, at: now, why: 'nobody answered in time' }].slice(-10);
+  turn.record('standby-changed', `gave up making ${version} ready: nobody answered in time`);
+  alertService(turn, `standby/${version}/unanswered`, {
+    severity: 'ticket',
+    title: `${state.service}: the host does not answer`,
+    wrong: `${version} should have become the standby; its host gave no answer.`,
+    did: 'Serving goes on. Tries again.',
+    users: usersNow(state),
+    must: 'Check the host worker.',
+    command: 'lastgood doctor',
+  });
+}
