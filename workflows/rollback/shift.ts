@@ -1,0 +1,220 @@
+import type { PlanStep } from '../../domain/rollback/plan';
+import { sameRoute, type Backend, type RouteRecord } from '../../domain/route';
+import type { ShiftOutcome } from '../contract/activities';
+import { control } from '../proxies';
+import { lostCall } from './activity-failure';
+import type { Operation, Trial, TrialEnd } from './operation';
+import { returnedRecord, sharedRecord, shiftedRecord } from './records';
+
+export type RunningTrial = Trial & { readonly backend: Backend };
+
+type Moved =
+  | { readonly kind: 'moved'; readonly at: number; readonly note: string }
+  | { readonly kind: 'stopped' | 'unready' | 'refused' | 'unknown' | 'lost'; readonly why: string };
+
+/** All new requests to the candidate. Null when they are there; what stands instead otherwise. */
+export async function shift(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | null> {
+  const { version } = trial.candidate;
+  const epoch = operation.takeEpoch();
+  if (epoch === null) return usedUp(operation, trial, step);
+  const record = shiftedRecord(operation.recordFacts(epoch), { version, backend: trial.backend });
+  const beganAt = operation.began(step.step, version, step.deadlineMs);
+  const moved = await move(operation, record, step.deadlineMs, `all traffic to ${version}, epoch ${epoch}`);
+  if (moved.kind !== 'moved') return notShifted(operation, trial, step, moved);
+  operation.record = record;
+  operation.returned = false;
+  operation.shiftedAt = moved.at;
+  operation.chronicle.report({ type: 'shifted', record, note: moved.note });
+  recordShift(operation, record, `all traffic goes to ${version} (epoch ${epoch}; ${moved.note})`);
+  operation.succeeded(step.step, version, Date.now() - beganAt, moved.note);
+  return null;
+}
+
+/** Growing parts of the new requests to the candidate, each judged over its whole stage before the next one. */
+export async function stages(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | null> {
+  const { version, digest } = trial.candidate;
+  const { gradual, steps } = operation.input.limits;
+  const beganAt = operation.began(step.step, version, step.deadlineMs);
+  for (const weight of gradual.stages) {
+    const base = operation.record ?? operation.input.route;
+    // Where nothing was live there is no traffic to share; the shift follows at once.
+    if (base === null) break;
+    const epoch = operation.takeEpoch();
+    if (epoch === null) {
+      await withdrawShare(operation);
+      return usedUp(operation, trial, step);
+    }
+    const facts = operation.recordFacts(epoch);
+    // The router ends the share by itself, should nobody be left to decide what comes after it.
+    const until = facts.now + gradual.stageMs + 2 * steps.shiftMs;
+    const record = sharedRecord({ ...facts, base }, { version, backend: trial.backend }, { weight, until });
+    const percent = `${Math.round(weight * 100)} %`;
+    const moved = await move(operation, record, steps.shiftMs, `${percent} of new requests to ${version}`);
+    if (moved.kind !== 'moved') {
+      await withdrawShare(operation);
+      return notShifted(operation, trial, step, moved);
+    }
+    operation.record = record;
+    operation.chronicle.report({ type: 'shifted', record, note: `${percent} of new requests; ${moved.note}` });
+    recordShift(operation, record, `${percent} of new requests go to ${version} (epoch ${epoch})`);
+    const checked = await operation.run(
+      { ...step, deadlineMs: gradual.stageMs + steps.shiftMs },
+      version,
+      (options) =>
+        control.verifyShift.executeWithOptions(options, [
+          {
+            service: operation.input.service,
+            version,
+            model: operation.input.model,
+            digest,
+            epoch,
+            sinceMs: moved.at,
+            // Never reached, so that the whole stage is judged and not only its first answers.
+            goodAnswers: Number.MAX_SAFE_INTEGER,
+            maxMs: gradual.stageMs,
+          },
+        ]),
+      { stoppable: true },
+    );
+    if (checked.kind === 'done') continue;
+    await withdrawShare(operation);
+    if (checked.kind === 'stopped') return { kind: 'stopped', why: checked.why };
+    return { kind: 'failed', step: step.step, why: `at ${percent}: ${checked.why}`, trial };
+  }
+  operation.succeeded(step.step, version, Date.now() - beganAt, `${gradual.stages.length} stages`);
+  return null;
+}
+
+/**
+ * After a failure behind the shift: back to the version that served before, where the plan calls that safest and its copy
+ * is still ready. Resolves to what was done, in words.
+ */
+export async function toSafest(operation: Operation, why: string): Promise<string> {
+  const { input, left } = operation;
+  const staying = `the traffic stays on ${operation.primary}`;
+  if (input.safest === 'target' || input.route === null) return staying;
+  if (left === operation.primary) return staying;
+  if ((input.route.backends[input.route.primary] ?? []).length === 0) return `${staying}: ${left} has no copy`;
+  const epoch = operation.takeEpoch();
+  if (epoch === null) return `${staying}: the granted epochs are used up`;
+  const record = returnedRecord(operation.recordFacts(epoch), input.route);
+  await operation.chronicle.decide('step-began', `moves the traffic back to ${record.primary}: ${why}`, {
+    step: 'return',
+    version: record.primary,
+    epoch,
+    why,
+  });
+  operation.began('return', record.primary, input.limits.steps.shiftMs);
+  const moved = await move(operation, record, input.limits.steps.shiftMs, `back to ${record.primary}, epoch ${epoch}`);
+  if (moved.kind !== 'moved') {
+    operation.failed('return', record.primary, moved.why);
+    return `${staying}: the way back to ${record.primary} failed (${moved.why})`;
+  }
+  operation.record = record;
+  operation.returned = true;
+  operation.chronicle.report({ type: 'shifted', record, note: `back to ${record.primary}; ${moved.note}` });
+  recordShift(operation, record, `all traffic is back on ${record.primary} (epoch ${epoch})`);
+  return `the traffic is back on ${record.primary}`;
+}
+
+/** Withdraws a share that is still in force; it would end by itself, but the users need not wait for that. */
+async function withdrawShare(operation: Operation): Promise<void> {
+  const { record } = operation;
+  if (!record?.share) return;
+  const epoch = operation.takeEpoch();
+  const { share, ...rest } = record;
+  if (epoch === null || share.until <= Date.now()) return;
+  const without: RouteRecord = { ...rest, epoch };
+  try {
+    const applied = await operation.router.applyRoute.executeWithOptions(
+      { summary: `no share for ${share.version}, epoch ${epoch}` },
+      [without],
+    );
+    if (applied.applied) {
+      operation.record = without;
+      operation.chronicle.report({
+        type: 'shifted',
+        record: without,
+        note: `the share of ${share.version} is withdrawn`,
+      });
+      recordShift(operation, without, `the share of ${share.version} is withdrawn (epoch ${epoch})`);
+    } else operation.chronicle.note(`the share of ${share.version} ends by itself: ${applied.why}, ${applied.detail}`);
+  } catch (error) {
+    operation.chronicle.note(`the share of ${share.version} ends by itself: ${lostCall(error).why}`);
+  }
+}
+
+async function move(operation: Operation, record: RouteRecord, deadlineMs: number, summary: string): Promise<Moved> {
+  const { service, operation: id, incident, model, kind } = operation.input;
+  const byPerson = kind === 'manual-rollback' || kind === 'deploy';
+  const input = {
+    service,
+    operation: id,
+    incident,
+    model,
+    record,
+    allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move',
+    allowPaused: byPerson,
+  };
+  const options = { scheduleToCloseTimeout: deadlineMs, summary: summary.slice(0, 200) };
+  try {
+    return moved(await operation.router.shiftTraffic.executeWithOptions(options, [input]));
+  } catch (error) {
+    return await lookAfterLoss(record, lostCall(error).why);
+  }
+}
+
+function moved(outcome: ShiftOutcome): Moved {
+  if (outcome.outcome !== 'shifted') return { kind: outcome.outcome, why: outcome.why };
+  const seen = outcome.seenInTraffic === null ? 'not seen in traffic' : `seen in traffic: ${outcome.seenInTraffic}`;
+  return { kind: 'moved', at: outcome.at, note: `${outcome.readBack ? 'read back' : 'not read back'}, ${seen}` };
+}
+
+/** The call was lost, its effect may have happened: the router knows. */
+async function lookAfterLoss(record: RouteRecord, why: string): Promise<Moved> {
+  try {
+    const observed = await control.observeRoute.executeWithOptions({ summary: 'did the shift happen?' }, [
+      record.service,
+    ]);
+    if (observed.record !== null && sameRoute(observed.record, record)) {
+      return { kind: 'moved', at: Date.now(), note: `found in force after ${why}` };
+    }
+    return { kind: 'lost', why };
+  } catch (error) {
+    return { kind: 'unknown', why: `${why}; the router cannot be asked: ${lostCall(error).why}` };
+  }
+}
+
+function notShifted(
+  operation: Operation,
+  trial: RunningTrial,
+  step: PlanStep,
+  { kind, why }: Exclude<Moved, { kind: 'moved' }>,
+): TrialEnd {
+  const { version } = trial.candidate;
+  operation.failed(step.step, version, why);
+  const again = { ...trial, from: trial.plan.indexOf(step) };
+  switch (kind) {
+    case 'stopped':
+      return { kind: 'stopped', why };
+    case 'unready':
+    case 'refused':
+    case 'lost':
+      return { kind: 'failed', step: step.step, why, trial: again };
+    case 'unknown':
+      return { kind: 'stuck', step: step.step, why, trial: again };
+  }
+}
+
+function usedUp(operation: Operation, trial: RunningTrial, step: PlanStep): TrialEnd {
+  const { from, to } = operation.input.epochs;
+  const why = `the granted epochs ${from} to ${to} are used up`;
+  operation.failed(step.step, trial.candidate.version, why);
+  return { kind: 'stuck', step: step.step, why, trial: { ...trial, from: trial.plan.indexOf(step) } };
+}
+
+function recordShift(operation: Operation, record: RouteRecord, summary: string): void {
+  const route = JSON.parse(JSON.stringify(record)) as never;
+  // `changes` is what a service workflow without state reads back: the route in force is this one.
+  operation.chronicle.record('traffic-shifted', summary, { epoch: record.epoch, changes: { route } });
+}

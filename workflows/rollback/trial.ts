@@ -1,0 +1,238 @@
+import type { PlanStep } from '../../domain/rollback/plan';
+import { instanceName, type Backend } from '../../domain/route';
+import { control } from '../proxies';
+import { lostCall } from './activity-failure';
+import type { Operation, StepResult, Trial, TrialEnd } from './operation';
+import { shift, stages, toSafest } from './shift';
+
+/** The steps of one candidate's plan, in order; each must succeed before the next one begins. */
+export async function tryCandidate(operation: Operation, begun: Trial): Promise<TrialEnd> {
+  let trial = begun;
+  for (const step of trial.plan.slice(begun.from)) {
+    const here: Trial = { ...trial, from: trial.plan.indexOf(step) };
+    if (!isBehindShift(step)) {
+      if (operation.orders.stopWhy !== null) return { kind: 'stopped', why: operation.orders.stopWhy };
+      if (operation.remainingMs === 0) {
+        const { totalMs } = operation.input.limits.attempts;
+        return { kind: 'stuck', step: step.step, why: `the time for attempts (${totalMs} ms) is over`, trial: here };
+      }
+    }
+    const end = await runStep(operation, here, step);
+    if ('kind' in end) return end;
+    trial = { ...trial, backend: end.backend };
+  }
+  return { kind: 'settled', why: `${trial.candidate.version} serves and was verified` };
+}
+
+type Progress = { readonly backend: Backend | null };
+
+async function runStep(operation: Operation, trial: Trial, step: PlanStep): Promise<TrialEnd | Progress> {
+  const backend = trial.backend;
+  switch (step.step) {
+    case 'validate':
+      return await validate(operation, trial, step);
+    case 'load':
+      return await load(operation, trial, step);
+    case 'settle':
+      return await settle(operation, trial, step);
+    case 'probe':
+    case 'shadow':
+    case 'stages':
+    case 'shift':
+    case 'verify':
+      break;
+  }
+  // Only a plan that forgot to load gets here without a copy; no request may go to a version that does not run.
+  if (backend === null) return { kind: 'failed', step: step.step, why: 'no copy of it runs', trial };
+  const running = { ...trial, backend };
+  switch (step.step) {
+    case 'probe':
+      return await probe(operation, running, step);
+    case 'shadow':
+      return await shadow(operation, running, step);
+    case 'stages':
+      return (await stages(operation, running, step)) ?? { backend };
+    case 'shift':
+      return (await shift(operation, running, step)) ?? { backend };
+    case 'verify':
+      return await verify(operation, running, step);
+  }
+}
+
+async function validate(operation: Operation, trial: Trial, step: PlanStep): Promise<TrialEnd | Progress> {
+  const { version, digest } = trial.candidate;
+  const { service } = operation.input;
+  const beganAt = Date.now();
+  const result = await operation.run(
+    step,
+    version,
+    (options) => control.validateArtifact.executeWithOptions(options, [{ service, version, digest }]),
+    { stoppable: true },
+  );
+  if (result.kind !== 'done') return ended(result, trial, step);
+  operation.succeeded(step.step, version, Date.now() - beganAt, 'every file is what its manifest says');
+  return { backend: trial.backend };
+}
+
+async function load(operation: Operation, trial: Trial, step: PlanStep): Promise<TrialEnd | Progress> {
+  const { version, digest, warm } = trial.candidate;
+  const { service, model, operation: id } = operation.input;
+  if (warm !== null) {
+    const { address, instance, digest: found, proofAt } = warm;
+    operation.succeeded(
+      step.step,
+      version,
+      0,
+      `runs already as ${instance}, proven at ${new Date(proofAt).toISOString()}`,
+    );
+    return { backend: { address, instance, digest: found } };
+  }
+  // The copy of a dropped candidate must be gone first: its memory is the next one's (I7).
+  await Promise.all(operation.stopping.values());
+  const instance = instanceName(service, version, id);
+  operation.started.set(instance, version);
+  const beganAt = Date.now();
+  const result = await operation.run(
+    step,
+    version,
+    (options) =>
+      operation.host.loadTarget.executeWithOptions(options, [
+        { service, version, digest, instance, model, readyWithinMs: step.deadlineMs },
+      ]),
+    { stoppable: true },
+  );
+  if (result.kind !== 'done') return ended(result, trial, step);
+  const { backend, found } = result.value;
+  operation.succeeded(step.step, version, Date.now() - beganAt, found ? `${instance} was found running` : instance);
+  return { backend };
+}
+
+type RunningTrial = Trial & { readonly backend: Backend };
+
+async function probe(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | Progress> {
+  const { backend, candidate } = trial;
+  const { version, digest } = candidate;
+  const { service, model } = operation.input;
+  if (backend.digest !== digest) {
+    const why = `${backend.instance} reports ${backend.digest}, the decision names ${digest}`;
+    operation.failed(step.step, version, why);
+    return { kind: 'failed', step: step.step, why, trial };
+  }
+  const beganAt = Date.now();
+  const result = await operation.run(
+    step,
+    version,
+    (options) => control.probeInstance.executeWithOptions(options, [{ service, version, model, backend }]),
+    { stoppable: true },
+  );
+  if (result.kind !== 'done') return ended(result, trial, step);
+  operation.succeeded(
+    step.step,
+    version,
+    Date.now() - beganAt,
+    `ready, digest right, ${result.value.probes} golden probes`,
+  );
+  return { backend };
+}
+
+async function shadow(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | Progress> {
+  const { backend, candidate } = trial;
+  const { version } = candidate;
+  const { service, model, limits } = operation.input;
+  const replay = { maxInputs: 200, budgetMs: Math.max(1_000, Math.floor(limits.steps.probeMs * 0.8)) };
+  const against = operation.left;
+  if (against === null) return { backend };
+  const beganAt = Date.now();
+  const result = await operation.run(
+    step,
+    version,
+    (options) =>
+      control.shadowReplay.executeWithOptions(options, [{ service, version, model, backend, replay, against }]),
+    { stoppable: true },
+  );
+  if (result.kind !== 'done') return ended(result, trial, step);
+  operation.succeeded(step.step, version, Date.now() - beganAt, result.value.note);
+  return { backend };
+}
+
+async function verify(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | Progress> {
+  const { version, digest } = trial.candidate;
+  const { service, model, limits } = operation.input;
+  const epoch = operation.record?.epoch ?? 0;
+  const beganAt = Date.now();
+  const result = await operation.run(
+    step,
+    version,
+    (options) =>
+      control.verifyShift.executeWithOptions(options, [
+        {
+          service,
+          version,
+          model,
+          digest,
+          epoch,
+          sinceMs: operation.shiftedAt ?? beganAt,
+          goodAnswers: limits.verify.goodAnswers,
+          maxMs: limits.verify.verifyMaxMs,
+        },
+      ]),
+    { stoppable: false },
+  );
+  if (result.kind === 'done') {
+    const { goodAnswers, byProbesOnly, note, ms } = result.value;
+    operation.verified = { goodAnswers, ms, byProbesOnly };
+    operation.succeeded(step.step, version, Date.now() - beganAt, note);
+    return { backend: trial.backend };
+  }
+  const where = await toSafest(operation, result.why);
+  // Traffic that went back must come again through the shift, after new probes where the plan has them.
+  const again = operation.primary === version ? trial.plan.indexOf(step) : firstStepTowardsShift(trial.plan);
+  operation.shiftedAt = null;
+  return { kind: 'stuck', step: step.step, why: `${result.why}; ${where}`, trial: { ...trial, from: again } };
+}
+
+async function settle(operation: Operation, trial: Trial, step: PlanStep): Promise<Progress> {
+  const { version } = trial.candidate;
+  const beganAt = operation.began(step.step, version, step.deadlineMs);
+  const { behind } = await operation.chronicle.untilWritten();
+  const note = behind === 0 ? 'everything is in the ledger' : `the ledger is ${behind} entries behind; they follow`;
+  operation.succeeded(step.step, version, Date.now() - beganAt, note);
+  return { backend: trial.backend };
+}
+
+/**
+ * Stops the copy of a dropped candidate in the background, when it was started here. What cannot be stopped is named at
+ * the end, for the service to retire.
+ */
+export function discard(operation: Operation, trial: Trial): void {
+  const { service, operation: id, limits } = operation.input;
+  const instance = instanceName(service, trial.candidate.version, id);
+  if (!operation.started.has(instance) || operation.stopping.has(instance)) return;
+  const stop = async (): Promise<void> => {
+    try {
+      const graceMs = limits.steps.stopGraceMs;
+      const { outcome, why } = await operation.host.stopInstance.executeWithOptions({ summary: `stop ${instance}` }, [
+        { service, instance, graceMs },
+      ]);
+      if (outcome === 'refused') operation.chronicle.note(`${instance} was not stopped: ${why}`);
+      else operation.started.delete(instance);
+    } catch (error) {
+      operation.chronicle.note(`${instance} was not stopped: ${lostCall(error).why}`);
+    }
+    operation.stopping.delete(instance);
+  };
+  operation.stopping.set(instance, stop());
+}
+
+function isBehindShift({ step }: PlanStep): boolean {
+  return step === 'verify' || step === 'settle';
+}
+
+function firstStepTowardsShift(plan: readonly PlanStep[]): number {
+  return plan.findIndex(({ step }) => step === 'probe' || step === 'shift');
+}
+
+function ended<T>(result: Exclude<StepResult<T>, { kind: 'done' }>, trial: Trial, step: PlanStep): TrialEnd {
+  if (result.kind === 'stopped') return { kind: 'stopped', why: result.why };
+  return { kind: 'failed', step: step.step, why: result.why, trial };
+}
