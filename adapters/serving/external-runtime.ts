@@ -1,0 +1,92 @@
+import type { Engine, InstanceState, ServingRuntime } from '../../activities/ports';
+import { instanceName } from '../../domain/route';
+import { EngineAnswerRefused, EngineUnreachable, ServingRefused } from './errors';
+
+export interface ExternalRuntimeOptions {
+  readonly service: string;
+  readonly model: string;
+  readonly engine: Engine;
+  /**
+   * `versions`: each version at an address of its own. `address`: one address, whose version is what it says of itself
+   * (or what `versionOf` knows of the digest).
+   */
+  readonly serves:
+    | { readonly versions: Readonly<Record<string, string>> }
+    | { readonly address: string; readonly versionOf?: (digest: string) => string | null };
+  readonly timeoutMs?: number;
+  readonly now?: () => number;
+}
+
+/**
+ * Versions that something else runs. It starts and stops nothing: `start` finds the version at its address and rejects
+ * with {@link ServingRefused} when it is not there, `stop` is refused. Its instances are called `service@version#external`
+ * whatever name was asked for: there is one of each, and it is not ours.
+ */
+export function externalRuntime(options: ExternalRuntimeOptions): ServingRuntime {
+  const { service, engine, model, serves } = options;
+  const timeoutMs = options.timeoutMs ?? 2_000;
+  const now = options.now ?? Date.now;
+  const nameOf = (version: string): string => instanceName(service, version, 'external');
+
+  async function look(version: string | null, address: string): Promise<InstanceState> {
+    const readiness = await engine.ready(address, model, { timeoutMs });
+    const base = { startedAt: 0, memoryBytes: null };
+    const gone = (why: string): InstanceState => {
+      const named = version ?? 'unknown';
+      const exit = { at: now(), code: 'unreachable', logTail: why };
+      return { ...base, instance: nameOf(named), version: named, state: 'exited', address, digest: null, exit };
+    };
+    if (!readiness.ready) return gone(readiness.why);
+    try {
+      const identity = await engine.identity(address, model, { timeoutMs });
+      const known =
+        'versionOf' in serves && identity.digest !== null ? (serves.versionOf?.(identity.digest) ?? null) : null;
+      // Without a name the digest is the name: two models behind one address must never share one.
+      const named =
+        version ??
+        known ??
+        identity.version ??
+        identity.digest?.replace(/[^A-Za-z0-9]+/g, '-').slice(0, 40) ??
+        'unknown';
+      const state = { ...base, instance: nameOf(named), version: named, address, digest: identity.digest, exit: null };
+      return { ...state, state: 'running' };
+    } catch (fault) {
+      if (fault instanceof EngineUnreachable || fault instanceof EngineAnswerRefused) return gone(fault.message);
+      throw fault;
+    }
+  }
+
+  function all(): Promise<InstanceState[]> {
+    if ('address' in serves) return Promise.all([look(null, serves.address)]);
+    return Promise.all(Object.entries(serves.versions).map(([version, address]) => look(version, address)));
+  }
+
+  return {
+    kind: 'external',
+    async start(request, signal) {
+      signal.throwIfAborted();
+      if (request.service !== service)
+        throw new ServingRefused(`this runtime serves ${service}, not ${request.service}`);
+      const address = 'address' in serves ? serves.address : serves.versions[request.version];
+      if (address === undefined)
+        throw new ServingRefused(`${service}@${request.version}: no address is configured for it`);
+      const state = await look('address' in serves ? null : request.version, address);
+      if (state.state !== 'running')
+        throw new ServingRefused(`${service}@${request.version}: ${state.exit?.logTail ?? state.state}`);
+      const isIt = state.version === request.version || (state.digest !== null && state.digest === request.digest);
+      if (!isIt) {
+        throw new ServingRefused(
+          `${address} serves ${state.version} (${state.digest ?? 'no digest'}), not ${request.version}; lastgood does not start it`,
+        );
+      }
+      return { ...state, version: request.version, instance: nameOf(request.version) };
+    },
+    async inspect(asked) {
+      return { instances: asked === service ? await all() : [], foreign: [] };
+    },
+    stop: (instance) =>
+      Promise.resolve({ outcome: 'refused', why: `${instance} is run by something else; lastgood does not stop it` }),
+    // The log is where the instance runs.
+    logs: () => Promise.resolve(''),
+  };
+}
