@@ -1,3 +1,4 @@
+import { breakEvenRate } from './bernoulli-bound';
 import { wilsonUpper } from './rate-limits';
 import type { CountRow, RateBaseline } from './types';
 
@@ -201,26 +202,6 @@ export function alarmRate(params: BernoulliParams, trials: number): number | nul
     else low = middle;
   }
   return min(1, max(high, params.minFailures) / trials);
-}
-
-/** KL(p1 ‖ p0) of one observation, in nats. */
-export function bernoulliKl(p1: number, p0: number): number {
-  const term = (p: number, q: number): number => (p === 0 ? 0 : p * log(p / q));
-  return term(p1, p0) + term(1 - p1, 1 - p0);
-}
-
-/**
- * Observations that no detector with this ARL can beat by more than a constant: ln(arl) / KL(p1 ‖ p0)
- * (Lorden 1971; Moustakides 1986).
- */
-export function bound(p0: number, p1: number, arl: number): number {
-  return log(arl) / bernoulliKl(p1, p0);
-}
-
-/** The rate at which the evidence for p1 against p0 neither grows nor falls. */
-export function breakEvenRate(p0: number, p1: number): number {
-  const success = log((1 - p1) / (1 - p0));
-  return -success / (log(p1 / p0) - success);
 }
 
 function alternativeGrid(p0: number, margin: number, size: number): RateAlternative[] {

@@ -1,11 +1,9 @@
 import fc from 'fast-check';
+import { bernoulliKl, bound, breakEvenRate } from '../../../domain/detection/bernoulli-bound';
 import {
   alarmRate,
   bernoulliEvidence,
-  bernoulliKl,
   bernoulliParams,
-  bound,
-  breakEvenRate,
   initialBernoulliState,
   stepBernoulli,
   type BernoulliParams,
