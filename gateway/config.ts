@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import type { z } from 'zod';
+import { GatewayConfigError } from './errors';
+import { gatewayConfigSchema, type GatewayConfig } from './protocol';
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Reads and checks the configuration file. Throws {@link GatewayConfigError} that names file, place and what is wrong. */
+export function loadConfig(file: string): GatewayConfig {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new GatewayConfigError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const parsed = gatewayConfigSchema.safeParse(raw);
+  if (!parsed.success) throw new GatewayConfigError(`${file}: ${describeIssues(parsed.error)}`);
+  checkConfig(parsed.data, file);
+  return parsed.data;
+}
+
+/** What the schema cannot say: loopback only, unique names, limits that fit each other. */
+export function checkConfig(config: GatewayConfig, file: string): void {
+  const refuse = (path: string, why: string): never => {
+    throw new GatewayConfigError(`${file}: ${path}: ${why}`);
+  };
+  const loopbackOnly = (path: string, host: string): void => {
+    if (!LOOPBACK.has(host)) {
+      refuse(
+        path,
+        `found ${JSON.stringify(host)}, expected a loopback address (127.0.0.1, ::1 or localhost): ` +
+          'the gateway has no TLS of its own, put a proxy that has it in front',
+      );
+    }
+  };
+  if (!isAbsolute(config.dataDir))
+    refuse('dataDir', `found ${JSON.stringify(config.dataDir)}, expected an absolute path`);
+  loopbackOnly('metrics.host', config.metrics.host);
+  if ('host' in config.control) loopbackOnly('control.host', config.control.host);
+  const names = new Set<string>();
+  config.services.forEach((service, index) => {
+    const at = `services[${index}]`;
+    if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(service.name)) {
+      refuse(`${at}.name`, `found ${JSON.stringify(service.name)}, expected lower-case letters, digits and hyphens`);
+    }
+    if (names.has(service.name)) refuse(`${at}.name`, `${service.name} is there twice`);
+    names.add(service.name);
+    loopbackOnly(`${at}.listen.host`, service.listen.host);
+    if (service.firstByteMs <= 0) refuse(`${at}.firstByteMs`, `found ${service.firstByteMs}, expected more than 0`);
+    if (service.requestMaxMs < service.firstByteMs) {
+      refuse(
+        `${at}.requestMaxMs`,
+        `found ${service.requestMaxMs}, expected at least firstByteMs (${service.firstByteMs})`,
+      );
+    }
+    for (const key of ['sessionMaxMs', 'replayLimitBytes', 'feedbackHorizonMs', 'answerRetentionDays'] as const) {
+      if (service[key] < 0) refuse(`${at}.${key}`, `found ${service[key]}, expected 0 or more`);
+    }
+  });
+}
+
+/** One line for people from a zod error: path, what was expected. */
+export function describeIssues(error: z.ZodError): string {
+  return error.issues
+    .slice(0, 5)
+    .map((issue) => `${issue.path.length > 0 ? issue.path.map(String).join('.') : '(top)'}: ${issue.message}`)
+    .join('; ');
+}

@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { createConnection } from 'node:net';
+import { join } from 'node:path';
+import { Blindness } from './blindness';
+import { controlServer } from './control';
+import { GatewayConfigError } from './errors';
+import { metricsRegistry, metricsServer, ServiceMeters } from './metrics';
+import type { GatewayConfig } from './protocol';
+import { addressOf, drain, listen, serviceServer } from './server';
+import { Service } from './service';
+import { Storage } from './storage';
+import { foldOld } from './telemetry-fold';
+import { gapRow } from './telemetry-store';
+
+const ALIVE_MS = 1_000;
+const HOUSEKEEPING_MS = 60_000;
+const FOLD_PAUSE_MS = 200;
+
+/** The whole process: opens the database, restores the routes, listens; `stop` ends it without losing anything. */
+export class Gateway {
+  private readonly timers: NodeJS.Timeout[] = [];
+  private readonly servers = new Map<string, Server>();
+  private stopping: Promise<void> | null = null;
+
+  private constructor(
+    private readonly config: GatewayConfig,
+    private readonly storage: Storage,
+    private readonly services: ReadonlyMap<string, Service>,
+    private readonly control: Server,
+    private readonly metrics: Server,
+    private readonly blindness: Blindness | null,
+    readonly startedAt: number,
+  ) {}
+
+  /** Throws `GatewayConfigError` or `GatewayStorageError` with one sentence for people. */
+  static async start(config: GatewayConfig): Promise<Gateway> {
+    const startedAt = Date.now();
+    const storage = new Storage(config.dataDir);
+    const probe = probeToken(config);
+    const services = new Map<string, Service>();
+    for (const each of config.services) {
+      const meters = new ServiceMeters();
+      services.set(each.name, new Service(each, storage, config.dataDir, meters, probe.token, startedAt));
+    }
+    noteStart(storage, [...services.values()], startedAt);
+    let gateway: Gateway | undefined;
+    const health = (): unknown => gateway?.health(probe.file);
+    const control = controlServer({ services, token: 'host' in config.control ? probe.token : null, health });
+    const all = [...services.values()];
+    const metrics = metricsServer(metricsRegistry(all));
+    const blindness = config.blindWebhook ? new Blindness(all, config.blindWebhook) : null;
+    gateway = new Gateway(config, storage, services, control, metrics, blindness, startedAt);
+    await gateway.open();
+    return gateway;
+  }
+
+  /** Accepts nothing new, lets requests in flight end, writes everything down. */
+  stop(): Promise<void> {
+    this.stopping ??= this.close();
+    return this.stopping;
+  }
+
+  private async open(): Promise<void> {
+    const { config } = this;
+    await listen(this.metrics, config.metrics);
+    if ('socket' in config.control) {
+      await removeStale(config.control.socket);
+      // Bound with the mode in force from the first moment on: there is no instant at which others may connect.
+      const mask = process.umask(0o177);
+      await listen(this.control, config.control).finally(() => process.umask(mask));
+      chmodSync(config.control.socket, 0o600);
+    } else {
+      await listen(this.control, config.control);
+    }
+    for (const service of this.services.values()) {
+      const server = serviceServer(service);
+      await listen(server, service.config.listen);
+      this.servers.set(service.config.name, server);
+    }
+    this.every(ALIVE_MS, () => this.markAlive(0));
+    this.every(HOUSEKEEPING_MS, () => this.keepHouse());
+    this.markAlive(0);
+    this.keepHouse();
+    this.report();
+  }
+
+  private async close(): Promise<void> {
+    await Promise.all([...this.servers.values()].map((server) => drain(server)));
+    for (const timer of this.timers) clearInterval(timer);
+    this.blindness?.stop();
+    for (const service of this.services.values()) await service.stop();
+    this.markAlive(1);
+    for (const server of [this.control, this.metrics]) {
+      server.close();
+      server.closeAllConnections();
+    }
+    this.storage.close();
+  }
+
+  private health(probeTokenFile: string): unknown {
+    return {
+      ok: this.stopping === null,
+      pid: process.pid,
+      startedAt: this.startedAt,
+      address: this.addresses(),
+      probeTokenFile,
+    };
+  }
+
+  private addresses(): Record<string, string> {
+    return Object.fromEntries([...this.servers].map(([name, server]) => [name, addressOf(server)]));
+  }
+
+  private report(): void {
+    const { reportFile, control } = this.config;
+    if (reportFile === undefined) return;
+    const report = {
+      pid: process.pid,
+      startedAt: this.startedAt,
+      addresses: this.addresses(),
+      metrics: addressOf(this.metrics),
+      control: 'socket' in control ? { socket: control.socket } : { address: addressOf(this.control) },
+    };
+    // Renamed into place: a reader sees no half of it.
+    writeFileSync(`${reportFile}.tmp`, `${JSON.stringify(report)}\n`, { mode: 0o600 });
+    renameSync(`${reportFile}.tmp`, reportFile);
+  }
+
+  /** What was before this moment is stored: after a crash the gap begins here. */
+  private markAlive(clean: 0 | 1): void {
+    const now = Date.now();
+    const through = Math.min(now, ...[...this.services.values()].map((service) => service.storedThrough(now)));
+    try {
+      this.storage.prepare('INSERT OR REPLACE INTO process (id, alive_at, clean) VALUES (1, ?, ?)').run(through, clean);
+    } catch {
+      // The mark stays older than it must be; the gap is then shown longer, never shorter.
+    }
+  }
+
+  private keepHouse(): void {
+    const now = Date.now();
+    for (const service of this.services.values()) {
+      try {
+        service.housekeeping(now);
+        this.fold(service.config.name);
+      } catch (error) {
+        process.stderr.write(`lastgood gateway: housekeeping of ${service.config.name}: ${String(error)}\n`);
+      }
+    }
+  }
+
+  private fold(service: string): void {
+    if (this.stopping || !foldOld(this.storage, service, Date.now())) return;
+    setTimeout(() => this.fold(service), FOLD_PAUSE_MS).unref();
+  }
+
+  private every(ms: number, task: () => void): void {
+    this.timers.push(setInterval(task, ms));
+  }
+}
+
+/** Numbers the start, and after an unclean end the time in which something may have been lost. */
+function noteStart(storage: Storage, services: readonly Service[], startedAt: number): void {
+  const last = storage.prepare('SELECT alive_at, clean FROM process WHERE id = 1').get() as
+    { alive_at: number; clean: number } | undefined;
+  for (const { telemetry, route } of services) {
+    const rows = [];
+    if (last && last.clean === 0) {
+      rows.push({ row: gapRow(last.alive_at, startedAt, 'the gateway ended without writing down its last moments') });
+    }
+    const [version, epoch] = [route.record?.primary ?? null, route.record?.epoch ?? 0];
+    const detail = `pid ${process.pid}`;
+    rows.push({
+      row: {
+        kind: 'event',
+        fromMs: startedAt,
+        toMs: startedAt,
+        event: 'gatewayStarted',
+        version,
+        epoch,
+        detail,
+      } as const,
+    });
+    telemetry.append(rows);
+  }
+}
+
+/** A socket file that nobody listens on is left over from a crash; one that answers belongs to a running gateway. */
+async function removeStale(socket: string): Promise<void> {
+  if (!existsSync(socket)) return;
+  const taken = await new Promise<boolean>((resolve) => {
+    const connection = createConnection(socket);
+    connection.on('connect', () => {
+      connection.destroy();
+      resolve(true);
+    });
+    connection.on('error', () => resolve(false));
+  });
+  if (taken) throw new GatewayConfigError(`control.socket: another process listens on ${socket}`);
+  rmSync(socket);
+}
+
+/** The token of probes: that of the control interface; behind a Unix socket one of its own in the data directory. */
+function probeToken(config: GatewayConfig): { token: string; file: string } {
+  if ('tokenFile' in config.control) {
+    const file = config.control.tokenFile;
+    let token: string;
+    try {
+      token = readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      throw new GatewayConfigError(`control.tokenFile: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    if (token.length < 16) throw new GatewayConfigError(`control.tokenFile: ${file}: expected at least 16 characters`);
+    return { token, file };
+  }
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const file = join(config.dataDir, 'probe-token');
+  if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
+  const token = readFileSync(file, 'utf8').trim();
+  if (token.length < 16) throw new GatewayConfigError(`${file}: expected at least 16 characters`);
+  return { token, file };
+}

@@ -1,0 +1,185 @@
+import { createServer, type Server } from 'node:http';
+import { Registry } from 'prom-client';
+import type { Service } from './service';
+import { LATENCY_BUCKETS_MS, type OpenRow } from './telemetry-recorder';
+
+/** Versions of a service with series of their own; the longest unused go first, so labels stay bounded. */
+const VERSIONS_MAX = 20;
+const OUTCOMES = ['ok', 'client_error', 'failure', 'timeout', 'cut', 'malformed', 'repeated'] as const;
+type Outcome = (typeof OUTCOMES)[number];
+
+interface Totals {
+  readonly outcomes: Record<Outcome, number>;
+  readonly buckets: number[];
+  latencySum: number;
+  latencyCount: number;
+}
+
+/** Cumulative counts of one service, fed from closed rows: a request itself touches no metric. */
+export class ServiceMeters {
+  readonly versions = new Map<string, Totals>();
+  readonly refusals = new Map<string, number>();
+
+  add(row: OpenRow): void {
+    const totals = this.totals(row.of.version);
+    const { outcomes } = totals;
+    const bad = row.failures + row.timeouts + row.clientErrors + row.cut;
+    outcomes.ok += Math.max(row.requests - bad, 0);
+    outcomes.client_error += row.clientErrors;
+    outcomes.failure += row.failures - row.malformed;
+    outcomes.malformed += row.malformed;
+    outcomes.timeout += row.timeouts;
+    outcomes.cut += row.cut;
+    outcomes.repeated += row.repeated;
+    row.buckets.forEach((count, index) => (totals.buckets[index] = (totals.buckets[index] ?? 0) + count));
+    totals.latencySum += row.sketch.sum;
+    totals.latencyCount += row.sketch.count;
+  }
+
+  refused(reason: string): void {
+    this.refusals.set(reason, (this.refusals.get(reason) ?? 0) + 1);
+  }
+
+  private totals(version: string): Totals {
+    const existing = this.versions.get(version);
+    if (existing) this.versions.delete(version);
+    const totals = existing ?? {
+      outcomes: { ok: 0, client_error: 0, failure: 0, timeout: 0, cut: 0, malformed: 0, repeated: 0 },
+      buckets: LATENCY_BUCKETS_MS.map(() => 0).concat(0),
+      latencySum: 0,
+      latencyCount: 0,
+    };
+    this.versions.set(version, totals);
+    if (this.versions.size > VERSIONS_MAX) {
+      const oldest = this.versions.keys().next().value;
+      if (oldest !== undefined) this.versions.delete(oldest);
+    }
+    return totals;
+  }
+}
+
+type Labels = Record<string, string | number>;
+interface Value {
+  readonly value: number;
+  readonly labels: Labels;
+  readonly metricName?: string;
+}
+type Kind = 'counter' | 'gauge' | 'histogram';
+
+/** A metric whose values are read when it is scraped, in the form that prom-client's registry prints. */
+class ReadMetric {
+  constructor(
+    readonly name: string,
+    private readonly help: string,
+    private readonly type: Kind,
+    private readonly read: () => Value[],
+  ) {}
+
+  get(): Promise<unknown> {
+    const { name, help, type } = this;
+    return Promise.resolve({ name, help, type, aggregator: 'sum', values: this.read() });
+  }
+
+  reset(): void {
+    // Cumulative over the life of the process by definition.
+  }
+}
+
+export function metricsRegistry(services: readonly Service[]): Registry {
+  const registry = new Registry();
+  const each = (read: (service: Service, labels: { service: string }) => Value[]): (() => Value[]) => {
+    return () => services.flatMap((service) => read(service, { service: service.config.name }));
+  };
+  const add = (name: string, type: Kind, help: string, read: () => Value[]): void => {
+    const metric = new ReadMetric(`lastgood_gateway_${name}`, help, type, read);
+    registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0]);
+  };
+  add('requests_total', 'counter', 'Requests by version and outcome (up to one second old).', each(requests));
+  add('request_duration_seconds', 'histogram', 'Time from the whole request to the end of its answer.', each(latency));
+  add(
+    'refused_total',
+    'counter',
+    'Requests refused before any version was involved.',
+    each((service, labels) =>
+      [...service.meters.refusals].map(([reason, value]) => ({ value, labels: { ...labels, reason } })),
+    ),
+  );
+  add(
+    'in_flight',
+    'gauge',
+    'Requests in flight by version.',
+    each((service, labels) =>
+      Object.entries(service.upstreams.inFlight()).map(([version, value]) => ({
+        value,
+        labels: { ...labels, version },
+      })),
+    ),
+  );
+  add(
+    'route_epoch',
+    'gauge',
+    'Epoch of the route in force.',
+    each((service, labels) => (service.route.record ? [{ value: service.route.record.epoch, labels }] : [])),
+  );
+  add(
+    'fallback_in_use',
+    'gauge',
+    '1 while the declared fallback serves for a dead primary.',
+    each((service, labels) => [{ value: service.route.fallback ? 1 : 0, labels }]),
+  );
+  add(
+    'telemetry_reader_age_seconds',
+    'gauge',
+    'Time since the telemetry was last read: large means that nobody watches.',
+    each((service, labels) => [{ value: Math.max(Date.now() - service.readAtMs, 0) / 1_000, labels }]),
+  );
+  add(
+    'telemetry_write_errors_total',
+    'counter',
+    'Rows that the database refused at first.',
+    each((service, labels) => [{ value: service.telemetry.writeErrors, labels }]),
+  );
+  add(
+    'sessions_unpinned_total',
+    'counter',
+    'Sessions that were not pinned because the table was full.',
+    each((service, labels) => [{ value: service.sessions.unpinned, labels }]),
+  );
+  return registry;
+}
+
+/** The listener for `/metrics`. */
+export function metricsServer(registry: Registry): Server {
+  return createServer((req, res) => {
+    if (req.method !== 'GET' || req.url?.split('?')[0] !== '/metrics') {
+      res.writeHead(404).end();
+      return;
+    }
+    registry.metrics().then(
+      (text) => res.writeHead(200, { 'content-type': registry.contentType }).end(text),
+      (error: unknown) => res.writeHead(500).end(String(error)),
+    );
+  });
+}
+
+function requests(service: Service, labels: Labels): Value[] {
+  return [...service.meters.versions].flatMap(([version, { outcomes }]) =>
+    OUTCOMES.map((outcome) => ({ value: outcomes[outcome], labels: { ...labels, version, outcome } })),
+  );
+}
+
+function latency(service: Service, labels: Labels): Value[] {
+  const name = 'lastgood_gateway_request_duration_seconds';
+  return [...service.meters.versions].flatMap(([version, totals]) => {
+    let cumulative = 0;
+    const of = { ...labels, version };
+    const values: Value[] = LATENCY_BUCKETS_MS.map((bound, index) => {
+      cumulative += totals.buckets[index] ?? 0;
+      return { value: cumulative, labels: { ...of, le: bound / 1_000 }, metricName: `${name}_bucket` };
+    });
+    values.push({ value: totals.latencyCount, labels: { ...of, le: '+Inf' }, metricName: `${name}_bucket` });
+    values.push({ value: totals.latencySum / 1_000, labels: of, metricName: `${name}_sum` });
+    values.push({ value: totals.latencyCount, labels: of, metricName: `${name}_count` });
+    return values;
+  });
+}

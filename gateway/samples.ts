@@ -1,0 +1,131 @@
+import type { GatewayServiceConfig, Sample } from './protocol';
+import { sessionSha } from './sessions';
+import type { Storage } from './storage';
+
+const REDACTED = '[redacted]';
+const PENDING_MAX = 500;
+const FLUSH_MS = 200;
+
+export interface SampleInput extends Omit<Sample, 'label' | 'body'> {
+  readonly body: Buffer;
+  readonly session: string | undefined;
+}
+
+/**
+ * Samples of requests for replay, off until a service turns them on. A ring by count and age; the configured fields of
+ * a JSON body are redacted before the first write, and a body that cannot be redacted is not kept.
+ */
+export class Samples {
+  readonly on: boolean;
+  private pending: SampleInput[] = [];
+  private timer: NodeJS.Timeout | null = null;
+  private readonly redact: ReadonlySet<string>;
+
+  constructor(
+    private readonly storage: Storage,
+    private readonly service: string,
+    private readonly config: GatewayServiceConfig['samples'],
+  ) {
+    this.on = config.share > 0 && config.maxCount > 0;
+    this.redact = new Set(config.redactFields);
+  }
+
+  /** Whether this request is one of the sample. */
+  draws(random: number): boolean {
+    return this.on && random < this.config.share;
+  }
+
+  add(sample: SampleInput): void {
+    if (this.pending.length >= PENDING_MAX) return;
+    this.pending.push(sample);
+    this.timer ??= setTimeout(() => this.flush(), FLUSH_MS);
+  }
+
+  flush(): void {
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    const samples = this.pending;
+    this.pending = [];
+    if (samples.length === 0) return;
+    const insert = this.storage.prepare(
+      'INSERT INTO samples (service, request_id, at_ms, version, path, content_type, body, predicted, score, label, ' +
+        'session_sha) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT label FROM feedback WHERE service = ? AND request_id = ?), ?)',
+    );
+    try {
+      this.storage.transaction(() => {
+        for (const each of samples) {
+          const body = redacted(each.body, each.contentType, this.redact);
+          if (body === null) continue;
+          const sha = each.session === undefined ? null : sessionSha(each.session);
+          const { requestId, atMs, version, path, contentType, predicted, score } = each;
+          insert.run(
+            this.service, requestId, atMs, version, path, contentType, body, predicted, score, this.service, requestId, sha,
+          ); // prettier-ignore
+        }
+        this.trim(Date.now());
+      });
+    } catch {
+      // A sample is worth no trouble: the next one comes.
+    }
+  }
+
+  newest(version: string | null, labelledOnly: boolean, limit: number): Sample[] {
+    this.flush();
+    const rows = this.storage
+      .prepare(
+        'SELECT * FROM samples WHERE service = ? AND at_ms >= ? AND (? IS NULL OR version = ?) ' +
+          'AND (? = 0 OR label IS NOT NULL) ORDER BY id DESC LIMIT ?',
+      )
+      .all(this.service, Date.now() - this.config.maxAgeMs, version, version, labelledOnly ? 1 : 0, limit);
+    return (rows as Record<string, never>[]).map((row) => ({
+      requestId: row['request_id'] as unknown as string,
+      atMs: row['at_ms'] as unknown as number,
+      version: row['version'] as unknown as string,
+      path: row['path'] as unknown as string,
+      contentType: row['content_type'] as unknown as string,
+      body: row['body'] as unknown as string,
+      predicted: row['predicted'] as unknown as string | null,
+      score: row['score'] as unknown as number | null,
+      label: row['label'] as unknown as string | null,
+    }));
+  }
+
+  label(requestId: string, label: string): void {
+    if (!this.on) return;
+    this.storage
+      .prepare('UPDATE samples SET label = ? WHERE service = ? AND request_id = ?')
+      .run(label, this.service, requestId);
+  }
+
+  /** Deletes by request or by session; returns how many. */
+  remove(by: { readonly requestId: string } | { readonly session: string }): number {
+    this.flush();
+    const [column, value] = 'requestId' in by ? ['request_id', by.requestId] : ['session_sha', sessionSha(by.session)];
+    return this.storage.prepare(`DELETE FROM samples WHERE service = ? AND ${column} = ?`).run(this.service, value)
+      .changes;
+  }
+
+  trim(nowMs: number): void {
+    this.storage
+      .prepare('DELETE FROM samples WHERE service = ? AND at_ms < ?')
+      .run(this.service, nowMs - this.config.maxAgeMs);
+    this.storage
+      .prepare(
+        'DELETE FROM samples WHERE service = ? AND id <= (SELECT id FROM samples WHERE service = ? ORDER BY id DESC LIMIT 1 OFFSET ?)',
+      )
+      .run(this.service, this.service, this.config.maxCount);
+  }
+}
+
+/** The body as text with the named fields replaced at any depth; null where that cannot be done. */
+export function redacted(body: Buffer, contentType: string, fields: ReadonlySet<string>): string | null {
+  const text = body.toString('utf8');
+  if (Buffer.byteLength(text) !== body.length || text.includes('\uFFFD')) return null;
+  if (fields.size === 0) return text;
+  if (!/^application\/([\w.+-]+\+)?json\b/i.test(contentType)) return null;
+  try {
+    return JSON.stringify(JSON.parse(text), (key, value: unknown) => (fields.has(key) ? REDACTED : value));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,177 @@
+import type { AnswerReason } from '../domain/route';
+import { AnswerReader } from './answer-reader';
+import { AnswerRecord, linePrefix } from './answer-record';
+import { Deadlines } from './deadlines';
+import { Feedback } from './feedback';
+import type { ServiceMeters } from './metrics';
+import type { ApplyResult, GatewayServiceConfig, RouterState } from './protocol';
+import { RouteStore } from './route-store';
+import { chooseVersion, mainVersion, type Choice } from './routing';
+import { Samples } from './samples';
+import { Sessions } from './sessions';
+import type { Storage } from './storage';
+import { counted, TelemetryRecorder, type Counted } from './telemetry-recorder';
+import { gapRow, TelemetryStore } from './telemetry-store';
+import { Upstreams, type Lane, type Target } from './upstream';
+
+/** A lane under one epoch and reason, with all that is the same for each of its requests made once. */
+export interface Way {
+  readonly lane: Lane;
+  readonly choice: Choice;
+  readonly epoch: number;
+  readonly counted: Counted;
+  prefixOf(target: Target): string;
+}
+
+/** All that belongs to one service: its route, its sessions, its counters, its records. */
+export class Service {
+  readonly telemetry: TelemetryStore;
+  readonly recorder: TelemetryRecorder;
+  readonly route: RouteStore;
+  readonly sessions: Sessions;
+  readonly answers: AnswerRecord;
+  readonly reader: AnswerReader;
+  readonly samples: Samples;
+  readonly feedback: Feedback;
+  readonly deadlines: Deadlines;
+  readonly upstreams: Upstreams;
+  readonly sessionHeader: string | undefined;
+  /** When the telemetry of this service was last read by a follower or otherwise; the start counts as read. */
+  readAtMs: number;
+  private lanes = new Map<string, Lane>();
+  private ways = new Map<string, Way>();
+
+  constructor(
+    readonly config: GatewayServiceConfig,
+    storage: Storage,
+    dataDir: string,
+    readonly meters: ServiceMeters,
+    readonly probeToken: string,
+    nowMs: number,
+  ) {
+    const { name, sessionMaxMs, firstByteMs, requestMaxMs } = config;
+    this.telemetry = new TelemetryStore(storage, name);
+    this.recorder = new TelemetryRecorder(this.telemetry, (row) => meters.add(row));
+    this.route = new RouteStore(storage, this.telemetry, name);
+    this.sessions = new Sessions(storage, name, sessionMaxMs, nowMs);
+    this.answers = new AnswerRecord(dataDir, name, config.answerRetentionDays, (fromMs, toMs) =>
+      this.telemetry.offer([{ row: gapRow(fromMs, toMs, 'the answer record could not be written') }]),
+    );
+    this.reader = new AnswerReader(answerPaths(config));
+    this.samples = new Samples(storage, name, config.samples);
+    const limits = { horizonMs: config.feedbackHorizonMs, requestMaxMs };
+    this.feedback = new Feedback(storage, name, this.answers, this.recorder, this.samples, limits);
+    this.deadlines = new Deadlines(firstByteMs, requestMaxMs);
+    this.upstreams = new Upstreams(requestMaxMs);
+    this.sessionHeader = config.sessionHeader?.toLowerCase();
+    this.readAtMs = nowMs;
+    this.openLanes();
+  }
+
+  /** The way of a new request, or null where there is no route yet. */
+  choose(session: string | undefined, nowMs: number): Way | null {
+    const { record, fallback } = this.route;
+    if (!record) return null;
+    const pinned = session === undefined ? undefined : this.sessions.versionOf(session, nowMs);
+    return this.way(chooseVersion(record, nowMs, pinned, fallback, Math.random()));
+  }
+
+  /** The way of requests that no pin and no share takes. */
+  main(): Way | null {
+    const { record, fallback } = this.route;
+    return record ? this.way(mainVersion(record, fallback)) : null;
+  }
+
+  apply(input: unknown, nowMs: number): ApplyResult {
+    const before = this.route.record;
+    const result = this.route.apply(input, nowMs);
+    if (this.route.record !== before) this.openLanes();
+    return result;
+  }
+
+  /** Moves to the declared fallback; null where none is declared. */
+  beginFallback(reason: string): Way | null {
+    const fallback = this.route.beginFallback(reason, Date.now());
+    return fallback ? this.way({ version: fallback.version, reason: 'fallback' }) : null;
+  }
+
+  state(nowMs: number): RouterState {
+    const { record, floor, inForceSince, fallback } = this.route;
+    return {
+      service: this.config.name,
+      record,
+      floor,
+      inForceSince,
+      fallback,
+      inFlight: this.upstreams.inFlight(),
+      pinned: this.sessions.summary(record, nowMs),
+      lastSeq: this.telemetry.lastSeq,
+    };
+  }
+
+  /** Everything before this moment is stored; what is later may still be lost with the process. */
+  storedThrough(nowMs: number): number {
+    return Math.min(this.answers.writtenThrough(nowMs), this.recorder.writtenThrough(nowMs));
+  }
+
+  housekeeping(nowMs: number): void {
+    this.sessions.sweep(nowMs);
+    this.answers.removeOld(nowMs);
+    this.feedback.removeOld(nowMs);
+    if (this.samples.on) this.samples.trim(nowMs);
+  }
+
+  /** Writes everything down; after it only reads. */
+  async stop(): Promise<void> {
+    this.deadlines.stop();
+    this.route.stop();
+    this.feedback.commit();
+    this.recorder.close();
+    this.sessions.flush();
+    this.samples.flush();
+    await this.answers.drained();
+    this.answers.close();
+    this.upstreams.destroy();
+  }
+
+  private openLanes(): void {
+    const { record } = this.route;
+    if (!record) return;
+    this.lanes = this.upstreams.lanesOf(record);
+    this.ways = new Map();
+  }
+
+  private way(choice: Choice): Way | null {
+    const key = `${choice.version}|${choice.reason}`;
+    const existing = this.ways.get(key);
+    if (existing) return existing;
+    const lane = this.lanes.get(choice.version);
+    const epoch = this.route.record?.epoch ?? 0;
+    if (!lane) return null;
+    const way = makeWay(this.config.name, lane, choice, epoch);
+    this.ways.set(key, way);
+    return way;
+  }
+}
+
+function makeWay(service: string, lane: Lane, choice: Choice, epoch: number): Way {
+  const prefixes = new Map<Target, string>();
+  const prefixOf = (target: Target): string => {
+    let prefix = prefixes.get(target);
+    if (prefix === undefined) {
+      prefix = linePrefix(service, choice.version, target.backend, epoch, choice.reason);
+      prefixes.set(target, prefix);
+    }
+    return prefix;
+  };
+  return { lane, choice, epoch, counted: counted(choice.version, epoch, cohortOf(choice.reason)), prefixOf };
+}
+
+function cohortOf(reason: AnswerReason): 'live' | 'drill' {
+  return reason === 'drill' ? 'drill' : 'live';
+}
+
+function answerPaths(config: GatewayServiceConfig): { classPath?: string; scorePath?: string } {
+  const { classPath, scorePath } = config.answer;
+  return { ...(classPath === undefined ? {} : { classPath }), ...(scorePath === undefined ? {} : { scorePath }) };
+}

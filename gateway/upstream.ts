@@ -1,0 +1,154 @@
+import { Pool } from 'undici';
+import type { Backend, RouteRecord } from '../domain/route';
+
+/** Connections to one backend; more requests than that wait in the pool's queue. */
+const CONNECTIONS = 256;
+/** Below the 5 s after which a Node server closes idle connections: a request must not be sent into a closing one. */
+const KEEP_ALIVE_MS = 4_000;
+const CONNECT_MS = 2_000;
+/** After a refused connection a backend is tried last for this long, if there is another. */
+const AVOID_MS = 1_000;
+/** So many resets in a row without an answer in between count as a dead backend; one may be a closing idle connection. */
+const RESETS_OF_A_DEAD_BACKEND = 2;
+
+/** One backend with its connections and what is known of its health from the requests themselves. */
+export class Upstream {
+  readonly pool: Pool;
+  private refused = false;
+  private resetsInRow = 0;
+  private avoidUntil = 0;
+
+  constructor(
+    readonly address: string,
+    silenceMaxMs: number,
+  ) {
+    this.pool = new Pool(address, {
+      connections: CONNECTIONS,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      headersTimeout: 0,
+      bodyTimeout: silenceMaxMs,
+      connect: { timeout: CONNECT_MS },
+    });
+  }
+
+  answered(): void {
+    this.refused = false;
+    this.resetsInRow = 0;
+    this.avoidUntil = 0;
+  }
+
+  failed(kind: 'refused' | 'reset', now: number): void {
+    if (kind === 'refused') this.refused = true;
+    else this.resetsInRow += 1;
+    this.avoidUntil = now + AVOID_MS;
+  }
+
+  /** True when it accepts no connection or resets all: other requests' answers in between prove the opposite. */
+  looksDead(): boolean {
+    return this.refused || this.resetsInRow >= RESETS_OF_A_DEAD_BACKEND;
+  }
+
+  avoided(now: number): boolean {
+    return this.avoidUntil > now;
+  }
+
+  /** Lets requests in flight end, then closes. */
+  retire(): void {
+    void this.pool.close();
+  }
+
+  destroy(): void {
+    void this.pool.destroy();
+  }
+}
+
+/** A version under one record: its backends, and the number of requests in flight on the version, over all records. */
+export class Lane {
+  private next = 0;
+
+  constructor(
+    readonly version: string,
+    readonly targets: readonly Target[],
+    readonly flight: { count: number },
+  ) {}
+
+  /** The next backend for a request that already failed on `tried` ones; each may be asked again once after a reset. */
+  pick(tried: ReadonlyMap<Target, Tries> | null, now: number): Target | undefined {
+    const { targets } = this;
+    const turn = this.next++;
+    let second: Target | undefined;
+    for (let step = 0; step < targets.length; step += 1) {
+      const target = targets[(turn + step) % targets.length] as Target;
+      const tries = tried?.get(target);
+      if (tries === undefined) {
+        if (!target.upstream.avoided(now)) return target;
+        second = target;
+      } else if (!tries.refused && tries.resets === 1) {
+        second ??= target;
+      }
+    }
+    return second;
+  }
+
+  dead(): boolean {
+    return this.targets.every((target) => target.upstream.looksDead());
+  }
+}
+
+export interface Target {
+  readonly backend: Backend;
+  readonly upstream: Upstream;
+}
+
+export interface Tries {
+  readonly refused: boolean;
+  readonly resets: number;
+}
+
+/** All backends of one service, kept over changes of the record as long as one names their address. */
+export class Upstreams {
+  private byAddress = new Map<string, Upstream>();
+  private readonly flights = new Map<string, { count: number }>();
+
+  constructor(private readonly silenceMaxMs: number) {}
+
+  /** The lanes of a record. Backends that it does not name any more close once their requests have ended. */
+  lanesOf(record: RouteRecord): Map<string, Lane> {
+    const kept = new Map<string, Upstream>();
+    const lanes = new Map<string, Lane>();
+    for (const [version, backends] of Object.entries(record.backends)) {
+      const targets = backends.map((backend) => {
+        const upstream =
+          kept.get(backend.address) ??
+          this.byAddress.get(backend.address) ??
+          new Upstream(backend.address, this.silenceMaxMs);
+        kept.set(backend.address, upstream);
+        return { backend, upstream };
+      });
+      lanes.set(version, new Lane(version, targets, this.flight(version)));
+    }
+    for (const [address, upstream] of this.byAddress) if (!kept.has(address)) upstream.retire();
+    this.byAddress = kept;
+    return lanes;
+  }
+
+  inFlight(): Record<string, number> {
+    const result: Record<string, number> = {};
+    for (const [version, flight] of this.flights) {
+      if (flight.count > 0) result[version] = flight.count;
+    }
+    return result;
+  }
+
+  destroy(): void {
+    for (const upstream of this.byAddress.values()) upstream.destroy();
+  }
+
+  private flight(version: string): { count: number } {
+    let flight = this.flights.get(version);
+    if (!flight) this.flights.set(version, (flight = { count: 0 }));
+    return flight;
+  }
+}
