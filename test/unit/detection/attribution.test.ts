@@ -40,11 +40,11 @@ test('a replay that separates nothing leaves the question to the next evidence',
   ]);
 });
 
-test('a replay of three inputs decides nothing, even when all three are worse', () => {
+test('a replay of seven inputs decides nothing, even when all seven are worse', () => {
   const result = attribute({
     ...quiet,
     deployAtMs: null,
-    pairedReplay: { n: 3, currentWrong: 3, previousWrong: 0 },
+    pairedReplay: { n: 7, currentWrong: 7, previousWrong: 0 },
   });
   expect(result.attribution).toBe('undetermined');
 });

@@ -73,7 +73,7 @@ describe('the evidence of a rate detector', () => {
   });
 
   test('names the begin of a burst as onset, inside its interval', () => {
-    const quiet = Array.from({ length: 60 }, () => [20, 0] as const);
+    const quiet = Array.from({ length: 60 }, (_, index) => [20, index % 10 === 5 ? 1 : 0] as const);
     const loud = Array.from({ length: 4 }, () => [20, 8] as const);
     const evidence = bernoulliEvidence(fold([...quiet, ...loud]), params);
     const trueOnsetMs = 1_000_000 + 60_000;

@@ -53,7 +53,7 @@ describe('memory', () => {
         900,
       ).kind,
     ).toBe('ok');
-    const warming = watch((second) => 100 * MIB + Math.min(second, 120) * MIB + draw() * MIB, 1200);
+    const warming = watch((second) => 100 * MIB + Math.min(second, 600) * 0.3 * MIB + draw() * MIB, 1200);
     expect(assess(warming, 1200).kind).toBe('ok');
   });
 

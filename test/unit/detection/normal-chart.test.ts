@@ -146,7 +146,7 @@ describe('the sustained rule', () => {
     expect(isSustained(run([4, 4, 4]), FAST_RULE)).toBe(false);
     expect(isSustained(run([4, 4, 0, 4, 4]), FAST_RULE)).toBe(true);
     expect(isSustained(run([4, 4, 4, 0, 0, 4]), FAST_RULE)).toBe(false);
-    expect(isSustained(run([4, null, 4, NaN, 4, null, 4]), FAST_RULE)).toBe(true);
+    expect(isSustained(run([4, null, 4, NaN, NaN, 4, NaN, null, 4]), FAST_RULE)).toBe(true);
   });
 
   test('grows its window with autocorrelation, keeps its share, and stays within its bits', () => {
