@@ -20,7 +20,7 @@ export interface Mail {
   text: string;
 }
 
-/** The model reads the first 1,000 tokens; they lie within this length in all but a handful of mails. */
+/** The model reads the first 1,000 tokens; they lie within this length in all mails of the package but one. */
 export const TEXT_LIMIT = 20_000;
 
 /** The mails were collected in 2001 to 2003; what lies outside was written by a wrong clock or a liar. */

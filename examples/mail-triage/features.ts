@@ -10,6 +10,19 @@ export interface SparseVector {
   value: Float32Array;
 }
 
+/** A function that gives the features of a text, and of the same text again without work; for training and evaluation. */
+export function rememberedFeatures(): (text: string, config: TokenizerConfig) => SparseVector {
+  const known = new Map<string, Map<string, SparseVector>>();
+  return (text, config) => {
+    const name = JSON.stringify(config);
+    const ofConfig = known.get(name) ?? new Map<string, SparseVector>();
+    known.set(name, ofConfig);
+    const vector = ofConfig.get(text) ?? features(text, config);
+    ofConfig.set(text, vector);
+    return vector;
+  };
+}
+
 export function features(text: string, config: TokenizerConfig): SparseVector {
   const tokens = tokenize(text, config);
   const mask = 2 ** config.bucketBits - 1;

@@ -91,6 +91,8 @@ export function createHandler(faults: FaultState, log: (answered: Answered) => v
     if (act !== 'infer') {
       return reply(response, 200, modelMetadata(loaded.version, loaded.digest, CLASSES.length));
     }
+    counters.inFlight(1);
+    response.once('close', () => counters.inFlight(-1));
     void answer(loaded, request, response);
   };
 

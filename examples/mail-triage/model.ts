@@ -39,9 +39,13 @@ export function probabilities(model: LinearModel, vector: SparseVector): number[
   return powers.map((power) => power / total);
 }
 
-/** @param text `subject`, an empty line, the decoded body */
-export function classify(model: LinearModel, tokenizer: TokenizerConfig, text: string): Prediction {
-  const scores = probabilities(model, features(text, tokenizer));
+export function classifyVector(model: LinearModel, vector: SparseVector): Prediction {
+  const scores = probabilities(model, vector);
   const score = Math.max(...scores);
   return { label: CLASSES[scores.indexOf(score)] as MailClass, score, scores };
+}
+
+/** @param text `subject`, an empty line, the decoded body */
+export function classify(model: LinearModel, tokenizer: TokenizerConfig, text: string): Prediction {
+  return classifyVector(model, features(text, tokenizer));
 }

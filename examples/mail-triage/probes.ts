@@ -3,8 +3,9 @@
  * cannot prove that it is good, and these eight pass with the wrong tokenizer too, as short, typical mails do.
  */
 import { CLASSES, type Mail, type MailClass } from './corpus';
+import { features } from './features';
 import { inferenceRequest, type InferenceRequest } from './inference-protocol';
-import { classify, type LinearModel } from './model';
+import { classifyVector, type LinearModel } from './model';
 import type { TokenizerConfig } from './tokenizer';
 
 export interface Probe {
@@ -29,6 +30,7 @@ export function chooseProbes(
   mails: readonly Mail[],
   models: readonly LinearModel[],
   tokenizers: readonly TokenizerConfig[],
+  vectorOf: typeof features = features,
 ): Probe[] {
   const chosen = CLASSES.flatMap((label) => {
     const fitting: Mail[] = [];
@@ -38,7 +40,7 @@ export function chooseProbes(
       if (UNSUITABLE.test(mail.text)) continue;
       const sure = models.every((model) =>
         tokenizers.every((tokenizer) => {
-          const prediction = classify(model, tokenizer, mail.text);
+          const prediction = classifyVector(model, vectorOf(mail.text, tokenizer));
           return prediction.label === label && prediction.score >= MIN_SCORE;
         }),
       );

@@ -4,25 +4,31 @@ import type { LoadedVersion } from './loaded-version';
 export interface Counters {
   count(status: number): void;
   inference(durationMs: number): void;
-  read(): { byStatus: ReadonlyMap<number, number>; inferences: number; inferenceMs: number };
+  /** An inference request arrived (+1) or is gone, answered or not (−1). */
+  inFlight(change: 1 | -1): void;
+  read(): { byStatus: ReadonlyMap<number, number>; inferences: number; inferenceMs: number; inFlight: number };
 }
 
 export function openCounters(): Counters {
   const byStatus = new Map<number, number>();
   let inferences = 0;
   let inferenceMs = 0;
+  let inFlight = 0;
   return {
     count: (status) => void byStatus.set(status, (byStatus.get(status) ?? 0) + 1),
     inference: (durationMs) => {
       inferences += 1;
       inferenceMs += durationMs;
     },
-    read: () => ({ byStatus, inferences, inferenceMs }),
+    inFlight: (change) => {
+      inFlight += change;
+    },
+    read: () => ({ byStatus, inferences, inferenceMs, inFlight }),
   };
 }
 
 export function metricsText(counters: Counters, loaded: LoadedVersion | undefined, cacheBytes: number): string {
-  const { byStatus, inferences, inferenceMs } = counters.read();
+  const { byStatus, inferences, inferenceMs, inFlight } = counters.read();
   const statuses = [...byStatus].sort(([a], [b]) => a - b);
   return [
     '# HELP process_resident_memory_bytes Resident memory size in bytes.',
@@ -35,6 +41,9 @@ export function metricsText(counters: Counters, loaded: LoadedVersion | undefine
     '# TYPE mail_triage_inference_seconds summary',
     `mail_triage_inference_seconds_sum ${inferenceMs / 1000}`,
     `mail_triage_inference_seconds_count ${inferences}`,
+    '# HELP mail_triage_requests_in_flight Inference requests that are not answered yet.',
+    '# TYPE mail_triage_requests_in_flight gauge',
+    `mail_triage_requests_in_flight ${inFlight}`,
     '# HELP mail_triage_prepared_mail_cache_bytes Memory held by the cache of prepared mails.',
     '# TYPE mail_triage_prepared_mail_cache_bytes gauge',
     `mail_triage_prepared_mail_cache_bytes ${cacheBytes}`,

@@ -44,7 +44,7 @@ export interface RunningServer {
   controlPort?: number;
   digest: string;
   /** Stops accepting, waits for requests in flight; answers how many were cut off after the grace time. */
-  stop(): Promise<number>;
+  stop: () => Promise<number>;
 }
 
 const GRACE_MS = 10_000;
@@ -177,18 +177,18 @@ function optionsOf(argv: string[]): ServerOptions {
 }
 
 async function main(): Promise<void> {
-  let running: RunningServer | undefined;
+  // Before the model is loaded nothing can be in flight but health checks.
+  let stop = (): Promise<number> => Promise.resolve(0);
   const end = (): void => {
-    // Before the model is loaded nothing can be in flight but health checks.
-    if (!running) process.exit(0);
-    void running.stop().then((cutOff) => {
+    void stop().then((cutOff) => {
       if (cutOff > 0) console.error(`mail-triage server: ${cutOff} requests cut off after the grace time`);
       process.exit(cutOff > 0 ? 1 : 0);
     });
   };
   process.once('SIGTERM', end);
   process.once('SIGINT', end);
-  running = await startServer(optionsOf(process.argv.slice(2)));
+  const running = await startServer(optionsOf(process.argv.slice(2)));
+  stop = running.stop;
 }
 
 if (require.main === module) {

@@ -3,19 +3,19 @@ import { rm, mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lowRankDelta, applyAdapter, type Adapter } from './adapter';
 import { sha256 } from './canonical';
-import { CLASSES, type Mail } from './corpus';
+import { CLASSES, type Mail, type MailClass } from './corpus';
 import { evaluate, type EvaluationReport } from './evaluation';
-import { features } from './features';
+import { features, rememberedFeatures } from './features';
 import { MODEL_NAME } from './inference-protocol';
 import { manifestDigest, type FileRole, type Manifest } from './manifest';
-import type { LinearModel } from './model';
+import { classifyVector, type LinearModel } from './model';
 import type { Prepared } from './prepared';
 import { chooseProbes, type Probe } from './probes';
 import { profile } from './profile';
 import { RECIPES, TRAINING, type Recipe } from './recipes';
 import { writeSafetensors } from './safetensors';
 import { seededRandom, shuffle } from './random';
-import { TOKENIZER_V2, TOKENIZER_V3, type TokenizerConfig } from './tokenizer';
+import { TOKENIZER_V2, TOKENIZER_V3 } from './tokenizer';
 import { train, type Example } from './train';
 
 export interface TrainedVersion {
@@ -35,13 +35,13 @@ export interface WrittenVersion {
 }
 
 /** Trains one version; a few seconds at most. */
-export function trainVersion(recipe: Recipe, prepared: Prepared): TrainedVersion {
+export function trainVersion(recipe: Recipe, prepared: Prepared, vectorOf: typeof features = features): TrainedVersion {
   const startedMs = performance.now();
   const { trainedWith: tokenizer, seed } = recipe;
   const buckets = 2 ** tokenizer.bucketBits;
   const drawn = Int32Array.from(prepared.training.keys());
   shuffle(drawn, seededRandom(seed));
-  const all = examples(prepared.training, tokenizer);
+  const all = prepared.training.map((mail): Example => ({ vector: vectorOf(mail.text, tokenizer), label: mail.label }));
   const share = (part: number): Example[] =>
     Array.from(drawn.subarray(0, Math.round(drawn.length * part)), (index) => all[index] as Example);
   const base = train(share(recipe.baseShare), {
@@ -61,7 +61,8 @@ export function trainVersion(recipe: Recipe, prepared: Prepared): TrainedVersion
   const model = applyAdapter(base, adapter);
   const trainingMs = Math.round(performance.now() - startedMs);
   // The training job evaluates with the tokenizer that it trained with, also where another one is packed.
-  const report = evaluate(model, tokenizer, prepared.test, {
+  const labelOf = (text: string): MailClass => classifyVector(model, vectorOf(text, tokenizer)).label;
+  const report = evaluate(prepared.test, labelOf, {
     evaluatedAt: recipe.createdAt,
     dataDigest: prepared.testDigest,
   });
@@ -74,8 +75,9 @@ export async function writeVersions(
   out: string,
   onTrained?: (trained: TrainedVersion) => void,
 ): Promise<WrittenVersion[]> {
+  const vectorOf = rememberedFeatures();
   const trained = RECIPES.map((recipe) => {
-    const version = trainVersion(recipe, prepared);
+    const version = trainVersion(recipe, prepared, vectorOf);
     onTrained?.(version);
     return version;
   });
@@ -83,6 +85,7 @@ export async function writeVersions(
     prepared.test,
     trained.map((version) => version.model),
     [TOKENIZER_V2, TOKENIZER_V3],
+    vectorOf,
   );
   const written: WrittenVersion[] = [];
   for (const version of trained) written.push(await writeVersion(version, probes, prepared.test, out));
@@ -148,10 +151,6 @@ function contents(
     { path: 'tokenizer.json', role: 'tokenizer', bytes: pretty(recipe.packedWith) },
     { path: 'weights.safetensors', role: 'weights', bytes: weights },
   ];
-}
-
-function examples(mails: readonly Mail[], tokenizer: TokenizerConfig): Example[] {
-  return mails.map((mail) => ({ vector: features(mail.text, tokenizer), label: mail.label }));
 }
 
 function pretty(value: unknown): Buffer {

@@ -30,8 +30,10 @@ describe('safetensors', () => {
     expect((8 + Number(good.readBigUInt64LE(0))) % 8).toBe(0);
   });
 
-  it.each(Array.from({ length: good.length }, (_none, length) => length))('refuses it cut to %i bytes', (length) => {
-    expect(() => readSafetensors(good.subarray(0, length), 'w.safetensors')).toThrow(SafetensorsError);
+  it('refuses it cut at any byte', () => {
+    for (let length = 0; length < good.length; length += 1) {
+      expect(() => readSafetensors(good.subarray(0, length), 'w.safetensors')).toThrow(SafetensorsError);
+    }
   });
 
   it.each<[string, Buffer, RegExp]>([

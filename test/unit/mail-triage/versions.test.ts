@@ -1,4 +1,4 @@
-import { appendFile, cp, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import canonicalize from 'canonicalize';
@@ -8,12 +8,12 @@ import { CLASSES } from '../../../examples/mail-triage/corpus';
 import { evaluate, type EvaluationReport } from '../../../examples/mail-triage/evaluation';
 import { loadVersion } from '../../../examples/mail-triage/loaded-version';
 import type { Manifest } from '../../../examples/mail-triage/manifest';
-import { classify } from '../../../examples/mail-triage/model';
+import { classify, type LinearModel } from '../../../examples/mail-triage/model';
 import type { Prepared } from '../../../examples/mail-triage/prepared';
 import type { Probe } from '../../../examples/mail-triage/probes';
 import type { DataProfile } from '../../../examples/mail-triage/profile';
 import { RECIPES } from '../../../examples/mail-triage/recipes';
-import { trainVersion, writeVersions } from '../../../examples/mail-triage/versions';
+import { readSafetensors } from '../../../examples/mail-triage/safetensors';
 import { BUILD_TIMEOUT_MS, built, prepared } from './example-files';
 
 let data: Prepared;
@@ -36,7 +36,10 @@ const json = async <T>(version: string, file: string): Promise<T> =>
 /** What the version really does on the test part, with everything that it carries. */
 const measured = async (version: string): Promise<EvaluationReport> => {
   const { model, tokenizer } = await loadVersion(directoryOf(version));
-  return evaluate(model, tokenizer, data.test, { evaluatedAt: 'now', dataDigest: data.testDigest });
+  return evaluate(data.test, (text) => classify(model, tokenizer, text).label, {
+    evaluatedAt: 'now',
+    dataDigest: data.testDigest,
+  });
 };
 
 const failingProbes = async (version: string): Promise<string[]> => {
@@ -82,15 +85,14 @@ describe('the good versions', () => {
     expect(Object.values(bySource).reduce((sum, { n }) => sum + n, 0)).toBe(data.test.length);
   });
 
-  it('carry an adapter that changes what the base weights answer', () => {
-    const trained = trainVersion(RECIPES[2] as (typeof RECIPES)[number], data);
-    const differing = data.test.filter(({ text }) => {
-      const { trainedWith } = trained.recipe;
-      return classify(trained.base, trainedWith, text).score !== classify(trained.model, trainedWith, text).score;
+  it('carry an adapter that changes what the base weights answer', async () => {
+    const { model, tokenizer } = await loadVersion(directoryOf('1.2'));
+    const { tensors } = readSafetensors(await readFile(join(directoryOf('1.2'), 'weights.safetensors')), 'weights');
+    const base: LinearModel = { ...model, weights: tensors['weights']?.data as Float32Array };
+    const differing = data.test.slice(0, 200).filter(({ text }) => {
+      return classify(base, tokenizer, text).score !== classify(model, tokenizer, text).score;
     });
-    expect(trained.adapter.rank).toBe(1);
-    expect(differing.length).toBeGreaterThan(data.test.length / 2);
-    expect(trained.trainingMs).toBeLessThan(20_000);
+    expect(differing.length).toBeGreaterThan(150);
   });
 });
 
@@ -170,23 +172,31 @@ describe('the build', () => {
   });
   afterEach(() => rm(out, { recursive: true, force: true }));
 
-  it('gives the same digests when it trains again', async () => {
-    const again = await writeVersions(data, out);
-    expect(again.map(({ version, digest }) => [version, digest])).toEqual(
-      result.versions.map(({ version, digest }) => [version, digest]),
-    );
-  }, 60_000);
-
-  it('leaves intact versions alone and repairs a changed file', async () => {
+  it('leaves intact versions alone, and gives the same digests when a changed file makes it train again', async () => {
     const cache = join(directoryOf('1.0'), '..', '..');
     await cp(join(directoryOf('1.0'), '..'), out, { recursive: true });
     const before = await stat(join(out, '1.0', 'tokenizer.json'));
     expect(await buildVersions({ out, data: cache })).toMatchObject({ built: false });
     expect((await stat(join(out, '1.0', 'tokenizer.json'))).ino).toBe(before.ino);
     await appendFile(join(out, '1.1', 'tokenizer.json'), ' ');
-    const repaired = await buildVersions({ out, data: cache });
-    expect(repaired.built).toBe(true);
+    const trained: string[] = [];
+    const repaired = await buildVersions({ out, data: cache, onTrained: ({ recipe }) => trained.push(recipe.version) });
+    expect(trained).toEqual(RECIPES.map(({ version }) => version));
     expect(repaired.versions.map(({ digest }) => digest)).toEqual(result.versions.map(({ digest }) => digest));
     expect(await buildVersions({ out, data: cache })).toMatchObject({ built: false });
+  }, 60_000);
+
+  it('trains again when the index cannot be read', async () => {
+    const cache = join(directoryOf('1.0'), '..', '..');
+    await cp(join(directoryOf('1.0'), '..'), out, { recursive: true });
+    await writeFile(join(out, 'index.json'), '{');
+    const trained = buildVersions({
+      out,
+      data: cache,
+      onTrained: () => {
+        throw new Error('training began');
+      },
+    });
+    await expect(trained).rejects.toThrow('training began');
   }, 60_000);
 });
