@@ -58,8 +58,9 @@ function attributionOf(
   const { standby, policy } = state;
   const onset = entry.verdict.onsetMs ?? entry.reportedAt;
   const together =
-    standby?.failedAt != null &&
+    standby !== null &&
     standby.proof === 'failed' &&
+    standby.failedAt !== null &&
     Math.abs(standby.failedAt - onset) <= 2 * policy.standby.proofIntervalMs;
   if (entry.verdict.tier === 'immediate' && together)
     return {
@@ -147,7 +148,7 @@ export function actOnIncident(turn: Turn, approvedBy: string | null): void {
   if (!incident || !state.declared) return;
   const ranking = rankCandidates(state, now);
   const candidates = preferFallback(state, ranking.candidates);
-  const procedure = procedureFor(incident.tier, candidates[0]?.warm != null);
+  const procedure = procedureFor(incident.tier, (candidates[0]?.warm ?? null) !== null);
   turn.updateIncident({ phase: 'rolling-back', approvalUntil: null, decidedAt: now });
   const entry = state.degradations.find((other) => other.version === incident.from && other.decided === 'acted');
   if (candidates.length === 0) return nobodyLeft(turn, ranking.refused);

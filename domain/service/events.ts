@@ -150,5 +150,7 @@ export type ServiceEvent =
       readonly observed: ObservedRoute | null;
     }
   | { readonly type: 'retirement-ended'; readonly report: RetirementEnded }
+  /** Detection began without knowing the route. */
+  | { readonly type: 'detection-started' }
   | { readonly type: 'recorded'; readonly upTo: number }
   | { readonly type: 'tick' };

@@ -75,7 +75,7 @@ function planOf(state: ServiceState, message: OperatorMessage, now: number): str
   if (message.name !== 'rollback' && message.name !== 'deploy') return [`${message.name}: ${message.reason}`];
   const { candidates, refused } = candidatesFor(state, target, now);
   const first = candidates[0];
-  const procedure = procedureOf(message.name, first?.warm != null);
+  const procedure = procedureOf(message.name, (first?.warm ?? null) !== null);
   const steps = makePlan({ procedure, samples: state.samples, policy: state.policy });
   return [
     `from ${state.declared?.primary ?? 'nothing'} to ${first?.version ?? 'nobody'} (${procedure})`,

@@ -1,7 +1,7 @@
 import { keepCalm } from './brakes';
 import type { Command } from './commands';
 import { decide } from './decide';
-import { tellDetection } from './detection-view';
+import { detectionView, tellDetection } from './detection-view';
 import type { ServiceEvent } from './events';
 import type { Answer } from './messages';
 import { check } from './check';
@@ -87,6 +87,11 @@ function apply(turn: Turn, event: ServiceEvent): Answer | null {
     case 'retirement-ended':
       onRetirementEnded(turn, event);
       return null;
+    case 'detection-started': {
+      const message = detectionView(turn.state);
+      if (message) turn.effect({ type: 'tell-detection', message });
+      return null;
+    }
     case 'recorded':
       onRecorded(turn, event.upTo);
       return null;

@@ -203,7 +203,7 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
   const target = state.declared?.primary ?? '';
   if (incident) turn.updateIncident({ phase: 'confirming', settledAt: at, target });
   const exposure =
-    incident?.onsetAt != null && incident.shiftedAt !== null ? incident.shiftedAt - incident.onsetAt : null;
+    incident && incident.onsetAt !== null && incident.shiftedAt !== null ? incident.shiftedAt - incident.onsetAt : null;
   turn.record(
     'settled',
     `rolled back from ${operation.from} to ${target}${exposure !== null ? `; users were exposed for ${duration(exposure)}` : ''}`,

@@ -143,6 +143,8 @@ export function onStandbyPrepared(turn: Turn, event: Extract<ServiceEvent, { typ
       { version: event.version, at: now, why: event.why.slice(0, 200) },
     ].slice(-10);
     turn.record('standby-changed', `${event.version} could not be made ready: ${event.why}`);
+    // It may have been started before it failed; stopping what is not there does no harm.
+    retire(turn, event.version, event.instance, 'it could not be made ready');
     alertService(turn, `standby/${event.version}/unprepared`, {
       severity: 'ticket',
       title: `${state.service}: ${event.version} could not be made ready as the standby`,

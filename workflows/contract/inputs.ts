@@ -15,6 +15,8 @@ export interface ServiceInput {
   readonly rules: number;
   /** Samples of inputs are kept for this service. */
   readonly samples: boolean;
+  /** Search attributes that are registered; one that is not would fail the workflow task for ever. */
+  readonly searchAttributes: readonly string[];
   readonly carried?: ServiceState;
   /** Tests lower it; otherwise the server's suggestion decides. */
   readonly maxEventsBeforeContinue?: number;

@@ -8,6 +8,9 @@ export const signalNames = {
   tiersReported: 'tiersReported',
   standbyReported: 'standbyReported',
   routeObserved: 'routeObserved',
+  detectionStarted: 'detectionStarted',
+  // controller → service: an artifact was imported or pruned
+  artifactsChanged: 'artifactsChanged',
   // rollback → service
   stepReported: 'stepReported',
   // retirement → service
@@ -16,6 +19,8 @@ export const signalNames = {
   routeChanged: 'routeChanged',
   // service → rollback
   orderGiven: 'orderGiven',
+  /** Asks whether the child still runs: fails when it does not. */
+  asked: 'asked',
   // service → retirement
   spared: 'spared',
 } as const;

@@ -1,0 +1,3 @@
+export { serviceWorkflow } from './service';
+export { rollbackWorkflow } from './rollback';
+export { retirementWorkflow } from './retirement';
