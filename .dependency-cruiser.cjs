@@ -63,13 +63,19 @@ module.exports = {
       from: { path: '^workflows/' },
       to: { path: 'node_modules/', pathNot: 'node_modules/(zod|@temporalio/(workflow|common))/' },
     },
-    folder('workflows', ['^workflows/', '^domain/', '^activities/'], 'domain/ and types of activities/'),
+    folder(
+      'workflows',
+      ['^workflows/', '^domain/', '^activities/', '^gateway/protocol[.]ts$'],
+      'domain/, types of activities/ and of gateway/protocol',
+    ),
     typesOnly('workflows', 'activities'),
+    typesOnly('workflows', 'gateway'),
     folder(
       'activities',
-      ['^activities/', '^domain/', '^workflows/contract(/|[.]ts$)'],
-      'domain/ and workflows/contract/',
+      ['^activities/', '^domain/', '^workflows/contract(/|[.]ts$)', '^gateway/protocol[.]ts$'],
+      'domain/, workflows/contract/ and types of gateway/protocol',
     ),
+    typesOnly('activities', 'gateway'),
     folder(
       'adapters',
       ['^adapters/', '^domain/', '^activities/ports[.]ts$', '^gateway/protocol[.]ts$'],

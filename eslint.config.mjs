@@ -6,8 +6,8 @@ import tseslint from 'typescript-eslint';
 /** Folder → the folders that its files may import, itself included. */
 const mayImport = {
   domain: ['domain'],
-  workflows: ['workflows', 'domain', 'activities (types)'],
-  activities: ['activities', 'domain', 'workflows/contract'],
+  workflows: ['workflows', 'domain', 'activities (types)', 'gateway (types)'],
+  activities: ['activities', 'domain', 'workflows/contract', 'gateway (types)'],
   adapters: ['adapters', 'domain', 'activities/ports', 'gateway/protocol'],
   gateway: ['gateway', 'domain'],
   api: ['api', 'domain', 'workflows/contract', 'activities/ports'],
