@@ -7,37 +7,24 @@ import { CONTROL_QUEUE, WATCH_QUEUE, hostQueue, routerQueue } from './contract/i
  * step, a summary for the Temporal UI) is given at the call with `executeWithOptions`.
  *
  * Attempts are unbounded where `scheduleToCloseTimeout` bounds the time: inside a deadline one more attempt is always
- * better than giving up early, and a count would end a step during the back-off of a short outage.
+ * better than giving up early, and a count would end a step during the back-off of a short outage. What would fail the
+ * same way again is not repeated: `activities/failures.ts` marks it.
  */
-
-/** Types of failures that repeat identically; made by `activities/failures.ts`. */
-export const permanentFailures = [
-  'LedgerConflict',
-  'LedgerEntryTooLarge',
-  'LedgerEntryInvalid',
-  'ArtifactMissing',
-  'ArtifactCorrupt',
-  'ArtifactRefused',
-  'NotSupported',
-] as const;
 
 type Options<A> = Readonly<Record<keyof A, ActivityOptions>>;
 type Retry = NonNullable<ActivityOptions['retry']>;
 
-const nonRetryableErrorTypes = [...permanentFailures];
 /** For what runs on the way to the users: first repeats at once, never more than a second apart. */
 const eager: Retry = {
   initialInterval: 100,
   backoffCoefficient: 2,
   maximumInterval: 1_000,
-  nonRetryableErrorTypes,
 };
 /** For what waits for another system to come back. */
 const patient: Retry = {
   initialInterval: 250,
   backoffCoefficient: 2,
   maximumInterval: 10_000,
-  nonRetryableErrorTypes,
 };
 
 const controlOptions: Options<ControlActivities> = {

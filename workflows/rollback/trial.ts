@@ -5,6 +5,9 @@ import { lostCall } from './activity-failure';
 import type { Operation, StepResult, Trial, TrialEnd } from './operation';
 import { shift, stages, toSafest } from './shift';
 
+/** Part of a step's deadline for the work itself; the rest is for the answer, so that it comes as an outcome. */
+const workShare = 0.8;
+
 /** The steps of one candidate's plan, in order; each must succeed before the next one begins. */
 export async function tryCandidate(operation: Operation, begun: Trial): Promise<TrialEnd> {
   let trial = begun;
@@ -97,12 +100,14 @@ async function load(operation: Operation, trial: Trial, step: PlanStep): Promise
     version,
     (options) =>
       operation.host.loadTarget.executeWithOptions(options, [
-        { service, version, digest, instance, model, readyWithinMs: step.deadlineMs },
+        { service, version, digest, instance, model, readyWithinMs: Math.floor(step.deadlineMs * workShare) },
       ]),
     { stoppable: true },
   );
   if (result.kind !== 'done') return ended(result, trial, step);
   const { backend, found } = result.value;
+  // What runs at an address of its own has a name of its own; it was not started here and is not ours to stop.
+  if (backend.instance !== instance) operation.started.delete(instance);
   operation.succeeded(step.step, version, Date.now() - beganAt, found ? `${instance} was found running` : instance);
   return { backend };
 }
@@ -139,7 +144,7 @@ async function shadow(operation: Operation, trial: RunningTrial, step: PlanStep)
   const { backend, candidate } = trial;
   const { version } = candidate;
   const { service, model, limits } = operation.input;
-  const replay = { maxInputs: 200, budgetMs: Math.max(1_000, Math.floor(limits.steps.probeMs * 0.8)) };
+  const replay = { maxInputs: 200, budgetMs: Math.max(1_000, Math.floor(limits.steps.probeMs * workShare)) };
   const against = operation.left;
   if (against === null) return { backend };
   const beganAt = Date.now();

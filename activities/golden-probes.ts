@@ -1,0 +1,95 @@
+import type { StepOutcome } from '../workflows/contract/activities';
+import { messageOf } from './failures';
+import type { Engine, GoldenProbe } from './ports';
+
+export interface Asked {
+  readonly engine: Engine;
+  readonly address: string;
+  readonly model: string;
+  readonly timeoutMs: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+type Identity = Awaited<ReturnType<Engine['identity']>>;
+
+/** Null when the copy is what the decision names; else what it said instead, in words. */
+export function identityProblem(
+  { digest, version, means }: Identity,
+  expected: { readonly digest: string; readonly version: string },
+): string | null {
+  // A fingerprint of answers and a digest of a manifest cannot be compared; then the golden probes are the identity.
+  if (digest !== null && scheme(digest) === scheme(expected.digest)) {
+    return digest === expected.digest ? null : `it reports ${digest} (${means}), expected ${expected.digest}`;
+  }
+  if (version !== null) {
+    return version === expected.version
+      ? null
+      : `it reports version ${version} (${means}), expected ${expected.version}`;
+  }
+  if (means === 'probe-fingerprint') return null;
+  return `it reports neither digest nor version (${means}), expected ${expected.digest}`;
+}
+
+function scheme(digest: string): string {
+  return digest.slice(0, digest.indexOf(':') + 1);
+}
+
+/** Readiness and identity of one running copy. Nothing that the copy does makes this reject. */
+export async function lookAt(
+  asked: Asked,
+  expected: { readonly digest: string; readonly version: string },
+): Promise<StepOutcome> {
+  const { engine, address, model, timeoutMs } = asked;
+  try {
+    const [ready, identity] = await Promise.all([
+      engine.ready(address, model, { timeoutMs }),
+      engine.identity(address, model, { timeoutMs }).catch((error: unknown) => messageOf(error)),
+    ]);
+    if (!ready.ready) return { ok: false, why: `not ready: ${ready.why}` };
+    if (typeof identity === 'string') return { ok: false, why: `it does not say what it serves: ${identity}` };
+    const problem = identityProblem(identity, expected);
+    return problem === null ? { ok: true } : { ok: false, why: problem };
+  } catch (error) {
+    return { ok: false, why: messageOf(error) };
+  }
+}
+
+/** Asks every golden probe, one after the other; the first that is not answered as expected ends it. */
+export async function askProbes(
+  asked: Asked,
+  probes: readonly GoldenProbe[],
+  signal: AbortSignal,
+): Promise<StepOutcome<{ readonly answeredBy: string | null }>> {
+  let answeredBy: string | null = null;
+  for (const probe of probes) {
+    signal.throwIfAborted();
+    const answer = await askProbe(asked, probe);
+    if (!answer.ok) return answer;
+    answeredBy = answer.answeredBy;
+  }
+  return { ok: true, answeredBy };
+}
+
+export async function askProbe(
+  { engine, address, model, timeoutMs, headers }: Asked,
+  probe: GoldenProbe,
+): Promise<StepOutcome<{ readonly answeredBy: string | null }>> {
+  const { output, value, tolerance = 0 } = probe.expect;
+  try {
+    const options = { timeoutMs, ...(headers === undefined ? {} : { headers }) };
+    const answer = await engine.infer(address, model, probe.request, options);
+    if (answer.status !== 200) return { ok: false, why: `golden probe ${probe.id}: status ${answer.status}` };
+    const found = answer.outputs[output];
+    // NaN is never within a tolerance.
+    const right =
+      typeof value === 'string' ? found === value : typeof found === 'number' && Math.abs(found - value) <= tolerance;
+    if (right) return { ok: true, answeredBy: answer.headers['x-lastgood-version'] ?? null };
+    const margin = tolerance > 0 ? ` ± ${tolerance}` : '';
+    return {
+      ok: false,
+      why: `golden probe ${probe.id}: ${output} is ${found ?? 'missing'}, expected ${value}${margin}`,
+    };
+  } catch (error) {
+    return { ok: false, why: `golden probe ${probe.id}: ${messageOf(error)}` };
+  }
+}

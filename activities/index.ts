@@ -1,0 +1,95 @@
+import type { ControlActivities, HostActivities, RouterActivities } from '../workflows/contract/activities';
+import { annotateVersion } from './annotate-version';
+import { applyRoute } from './apply-route';
+import { guarded } from './failures';
+import { fenceRouter } from './fence-router';
+import { inspectInstances } from './inspect-instances';
+import { listVersions } from './list-versions';
+import { loadTarget } from './load-target';
+import { observeDrain } from './observe-drain';
+import { observeRoute } from './observe-route';
+import type {
+  Alerts,
+  ArtifactStore,
+  Engine,
+  Ledger,
+  ServiceStanding,
+  ServingRuntime,
+  Telemetry,
+  TrafficRouter,
+} from './ports';
+import { probeInstance } from './probe-instance';
+import { recordDecisions } from './record-decisions';
+import { recoverState } from './recover-state';
+import { sendAlert } from './send-alert';
+import { shadowReplay } from './shadow-replay';
+import { shiftTraffic } from './shift-traffic';
+import { stopInstance } from './stop-instance';
+import { validateArtifact } from './validate-artifact';
+import { verifyShift } from './verify-shift';
+
+export interface ControlPorts {
+  readonly ledger: Ledger;
+  readonly artifacts: ArtifactStore;
+  readonly alerts: Alerts;
+  readonly router: TrafficRouter;
+  readonly telemetry: Telemetry;
+  readonly engine: (service: string) => Engine;
+  /** False where a request has effects beyond its answer. */
+  readonly repeatable: (service: string) => boolean;
+}
+
+export interface HostPorts {
+  readonly artifacts: ArtifactStore;
+  readonly router: TrafficRouter;
+  readonly serving: (service: string) => ServingRuntime;
+  readonly engine: (service: string) => Engine;
+}
+
+export interface RouterPorts {
+  readonly router: TrafficRouter;
+  readonly standing: ServiceStanding;
+  readonly artifacts: ArtifactStore;
+  readonly engine: (service: string) => Engine;
+}
+
+/** The activities of detection run on the same queue and are composed beside these. */
+export type StepActivities = Omit<
+  ControlActivities,
+  'assessShortWindow' | 'assessTrend' | 'computeBaseline' | 'attributeCause'
+>;
+
+/** For the controller's worker (queue `lastgood-control`). */
+export function controlActivities(ports: ControlPorts): StepActivities {
+  return guarded<StepActivities>({
+    recordDecisions: recordDecisions(ports),
+    recoverState: recoverState(ports),
+    listVersions: listVersions(ports),
+    sendAlert: sendAlert(ports),
+    annotateVersion: annotateVersion(ports),
+    validateArtifact: validateArtifact(ports),
+    probeInstance: probeInstance(ports),
+    shadowReplay: shadowReplay(ports),
+    verifyShift: verifyShift(ports),
+    observeDrain: observeDrain(ports),
+    observeRoute: observeRoute(ports),
+  });
+}
+
+/** For the worker beside what serves (queue of the host, one slot). */
+export function hostActivities(ports: HostPorts): HostActivities {
+  return guarded<HostActivities>({
+    loadTarget: loadTarget(ports),
+    stopInstance: stopInstance(ports),
+    inspectInstances: inspectInstances(ports),
+  });
+}
+
+/** For the worker beside the routers (queue of the host's routers, one slot). */
+export function routerActivities(ports: RouterPorts): RouterActivities {
+  return guarded<RouterActivities>({
+    shiftTraffic: shiftTraffic(ports),
+    applyRoute: applyRoute(ports),
+    fenceRouter: fenceRouter(ports),
+  });
+}

@@ -1,0 +1,125 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ArtifactProblem } from '../domain/version';
+import type { HostActivities } from '../workflows/contract/activities';
+import { isNamed, messageOf } from './failures';
+import { identityProblem } from './golden-probes';
+import { withHeartbeat } from './heartbeat';
+import type { ArtifactStore, Engine, InstanceState, ServingRuntime } from './ports';
+import { problemsText } from './validate-artifact';
+
+type Input = Parameters<HostActivities['loadTarget']>[0];
+type Outcome = Awaited<ReturnType<HostActivities['loadTarget']>>;
+interface Ports {
+  readonly artifacts: ArtifactStore;
+  readonly serving: (service: string) => ServingRuntime;
+  readonly engine: (service: string) => Engine;
+}
+
+const readyPollMs = 25;
+const readyTimeoutMs = 1_000;
+/** Looking at the process costs more than asking it; a copy that died is found this often. */
+const inspectEveryMs = 500;
+
+/**
+ * Idempotent by the instance's name: a copy of that name that runs is found instead of started again. What it resolves to
+ * was read back: the address answered ready and said what it loaded. A copy that fails by its own fault is an outcome.
+ */
+export function loadTarget(ports: Ports): HostActivities['loadTarget'] {
+  return async (input) =>
+    await withHeartbeat(1_000, async (signal) => {
+      const beganAt = performance.now();
+      const runtime = ports.serving(input.service);
+      const found = await isRunning(runtime, input);
+      const artifact = runtime.kind === 'external' ? null : await materialised(ports.artifacts, input);
+      if (artifact !== null && 'ok' in artifact) return artifact;
+      const started = await start(runtime, input, artifact?.directory ?? null, signal);
+      if ('ok' in started) return started;
+      const ready = await untilReady(ports, runtime, input, started, signal);
+      if (!ready.ok) return ready;
+      const { address, instance } = ready;
+      const backend = { address, instance, digest: input.digest };
+      return { ok: true, backend, ms: Math.round(performance.now() - beganAt), found };
+    });
+}
+
+async function isRunning(runtime: ServingRuntime, { service, instance }: Input): Promise<boolean> {
+  const { instances } = await runtime.inspect(service);
+  return instances.some((found) => found.instance === instance && found.state !== 'exited');
+}
+
+async function materialised(
+  artifacts: ArtifactStore,
+  { service, version, digest }: Input,
+): Promise<{ readonly directory: string } | Extract<Outcome, { ok: false }>> {
+  try {
+    const artifact = await artifacts.materialise(service, version);
+    if (artifact.digest === digest) return artifact;
+    return { ok: false, why: `the artifact is ${artifact.digest}, the decision names ${digest}` };
+  } catch (error) {
+    if (!isNamed(error, 'ArtifactCorrupt', 'ArtifactMissing', 'ArtifactRefused')) throw error;
+    const problems = 'problems' in error ? (error.problems as readonly ArtifactProblem[]) : [];
+    return { ok: false, why: problems.length > 0 ? problemsText(problems) : error.message };
+  }
+}
+
+async function start(
+  runtime: ServingRuntime,
+  { service, version, instance, digest }: Input,
+  artifact: string | null,
+  signal: AbortSignal,
+): Promise<InstanceState | Extract<Outcome, { ok: false }>> {
+  try {
+    return await runtime.start({ service, version, instance, artifact, digest }, signal);
+  } catch (error) {
+    // Everything else (no disk, no permission) is the host's fault and may pass.
+    if (isNamed(error, 'InstanceFailed', 'ServingRefused')) return { ok: false, why: messageOf(error) };
+    throw error;
+  }
+}
+
+async function untilReady(
+  ports: Ports,
+  runtime: ServingRuntime,
+  input: Input,
+  started: InstanceState,
+  signal: AbortSignal,
+): Promise<
+  { readonly ok: true; readonly address: string; readonly instance: string } | Extract<Outcome, { ok: false }>
+> {
+  const { service, version, digest, model, readyWithinMs } = input;
+  const { instance, address } = started;
+  if (address === null) return { ok: false, why: `${instance} reported no address` };
+  const engine = ports.engine(service);
+  const until = performance.now() + readyWithinMs;
+  let inspectAt = performance.now() + inspectEveryMs;
+  let why = 'it was not asked';
+  while (performance.now() < until) {
+    signal.throwIfAborted();
+    const limits = { timeoutMs: readyTimeoutMs };
+    try {
+      const ready = await engine.ready(address, model, limits);
+      if (ready.ready) {
+        const problem = identityProblem(await engine.identity(address, model, limits), { digest, version });
+        return problem === null ? { ok: true, address, instance } : { ok: false, why: `${instance}: ${problem}` };
+      }
+      why = ready.why;
+    } catch (error) {
+      why = messageOf(error);
+    }
+    if (performance.now() >= inspectAt) {
+      const ended = await endOf(runtime, service, instance);
+      if (ended !== null) return { ok: false, why: ended };
+      inspectAt = performance.now() + inspectEveryMs;
+    }
+    await pause(readyPollMs, undefined, { signal });
+  }
+  return { ok: false, why: `${instance} was not ready within ${readyWithinMs} ms: ${why}` };
+}
+
+async function endOf(runtime: ServingRuntime, service: string, instance: string): Promise<string | null> {
+  const { instances } = await runtime.inspect(service);
+  const state = instances.find((found) => found.instance === instance);
+  if (state?.state !== 'exited') return null;
+  const tail = state.exit?.logTail.trim().split('\n').slice(-3).join(' | ') ?? '';
+  return `${instance} ended while it loaded (${state.exit?.code ?? 'no code'}): ${tail.slice(-500)}`;
+}

@@ -1,0 +1,24 @@
+import type { ControlActivities } from '../workflows/contract/activities';
+import { askProbes, lookAt } from './golden-probes';
+import { withHeartbeat } from './heartbeat';
+import type { ArtifactStore, Engine } from './ports';
+
+const callTimeoutMs = 3_000;
+
+/** Readiness, reported digest, golden probes of one running copy. Read-only; a sick copy is an outcome, no fault. */
+export function probeInstance(ports: {
+  artifacts: ArtifactStore;
+  engine: (service: string) => Engine;
+}): ControlActivities['probeInstance'] {
+  return async ({ service, version, model, backend }) =>
+    await withHeartbeat(1_000, async (signal) => {
+      const beganAt = performance.now();
+      const asked = { engine: ports.engine(service), address: backend.address, model, timeoutMs: callTimeoutMs };
+      const seen = await lookAt(asked, { digest: backend.digest, version });
+      if (!seen.ok) return seen;
+      const probes = await ports.artifacts.probes(service, version);
+      const answered = await askProbes(asked, probes, signal);
+      if (!answered.ok) return answered;
+      return { ok: true, probes: probes.length, ms: Math.round(performance.now() - beganAt) };
+    });
+}

@@ -1,0 +1,145 @@
+import { Context } from '@temporalio/activity';
+import { sameRoute, type Backend, type RouteRecord } from '../domain/route';
+import type { RouterState } from '../gateway/protocol';
+import type { RouterActivities, ShiftOutcome, StepOutcome } from '../workflows/contract/activities';
+import { messageOf, within } from './failures';
+import { askProbe, lookAt } from './golden-probes';
+import type { ArtifactStore, Engine, ServiceStanding, StandingView, TrafficRouter } from './ports';
+
+type Input = Parameters<RouterActivities['shiftTraffic']>[0];
+interface Ports {
+  readonly router: TrafficRouter;
+  readonly standing: ServiceStanding;
+  readonly artifacts: ArtifactStore;
+  readonly engine: (service: string) => Engine;
+}
+
+/** All on one host and on the users' clock: what takes longer than these is down. */
+const readTimeoutMs = 1_500;
+const lookTimeoutMs = 1_000;
+const seenTimeoutMs = 1_000;
+/** An attempt this close to its end may have been given up already by those who wait for it. */
+const marginMs = 500;
+
+/** The attempt took so long that another one may be under way. Nothing was applied. */
+export class AttemptTooLate extends Error {
+  override readonly name = 'AttemptTooLate';
+}
+
+/**
+ * The one effect that moves users. Re-reads what the service decided, looks at the target once more, applies, reads back,
+ * and looks for the version in an answer. Idempotent by the epoch: an attempt whose answer was lost finds its record in
+ * force and says so, whatever was decided since.
+ */
+export function shiftTraffic(ports: Ports): RouterActivities['shiftTraffic'] {
+  return async (input) => {
+    const beganAt = Date.now();
+    const { record, service } = input;
+    const [state, view, looked] = await Promise.all([
+      within(readTimeoutMs, `the route of ${service}`, ports.router.read(service)),
+      within(readTimeoutMs, `the standing of ${service}`, ports.standing.read(service)),
+      lookTwice(ports, input),
+    ]);
+    if (state.record !== null && sameRoute(state.record, record)) return await inForce(ports, input, state);
+    const forbidden = forbiddenBy(view, input, Date.now());
+    if (forbidden !== null) return { outcome: 'stopped', why: forbidden };
+    if (!looked.ok) return { outcome: 'unready', why: looked.why };
+    refuseLateAttempt(beganAt);
+    const applied = await ports.router.apply(record);
+    if (applied.applied) return await readBack(ports, input, applied.persistedAt);
+    const why = `${applied.why}: ${applied.detail} (record ${record.epoch}, in force ${applied.epoch}, floor ${applied.floor})`;
+    // A higher epoch or a raised floor is a newer decision of the service.
+    const overtaken = applied.why === 'stale-epoch' || applied.why === 'below-floor';
+    return { outcome: overtaken ? 'stopped' : 'refused', why };
+  };
+}
+
+/** Why the service's own decisions forbid this record now; null when they do not. */
+export function forbiddenBy(view: StandingView, input: Input, now: number): string | null {
+  const { record } = input;
+  const { grant } = view;
+  if (grant === null || record.epoch < grant.from || record.epoch > grant.to) {
+    const granted = grant === null ? 'nothing is granted' : `granted are ${grant.from} to ${grant.to}`;
+    return `epoch ${record.epoch} is not granted any more (${granted})`;
+  }
+  if (view.breakerOpen && !input.allowBreakerOpen) return `the breaker is open (epoch ${view.breakerEpoch})`;
+  if (!input.allowPaused && view.pausedUntil !== null && view.pausedUntil > now) {
+    return `the service is paused until ${new Date(view.pausedUntil).toISOString()}`;
+  }
+  const target = targetOf(record);
+  const unusable = view.unusable.find(({ version }) => version === target);
+  return unusable === undefined ? null : `${target} may not be used: ${unusable.why}`;
+}
+
+/** Who gets traffic that it did not have: the share where there is one, else the primary. */
+function targetOf(record: RouteRecord): string {
+  return record.share?.version ?? record.primary;
+}
+
+/** Once more on failure: one slow answer of a loaded machine must not cost the users a whole candidate. */
+async function lookTwice(ports: Ports, { record, service, model }: Input): Promise<StepOutcome> {
+  const version = targetOf(record);
+  const backends = record.backends[version] ?? [];
+  if (backends.length === 0) return { ok: false, why: `the record names no copy of ${version}` };
+  const look = async (backend: Backend): Promise<StepOutcome> => {
+    const asked = { engine: ports.engine(service), address: backend.address, model, timeoutMs: lookTimeoutMs };
+    const expected = { digest: backend.digest, version };
+    const first = await lookAt(asked, expected);
+    const seen = first.ok ? first : await lookAt(asked, expected);
+    return seen.ok ? seen : { ok: false, why: `${backend.instance}: ${seen.why}` };
+  };
+  const seen = await Promise.all(backends.map(look));
+  return seen.find((outcome) => !outcome.ok) ?? { ok: true };
+}
+
+function refuseLateAttempt(beganAt: number): void {
+  const { startToCloseTimeoutMs } = Context.current().info;
+  const age = Date.now() - beganAt;
+  if (age > startToCloseTimeoutMs - marginMs) {
+    throw new AttemptTooLate(`the looks before the shift took ${age} ms of ${startToCloseTimeoutMs} ms`);
+  }
+}
+
+/** The record is in force already: applied by an attempt whose answer was lost. */
+async function inForce(ports: Ports, input: Input, state: RouterState): Promise<ShiftOutcome> {
+  const at = state.inForceSince ?? Date.now();
+  return { ...shifted(input, at, true), seenInTraffic: await seenInTraffic(ports, input) };
+}
+
+async function readBack(ports: Ports, input: Input, at: number): Promise<ShiftOutcome> {
+  const [same, seen] = await Promise.all([isInForce(ports, input), seenInTraffic(ports, input)]);
+  return { ...shifted(input, at, same), seenInTraffic: seen };
+}
+
+/** Its failure changes nothing: the router has said that the record is on disk and in force. */
+async function isInForce({ router }: Ports, { service, record }: Input): Promise<boolean> {
+  try {
+    const { record: found } = await within(readTimeoutMs, `the route of ${service}`, router.read(service));
+    return found !== null && sameRoute(found, record);
+  } catch {
+    return false;
+  }
+}
+
+/** Version that answers at the entrance; null when nothing could be asked there. The verify step judges, not this one. */
+async function seenInTraffic(ports: Ports, { service, record, model }: Input): Promise<string | null> {
+  try {
+    const [probe] = await ports.artifacts.probes(service, record.primary);
+    if (probe === undefined) return null;
+    const { address, probeHeaders } = await ports.router.entrance(service);
+    const asked = { engine: ports.engine(service), address, model, timeoutMs: seenTimeoutMs, headers: probeHeaders };
+    const answer = await within(seenTimeoutMs, 'a probe at the entrance', askProbe(asked, probe));
+    return answer.ok ? answer.answeredBy : null;
+  } catch (error) {
+    Context.current().log.warn('the shift could not be seen in traffic', { error: messageOf(error) });
+    return null;
+  }
+}
+
+function shifted(
+  { record }: Input,
+  at: number,
+  readBack: boolean,
+): Omit<Extract<ShiftOutcome, { outcome: 'shifted' }>, 'seenInTraffic'> {
+  return { outcome: 'shifted', epoch: record.epoch, at, readBack };
+}
