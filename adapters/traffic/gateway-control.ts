@@ -38,7 +38,7 @@ export interface ControlAnswer {
 }
 
 export interface GatewayControl {
-  /** One call; resolves for every status below 500 but 401, 403 and 404. */
+  /** One call; resolves for 2xx and 409, rejects with one of the errors above for every other status. */
   call(method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown): Promise<ControlAnswer>;
   /** An answer that stays open. The caller reads it to its end or aborts. */
   open(path: string, signal: AbortSignal): Promise<AsyncIterable<Buffer>>;
@@ -98,6 +98,8 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
     if (status === 401 || status === 403)
       throw new GatewayAnswerRefused(`${what}: ${status}, the token is not accepted`);
     if (status >= 500) throw new GatewayUnreachable(`${what}: ${status} ${said}`);
+    // 409 is an answer: the route was refused, and why.
+    if (status >= 400 && status !== 409) throw new GatewayAnswerRefused(`${what}: ${status} ${said}`);
   }
 
   return {

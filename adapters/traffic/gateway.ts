@@ -1,16 +1,28 @@
 import { z } from 'zod';
 import type { TrafficRouter } from '../../activities/ports';
 import { applyResultSchema, routerStateSchema, type RouterState } from '../../gateway/protocol';
-import { gatewayControl, GatewayAnswerRefused, parseAnswer, type GatewayControlOptions } from './gateway-control';
+import { readTextIfThere } from '../disk/atomic-file';
+import {
+  gatewayControl,
+  GatewayAnswerRefused,
+  GatewayServiceUnknown,
+  GatewayUnreachable,
+  parseAnswer,
+  type GatewayControlOptions,
+} from './gateway-control';
 
 export interface GatewayRouterOptions extends GatewayControlOptions {
-  /** Header that keeps a probe out of every metric of the gateway. */
+  /** Headers that keep a probe out of every metric; default the token whose file the gateway names. */
   readonly probeHeaders?: Readonly<Record<string, string>>;
 }
 
 const floorSchema = z.object({ floor: z.int().min(0) });
-const healthSchema = z.object({ ok: z.boolean(), address: z.record(z.string(), z.string()) });
-const DEFAULT_PROBE_HEADERS = { 'x-lastgood-mirror': '1' };
+const healthSchema = z.object({
+  ok: z.boolean(),
+  address: z.record(z.string(), z.string()),
+  probeTokenFile: z.string().optional(),
+});
+const LIMIT_TOKEN_BYTES = 4_096;
 
 /** The gateway as a traffic router. Rejects with a `GatewayError`; a refused record is a value. */
 export function gatewayRouter(options: GatewayRouterOptions): TrafficRouter & { close(): Promise<void> } {
@@ -46,11 +58,21 @@ export function gatewayRouter(options: GatewayRouterOptions): TrafficRouter & { 
     },
     async entrance(service) {
       const { json } = await control.call('GET', '/health');
-      const found = parseAnswer(healthSchema, json, 'health of the gateway').address[service];
-      if (found === undefined) throw new GatewayAnswerRefused(`the gateway does not listen for ${service}`);
-      const address = /^https?:\/\//.test(found) ? found : `http://${found}`;
-      return { address, probeHeaders: options.probeHeaders ?? DEFAULT_PROBE_HEADERS };
+      const health = parseAnswer(healthSchema, json, 'health of the gateway');
+      const address = health.address[service];
+      if (address === undefined) throw new GatewayServiceUnknown(`the gateway does not listen for ${service}`);
+      return { address, probeHeaders: options.probeHeaders ?? (await probeToken(health.probeTokenFile)) };
     },
     close: () => control.close(),
   };
+}
+
+/** The gateway believes only those that a request is a probe who may read its data directory. */
+async function probeToken(file: string | undefined): Promise<Record<string, string>> {
+  if (file === undefined) throw new GatewayAnswerRefused('the gateway names no token for probes');
+  const token = await readTextIfThere(file, LIMIT_TOKEN_BYTES).catch((fault: unknown) => {
+    throw new GatewayUnreachable(`token of probes: ${String(fault)}`, { cause: fault });
+  });
+  if (token === null) throw new GatewayUnreachable(`token of probes: ${file} does not exist`);
+  return { 'x-lastgood-probe': token.trim() };
 }

@@ -30,6 +30,8 @@ export interface FakeModelOptions {
 
 export interface FakeModel {
   faults: FakeModelFaults;
+  /** Inferences are answered when it resolves. */
+  gate?: Promise<void>;
   requests: number;
   readonly inferences: { headers: IncomingHttpHeaders; text: string }[];
   options: FakeModelOptions;

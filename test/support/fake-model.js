@@ -83,6 +83,7 @@ function startFakeModel(given = {}) {
       if (!path.startsWith(`/v2/models/${options.model}/`) && path !== '/predict')
         return send(response, 404, { error: `unknown path ${path}` });
       model.inferences.push({ headers: request.headers, text });
+      if (model.gate) return void model.gate.then(() => send(response, 200, answer(JSON.parse(text), request)));
       if (faultApplies()) {
         const { faults } = model;
         if (faults.reset) return request.socket.destroy();
