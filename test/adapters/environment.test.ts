@@ -1,0 +1,215 @@
+import { createServer, type Server } from 'node:http';
+import { writeFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { compareHost, DEFAULT_HOST_RULES } from '../../adapters/environment/host-change';
+import { openHostEnvironment, type HostEnvironment } from '../../adapters/environment/host-environment';
+import { hostSource, type HostReading, type HostSource } from '../../adapters/environment/host-readings';
+import { environmentContract } from '../support/contracts/environment';
+import { FakeEnvironment } from '../support/fakes/environment';
+import { removeTemporary, temporaryDirectory } from '../support/temporary';
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+afterAll(removeTemporary);
+
+async function dependency(): Promise<{ url: string; fail: (status: number) => void; server: Server }> {
+  let status = 200;
+  const server = createServer((_request, response) => {
+    if (status > 0) response.writeHead(status).end('{}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => (server.closeAllConnections(), server.close()));
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  return { url: `http://127.0.0.1:${port}/health`, fail: (next) => void (status = next), server };
+}
+
+/** A machine whose state a test sets; one reading each 5 s of its own clock. */
+class Machine implements HostSource {
+  atMs = 1_000_000;
+  cpu: number | null = 0.3;
+  memory: number | null = 0.6;
+  disk: number | null = 0.5;
+  read(): Promise<HostReading> {
+    this.atMs += 5_000;
+    return Promise.resolve({ atMs: this.atMs, cpuBusy: this.cpu, memoryAvailable: this.memory, diskFree: this.disk });
+  }
+  async pass(environment: HostEnvironment, readings: number): Promise<void> {
+    for (let at = 0; at < readings; at++) await environment.sample();
+  }
+}
+
+function open(machine: Machine, more: Partial<Parameters<typeof openHostEnvironment>[0]> = {}): HostEnvironment {
+  const environment = openHostEnvironment({
+    dependencies: {},
+    diskPath: '/',
+    sampleMs: 1_000_000,
+    source: machine,
+    now: () => machine.atMs,
+    ...more,
+  });
+  closers.push(() => environment.close());
+  return environment;
+}
+
+environmentContract('the fake environment', () => {
+  const environment = new FakeEnvironment();
+  environment.tell('mail', {});
+  return Promise.resolve({
+    environment,
+    change: () => Promise.resolve((environment.tell('mail', { changed: ['cpu'] }), 'cpu')),
+    blind: () => Promise.resolve((environment.tell('mail', { unmeasured: ['disk'] }), 'disk')),
+    close: () => Promise.resolve(),
+  });
+});
+
+environmentContract('the environment of a host', async () => {
+  const features = await dependency();
+  const environment = openHostEnvironment({
+    dependencies: {
+      mail: [
+        { name: 'features', url: features.url },
+        { name: 'never-there', url: 'http://127.0.0.1:9/' },
+      ],
+    },
+    diskPath: '/',
+    sampleMs: 3_600_000,
+  });
+  await environment.sample();
+  return {
+    environment,
+    change: () => Promise.resolve((features.fail(503), 'dependency:features')),
+    blind: () => Promise.resolve('dependency:never-there'),
+    close: () => Promise.resolve(environment.close()),
+  };
+});
+
+describe('a dependency', () => {
+  it('that hangs has changed within its time limit', async () => {
+    const features = await dependency();
+    const environment = open(new Machine(), {
+      dependencies: { mail: [{ name: 'features', url: features.url, timeoutMs: 150 }] },
+    });
+    await environment.sample();
+    features.fail(0);
+    const found = await environment.assess('mail', 0);
+    expect(found.changed).toEqual(['dependency:features']);
+    expect(found.facts['dependency:features']).toMatchObject({ last: 'no answer within 150 ms' });
+  });
+
+  it('that failed long before the onset is not what changed', async () => {
+    const machine = new Machine();
+    const features = await dependency();
+    const environment = open(machine, {
+      sampleMs: 5_000,
+      dependencies: { mail: [{ name: 'features', url: features.url }] },
+    });
+    await environment.sample();
+    features.fail(500);
+    await machine.pass(environment, 20);
+    expect((await environment.assess('mail', machine.atMs)).changed).toEqual([]);
+    expect((await environment.assess('mail', machine.atMs - 200_000)).changed).toEqual(['dependency:features']);
+  });
+
+  it('of one service says nothing about another', async () => {
+    const features = await dependency();
+    const environment = open(new Machine(), { dependencies: { mail: [{ name: 'features', url: features.url }] } });
+    await environment.sample();
+    features.fail(500);
+    expect((await environment.assess('other', 0)).changed).toEqual([]);
+  });
+});
+
+describe('a machine', () => {
+  it.each<[string, Partial<Machine>, string[]]>([
+    ['becomes fully busy', { cpu: 0.99 }, ['cpu']],
+    ['runs out of memory', { memory: 0.03 }, ['memory']],
+    ['runs out of disk', { disk: 0.01 }, ['disk']],
+    ['becomes busier, with room left', { cpu: 0.8 }, []],
+    ['uses more memory, with room left', { memory: 0.2 }, []],
+  ])('that %s has changed where it hurts', async (_, change, names) => {
+    const machine = new Machine();
+    const environment = open(machine);
+    await machine.pass(environment, 20);
+    const onset = machine.atMs + 1;
+    Object.assign(machine, change);
+    await machine.pass(environment, 5);
+    expect(await environment.assess('mail', onset)).toMatchObject({ changed: names, unmeasured: [] });
+  });
+
+  it('that was always fully busy has not changed', async () => {
+    const machine = new Machine();
+    machine.cpu = 0.99;
+    const environment = open(machine);
+    await machine.pass(environment, 30);
+    expect((await environment.assess('mail', machine.atMs - 40_000)).changed).toEqual([]);
+  });
+
+  it('is unmeasured while its history is short, and where it cannot be read', async () => {
+    const machine = new Machine();
+    const environment = open(machine);
+    await machine.pass(environment, 8);
+    expect((await environment.assess('mail', machine.atMs - 20_000)).unmeasured).toEqual(['cpu', 'memory', 'disk']);
+    machine.disk = null;
+    await machine.pass(environment, 20);
+    const found = await environment.assess('mail', machine.atMs - 20_000);
+    expect(found.unmeasured).toEqual(['disk']);
+  });
+
+  it('is remembered for its history only', async () => {
+    const machine = new Machine();
+    const environment = open(machine, { historyMs: 60_000 });
+    await machine.pass(environment, 200);
+    const { facts } = await environment.assess('mail', machine.atMs - 30_000);
+    const { readings } = facts['cpu'] as { readings: { recent: number; before: number } };
+    expect(readings.recent + readings.before).toBeLessThanOrEqual(13);
+  });
+
+  it('never changes by one reading alone, whatever it says (seeded property)', () => {
+    const reading = (atMs: number, cpu: number): HostReading => ({
+      atMs,
+      cpuBusy: cpu,
+      memoryAvailable: 0.6,
+      diskFree: 0.5,
+    });
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 4 }), (spike, at) => {
+        const before = Array.from({ length: 20 }, (_, index) => reading(index, 0.3));
+        const recent = Array.from({ length: 5 }, (_, index) => reading(100 + index, index === at ? spike : 0.3));
+        const found = compareHost([...before, ...recent], 100, DEFAULT_HOST_RULES);
+        return found.every(({ state }) => state === 'same');
+      }),
+      { seed: 7 },
+    );
+  });
+});
+
+describe('the readings of a Linux host', () => {
+  it('come from /proc and the file system, as shares', async () => {
+    const source = hostSource({ diskPath: '/' });
+    await source.read();
+    const end = performance.now() + 150;
+    while (performance.now() < end) Math.sqrt(end);
+    const reading = await source.read();
+    for (const share of [reading.cpuBusy, reading.memoryAvailable, reading.diskFree]) {
+      expect(share).toBeGreaterThan(0);
+      expect(share).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('count the time of all processors that was neither idle nor waiting for a disk', async () => {
+    const procRoot = temporaryDirectory('proc');
+    mkdirSync(procRoot, { recursive: true });
+    const write = (idle: number, busy: number): void =>
+      writeFileSync(join(procRoot, 'stat'), `cpu  ${busy} 0 0 ${idle} 0 0 0 0 0 0\ncpu0 1 1 1 1\n`);
+    writeFileSync(join(procRoot, 'meminfo'), 'MemTotal:       1000 kB\nMemFree: 1 kB\nMemAvailable:    250 kB\n');
+    const source = hostSource({ diskPath: '/nonexistent', procRoot });
+    write(100, 100);
+    expect(await source.read()).toMatchObject({ cpuBusy: null, memoryAvailable: 0.25, diskFree: null });
+    write(130, 170);
+    expect((await source.read()).cpuBusy).toBeCloseTo(0.7);
+  });
+});
