@@ -4,6 +4,8 @@ import type { z } from 'zod';
 import { GatewayConfigError } from './errors';
 import { gatewayConfigSchema, type GatewayConfig } from './protocol';
 
+/** An idle follower shows itself once a second: below twice that it would be taken for absent. */
+const READER_MIN_MS = 2_000;
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** Reads and checks the configuration file. Throws {@link GatewayConfigError} that names file, place and what is wrong. */
@@ -38,6 +40,10 @@ export function checkConfig(config: GatewayConfig, file: string): void {
     refuse('dataDir', `found ${JSON.stringify(config.dataDir)}, expected an absolute path`);
   loopbackOnly('metrics.host', config.metrics.host);
   if ('host' in config.control) loopbackOnly('control.host', config.control.host);
+  const { blindWebhook } = config;
+  if (blindWebhook && blindWebhook.afterMs < READER_MIN_MS) {
+    refuse('blindWebhook.afterMs', `found ${blindWebhook.afterMs}, expected at least ${READER_MIN_MS}`);
+  }
   const names = new Set<string>();
   config.services.forEach((service, index) => {
     const at = `services[${index}]`;

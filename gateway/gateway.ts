@@ -21,6 +21,7 @@ const FOLD_PAUSE_MS = 200;
 /** The whole process: opens the database, restores the routes, listens; `stop` ends it without losing anything. */
 export class Gateway {
   private readonly timers: NodeJS.Timeout[] = [];
+  private readonly control: Server;
   private readonly servers = new Map<string, Server>();
   private stopping: Promise<void> | null = null;
 
@@ -28,11 +29,14 @@ export class Gateway {
     private readonly config: GatewayConfig,
     private readonly storage: Storage,
     private readonly services: ReadonlyMap<string, Service>,
-    private readonly control: Server,
+    private readonly probe: { readonly token: string; readonly file: string },
     private readonly metrics: Server,
     private readonly blindness: Blindness | null,
     readonly startedAt: number,
-  ) {}
+  ) {
+    const token = 'host' in config.control ? probe.token : null;
+    this.control = controlServer({ services, token, health: () => this.health() });
+  }
 
   /** Throws `GatewayConfigError` or `GatewayStorageError` with one sentence for people. */
   static async start(config: GatewayConfig): Promise<Gateway> {
@@ -45,13 +49,10 @@ export class Gateway {
       services.set(each.name, new Service(each, storage, config.dataDir, meters, probe.token, startedAt));
     }
     noteStart(storage, [...services.values()], startedAt);
-    let gateway: Gateway | undefined;
-    const health = (): unknown => gateway?.health(probe.file);
-    const control = controlServer({ services, token: 'host' in config.control ? probe.token : null, health });
     const all = [...services.values()];
     const metrics = metricsServer(metricsRegistry(all));
     const blindness = config.blindWebhook ? new Blindness(all, config.blindWebhook) : null;
-    gateway = new Gateway(config, storage, services, control, metrics, blindness, startedAt);
+    const gateway = new Gateway(config, storage, services, probe, metrics, blindness, startedAt);
     await gateway.open();
     return gateway;
   }
@@ -99,13 +100,13 @@ export class Gateway {
     this.storage.close();
   }
 
-  private health(probeTokenFile: string): unknown {
+  private health(): unknown {
     return {
       ok: this.stopping === null,
       pid: process.pid,
       startedAt: this.startedAt,
       address: this.addresses(),
-      probeTokenFile,
+      probeTokenFile: this.probe.file,
     };
   }
 
