@@ -112,6 +112,21 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
     return { outcome: known === null ? 'imported' : broken || !there ? 'repaired' : 'already-there', info };
   }
 
+  /** Content that a crash left without a name. Under the lock: an import names its content before it lets go of it. */
+  async function discardNameless(): Promise<void> {
+    const named = new Set<string>();
+    for (const service of await records.services()) {
+      const versions = await records.versions(service);
+      const known = await allRecords(service);
+      // What an unreadable record names is not known, so nothing may be called nameless.
+      if (known.length < versions.length) return;
+      for (const { digest } of known) named.add(digest.slice('sha256:'.length));
+    }
+    for (const object of await readdir(join(root, 'objects'))) {
+      if (!named.has(object)) await discard(join(root, 'objects', object), staging);
+    }
+  }
+
   return {
     async import(path) {
       const source = await realpath(path).catch((fault: unknown) => {
@@ -186,6 +201,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
           await records.remove(record);
           await discard(objectPath(record.digest), staging);
         }
+        await discardNameless();
       });
       return result;
     },

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { ServingRefused } from './errors';
 
 /** How a copy is started; comes from the configuration of the host, never from an artifact. */
@@ -88,5 +88,19 @@ export function freePort(): Promise<number> {
       const port = typeof address === 'object' && address !== null ? address.port : 0;
       server.close(() => resolve(port));
     });
+  });
+}
+
+/** Whether somebody takes connections on a port of this host. */
+export function listens(port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.setTimeout(500, () => socket.destroy());
+    socket.once('connect', () => {
+      done(true);
+      socket.destroy();
+    });
+    socket.once('close', () => done(false));
+    socket.once('error', () => done(false));
   });
 }

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { InstanceState, ServingRuntime, StartRequest } from '../../activities/ports';
 import { withFileLock } from '../disk/file-lock';
-import { bootId, sessionMembers } from '../disk/proc';
+import { bootId } from '../disk/proc';
 import { InstanceFailed, ServingRefused } from './errors';
 import { limitLog, logTail } from './instance-log';
 import { InstanceFiles, type InstanceRecord } from './instance-record';
 import { findProcess, type Finding } from './process-inspection';
-import { checkTemplate, fill, freePort, launch, uses, type ProcessTemplate } from './process-launch';
+import { checkTemplate, fill, freePort, launch, listens, uses, type ProcessTemplate } from './process-launch';
+import { endSession } from './process-stop';
 
 export interface ProcessRuntimeOptions {
   readonly directory: string;
@@ -29,7 +29,6 @@ export interface ProcessRuntimeOptions {
 
 const POLL_MS = 25;
 const CLAIM_WAIT_MS = 5_000;
-const KILL_WAIT_MS = 5_000;
 const LOCK_WAIT_MS = 120_000;
 const TAIL_BYTES = 4_096;
 
@@ -176,33 +175,22 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
   async function end(record: InstanceRecord, graceMs: number): Promise<string | null> {
     const finding = await findProcess(files, record);
     if (finding.is !== 'alive') return null;
-    const began = performance.now();
-    for (const [signal, waitMs] of [
-      ['SIGTERM', graceMs],
-      ['SIGKILL', KILL_WAIT_MS],
-    ] as const) {
-      await files.markStopped(record, now(), signal);
-      signalGroup(finding.session, signal);
-      const deadline = performance.now() + waitMs;
-      do {
-        if (sessionMembers(finding.session).length === 0)
-          return `${signal}, ended after ${Math.round(performance.now() - began)} ms`;
-        await pause(POLL_MS);
-      } while (performance.now() < deadline);
-    }
-    throw new InstanceFailed(
-      `${record.instance} survived SIGKILL for ${KILL_WAIT_MS} ms`,
-      await logTail(logOf(record), TAIL_BYTES),
-    );
+    const how = await endSession(finding.session, graceMs, (signal) => files.markStopped(record, now(), signal));
+    if (how !== null) return how;
+    throw new InstanceFailed(`${record.instance} survived SIGKILL`, await logTail(logOf(record), TAIL_BYTES));
   }
 
   async function dropOldEvidence(service: string): Promise<void> {
-    const { records } = await files.all();
-    const ours = records.filter((record) => record.service === service);
-    const findings = await Promise.all(ours.map((record) => findProcess(files, record)));
-    const endedOnes = ours.filter((_, at) => findings[at]?.is === 'ended');
-    for (const record of endedOnes.slice(0, Math.max(0, endedOnes.length - keepEnded)))
-      await files.remove(record.instance);
+    const ended: InstanceRecord[] = [];
+    for (const record of (await files.all()).records.filter((known) => known.service === service)) {
+      if ((await findProcess(files, record)).is === 'ended') ended.push(record);
+    }
+    for (const { instance, nonce } of ended.slice(0, Math.max(0, ended.length - keepEnded))) {
+      await withFileLock(files.lock(instance), LOCK_WAIT_MS, async () => {
+        // Under the lock: it may have been started again since we looked.
+        if ((await files.read(instance))?.nonce === nonce) await files.remove(instance);
+      });
+    }
   }
 
   return {
@@ -245,26 +233,4 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
       return record === null ? '' : logTail(logOf(record), limitBytes);
     },
   };
-}
-
-function signalGroup(group: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-group, signal);
-  } catch (fault) {
-    // Ended between the look and the signal.
-    if ((fault as NodeJS.ErrnoException).code !== 'ESRCH') throw fault;
-  }
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect({ port, host: '127.0.0.1' });
-    socket.setTimeout(500, () => socket.destroy());
-    socket.once('connect', () => {
-      done(true);
-      socket.destroy();
-    });
-    socket.once('close', () => done(false));
-    socket.once('error', () => done(false));
-  });
 }

@@ -524,6 +524,19 @@ describe('prune', () => {
     expect(readdirSync(join(root, 'objects'))).toHaveLength(4);
   });
 
+  it('also removes content that a crash left without a name, but not while a record cannot be read', async () => {
+    const { root, store } = await storeOf('1', '2');
+    rmSync(join(root, 'services', 'mail', '1.json'));
+    const all = { keep: 3, choosable: () => true, dryRun: false };
+    writeFileSync(join(root, 'services', 'mail', '3.json'), 'unreadable');
+    await store.prune('mail', all);
+    expect(readdirSync(join(root, 'objects'))).toHaveLength(2);
+    rmSync(join(root, 'services', 'mail', '3.json'));
+    await store.prune('mail', all);
+    expect(readdirSync(join(root, 'objects'))).toHaveLength(1);
+    expect(await store.verify('mail', '2')).toEqual([]);
+  });
+
   it('removes nothing while fewer than three could be chosen, however many others there are', async () => {
     const { store } = await storeOf('1', '2', '3', '4', '5');
     const choosable = ({ version }: { version: string }): boolean => version === '1' || version === '2';

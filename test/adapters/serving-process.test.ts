@@ -234,6 +234,26 @@ describe('a copy that was started as a process', () => {
   });
 });
 
+describe('the evidence of ended copies', () => {
+  it('is kept for the newest ones only, and never taken from a copy that runs', async () => {
+    const root = newRoot();
+    const runtime = await openProcessRuntime(options(root, [], { keepEnded: 1 }));
+    await runtime.start(startRequest({ instance: 'mail@1.0#0' }), never);
+    for (const id of ['1', '2', '3']) {
+      await runtime.start(startRequest({ instance: `mail@1.0#${id}` }), never);
+      await runtime.stop(`mail@1.0#${id}`, { graceMs: 2_000 });
+    }
+    await runtime.start(startRequest({ instance: 'mail@1.0#4' }), never);
+    const found = (await runtime.inspect('mail')).instances.map(({ instance, state }) => [instance.slice(-1), state]);
+    expect(found).toEqual([
+      ['0', 'running'],
+      ['3', 'exited'],
+      ['4', 'running'],
+    ]);
+    await stopAll(runtime);
+  });
+});
+
 describe('a process that is not ours', () => {
   it('but has the pid of a record is reported and never signalled', async () => {
     const root = newRoot();

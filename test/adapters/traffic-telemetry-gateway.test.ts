@@ -16,7 +16,7 @@ import { until } from '../support/poll';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
 
 const INFERENCE = JSON.stringify({ inputs: [{ name: 'text', shape: [1], datatype: 'BYTES', data: ['hello'] }] });
-let closers: (() => Promise<unknown>)[] = [];
+const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
