@@ -42,20 +42,28 @@ export interface WebhookConfiguration {
   readonly secret: { readonly file: string } | { readonly env: string };
 }
 
-export type ServingConfiguration =
-  | {
-      readonly runtime: 'process';
-      readonly engine: ServiceText['serving']['engine'];
-      readonly command: readonly string[];
-      readonly env: Readonly<Record<string, string>>;
-      readonly directory: string;
-    }
-  | {
-      readonly runtime: 'external';
-      readonly engine: ServiceText['serving']['engine'];
-      readonly versions: Readonly<Record<string, string>>;
-      readonly versionHeader: string | null;
-    };
+/** How to talk to a serving process. */
+export interface ProtocolConfiguration {
+  readonly engine: ServiceText['serving']['engine'];
+  readonly digestHeader: string | null;
+  readonly versionHeader: string | null;
+  readonly http: ServiceText['serving']['http'];
+}
+
+export type ServingConfiguration = ProtocolConfiguration &
+  (
+    | {
+        readonly runtime: 'process';
+        readonly command: readonly string[];
+        readonly env: Readonly<Record<string, string>>;
+        readonly directory: string;
+        readonly startLimitMs: number;
+      }
+    | {
+        readonly runtime: 'external';
+        readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };
+      }
+  );
 
 export interface ServiceConfiguration {
   readonly name: string;

@@ -62,11 +62,37 @@ function checkService(service: ServiceText): Contradiction[] {
       problem: 'found 1, expected at least 2 while standby.keepWarm is on (live and standby)',
     });
   }
+  if (serving.runtime === 'process') found.push(...checkCommand(serving.command));
+  if (serving.runtime === 'external') {
+    const versions = Object.keys(serving.versions ?? {}).length;
+    if (versions > 0 === (serving.address !== undefined)) {
+      found.push({
+        path: ['serving'],
+        problem: 'expected either versions (each with its address) or one address that tells its version',
+      });
+    }
+  }
   if (policy.freezeWindows.some(({ fromHour, toHour }) => fromHour >= toHour)) {
     found.push({ path: ['policy', 'freezeWindows'], problem: 'found fromHour not before toHour' });
   }
   const ascending = policy.gradual.stages.every((stage, index, all) => index === 0 || stage > (all[index - 1] ?? 0));
   if (!ascending) found.push({ path: ['policy', 'gradual', 'stages'], problem: 'expected growing shares' });
+  return found;
+}
+
+const placeholders = ['artifact', 'port', 'report', 'instance', 'digest'];
+
+function checkCommand(command: readonly string[]): Contradiction[] {
+  const found: Contradiction[] = [];
+  const path = ['serving', 'command'];
+  const named = command.flatMap((argument) => [...argument.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name));
+  for (const name of named.filter((one) => !placeholders.includes(one))) {
+    const known = placeholders.map((one) => `{${one}}`).join(', ');
+    found.push({ path, problem: `found the placeholder {${name}}, expected one of ${known}` });
+  }
+  if (!named.includes('port') && !named.includes('report')) {
+    found.push({ path, problem: 'found neither {report} nor {port}, so nobody would know the address of a copy' });
+  }
   return found;
 }
 

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import { ConfigurationError, type Configuration, type ServiceConfiguration } from './configuration';
+import {
+  ConfigurationError,
+  type Configuration,
+  type ServiceConfiguration,
+  type ServingConfiguration,
+} from './configuration';
 import { resolvePolicy } from './policy-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
@@ -133,10 +138,7 @@ function resolveService(
     name,
     listen: text.listen,
     model: text.model,
-    serving:
-      serving.runtime === 'process'
-        ? { ...serving, directory: resolve(around.here, serving.directory ?? '.') }
-        : { ...serving, versionHeader: serving.versionHeader ?? null },
+    serving: resolveServing(serving, around.here),
     session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
     answer: { classPath: answer.class ?? null, scorePath: answer.score ?? null },
     samples: {
@@ -159,6 +161,22 @@ function resolveService(
       unverifiedOperators: around.unverified,
     }),
   };
+}
+
+function resolveServing(text: ServiceText['serving'], here: string): ServingConfiguration {
+  const protocol = {
+    engine: text.engine,
+    digestHeader: text.digestHeader ?? null,
+    versionHeader: text.versionHeader ?? null,
+    http: text.http,
+  };
+  if (text.runtime === 'external') {
+    const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
+    return { ...protocol, runtime: 'external', serves };
+  }
+  const { command, env, startLimit } = text;
+  const directory = resolve(here, text.directory ?? '.');
+  return { ...protocol, runtime: 'process', command, env, directory, startLimitMs: startLimit };
 }
 
 /** Mappings are merged key by key, everything else is replaced. */

@@ -14,7 +14,28 @@ import {
 import { policySchema } from './policy-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
-const engine = z.enum(['open-inference', 'openai', 'tgi', 'plain-http']);
+const engine = z.enum(['open-inference', 'openai', 'plain-http']);
+const headerName = z.string().regex(/^[A-Za-z0-9-]+$/, 'the name of a header');
+const urlPath = z.string().regex(/^\/\S*$/, 'a path that begins with /');
+
+/** How to talk to the server, beyond the name of its protocol. */
+const protocol = {
+  engine: engine.prefault('open-inference'),
+  /** Response headers that carry what the server has loaded. */
+  digestHeader: headerName.optional(),
+  versionHeader: headerName.optional(),
+  /** For `plain-http`, and `outputs` for `openai`: name of an output → its path in the answer. */
+  http: z
+    .strictObject({
+      ready: urlPath.prefault('/health'),
+      infer: urlPath.prefault('/predict'),
+      outputs: z.record(z.string(), z.string()).prefault({}),
+      identity: z
+        .strictObject({ path: urlPath, digest: z.string().optional(), version: z.string().optional() })
+        .optional(),
+    })
+    .prefault({}),
+};
 const file = path;
 
 const tls = z.strictObject({ certFile: file, keyFile: file });
@@ -35,24 +56,25 @@ const webhook = z
 
 const processServing = z.strictObject({
   runtime: z.literal('process'),
-  engine: engine.prefault('open-inference'),
-  /** Program and arguments; `{artifact}`, `{version}`, `{instance}` and `{model}` are replaced. No shell. */
+  ...protocol,
+  /** Program and arguments; `{artifact}`, `{port}`, `{report}`, `{instance}`, `{digest}` are replaced. No shell. */
   command: z.array(z.string().min(1)).min(1, 'a list: the program and its arguments'),
   env: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable'), z.string())
     .prefault({}),
   /** Default: the directory of this file. */
   directory: path.optional(),
+  /** From start to an address. */
+  startLimit: duration({ min: '1s', max: '2h' }).prefault('2m'),
 });
 
 const externalServing = z.strictObject({
   runtime: z.literal('external'),
-  engine: engine.prefault('open-inference'),
-  versions: z
-    .record(versionName, backendAddress)
-    .refine((versions) => Object.keys(versions).length > 0, 'at least one version with its address'),
-  /** A response header that names the version which answered. */
-  versionHeader: z.string().min(1).optional(),
+  ...protocol,
+  /** Each version at an address of its own … */
+  versions: z.record(versionName, backendAddress).optional(),
+  /** … or one address, whose version is what it says of itself. */
+  address: backendAddress.optional(),
 });
 
 const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };

@@ -12,13 +12,16 @@ import { PartFailed, waitUntil, type Part } from './part';
 export interface ChildOptions {
   readonly name: string;
   readonly program: string;
-  readonly args: readonly string[];
+  /** Asked at each start. */
+  readonly args: () => readonly string[];
   readonly env: NodeJS.ProcessEnv;
   /** What it writes by itself (a crash); its own log is another file. */
   readonly outputFile: string;
   readonly recordFile: string;
   /** Digest of everything that it was started with; a running one with another is replaced. */
-  readonly fingerprint: string;
+  readonly fingerprint: () => string;
+  /** Runs before each start, not before an adoption. */
+  readonly prepare?: () => Promise<void>;
   readonly readyWithinMs: number;
   readonly graceMs: number;
   /** Null when the process with this pid answers, else why not. */
@@ -48,7 +51,7 @@ export class Child implements Part {
 
   async ensure(signal: AbortSignal): Promise<'adopted' | 'started' | 'replaced'> {
     const former = await this.findFormer();
-    if (former !== null && former.fingerprint === this.options.fingerprint) {
+    if (former !== null && former.fingerprint === this.options.fingerprint()) {
       this.running = former.process;
       this.exit = null;
       if ((await this.waitReady(signal)) === null) return 'adopted';
@@ -74,13 +77,15 @@ export class Child implements Part {
   }
 
   private async start(): Promise<void> {
-    const { program, args, env, outputFile, recordFile, fingerprint } = this.options;
+    const { program, args, env, outputFile, recordFile } = this.options;
+    const fingerprint = this.options.fingerprint();
+    await this.options.prepare?.();
     const nonce = randomBytes(12).toString('hex');
     await writeJson(recordFile, { nonce, fingerprint, process: null });
     const output = openSync(outputFile, 'a', 0o600);
     this.exit = null;
     try {
-      const child = spawn(program, [...args], {
+      const child = spawn(program, [...args()], {
         env: { ...env, [nonceVariable]: nonce },
         stdio: ['ignore', output, output],
         detached: true,

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
-import type { Part } from './part';
+import { PartFailed, type Part } from './part';
 
 export interface SupervisorEvents {
-  readonly onRestarted?: (part: string, downSinceMs: number) => void;
+  readonly onUp?: (part: string, how: string) => void;
 }
 
 const lookEveryMs = 250;
@@ -25,8 +25,16 @@ export class Supervisor {
 
   /** Brings up one part after the other; when one cannot be had the others stay for the caller to stop. */
   async start(): Promise<void> {
-    for (const part of this.parts) await this.bringUp(part);
+    for (const part of this.parts) {
+      if (this.stopping.signal.aborted) throw new PartFailed('stopped before everything was up');
+      await this.bringUp(part);
+    }
     this.loops = this.parts.map((part) => this.keep(part));
+  }
+
+  /** Ends a start that goes on; nothing is started after it. */
+  giveUp(): void {
+    this.stopping.abort();
   }
 
   /** Ends the parts in the opposite order of their start. */
@@ -48,6 +56,7 @@ export class Supervisor {
   private async bringUp(part: Part): Promise<void> {
     const began = performance.now();
     const how = await part.ensure(this.stopping.signal);
+    this.events.onUp?.(part.name, how);
     this.log.info({ part: part.name, how, ms: Math.round(performance.now() - began) }, 'part is up');
   }
 
@@ -59,7 +68,6 @@ export class Supervisor {
       await pause(lookEveryMs, signal);
       if (signal.aborted || (await part.isAlive())) continue;
       if (performance.now() - upSince > settledAfterMs) pauseMs = firstPauseMs;
-      const downSinceMs = Date.now();
       this.log.warn({ part: part.name, pauseMs }, 'part ended, starting it again');
       await pause(pauseMs, signal);
       if (signal.aborted) return;
@@ -67,7 +75,6 @@ export class Supervisor {
       try {
         await this.bringUp(part);
         upSince = performance.now();
-        this.events.onRestarted?.(part.name, downSinceMs);
       } catch (error) {
         this.log.error({ part: part.name, err: error }, 'part does not come up');
       }

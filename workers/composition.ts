@@ -1,0 +1,174 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Alerts, Engine, ServingRuntime, Telemetry, TrafficRouter } from '../activities/ports';
+import { fanOutAlerts } from '../adapters/alerts/fan-out';
+import { journalSink } from '../adapters/alerts/journal';
+import type { AlertSink } from '../adapters/alerts/sink';
+import { terminalSink } from '../adapters/alerts/terminal';
+import { webhookSink } from '../adapters/alerts/webhook';
+import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
+import { externalRuntime } from '../adapters/serving/external-runtime';
+import { openAiEngine } from '../adapters/serving/openai';
+import { openInferenceEngine } from '../adapters/serving/open-inference';
+import { plainHttpEngine } from '../adapters/serving/plain-http';
+import { openProcessRuntime } from '../adapters/serving/process-runtime';
+import { gatewayTelemetry } from '../adapters/telemetry/gateway';
+import { gatewayRouter } from '../adapters/traffic/gateway';
+import {
+  ConfigurationError,
+  serviceNamed,
+  type Configuration,
+  type ServiceConfiguration,
+  type WebhookConfiguration,
+} from './configuration/configuration';
+import type { RunPaths } from './embedded/paths';
+import type { Environment } from './environment';
+
+/** The adapters of one process, built from the configuration: the only place that does. */
+export interface Adapters {
+  readonly store: DirectoryStore;
+  readonly router: TrafficRouter & { close(): Promise<void> };
+  readonly telemetry: Telemetry & { close(): Promise<void> };
+  engineOf(service: string): Engine;
+  runtimeOf(service: string): ServingRuntime;
+  close(): Promise<void>;
+}
+
+export async function openAdapters(configuration: Configuration, paths: RunPaths): Promise<Adapters> {
+  const address = paths.gatewayControl;
+  const router = gatewayRouter({ address });
+  const telemetry = gatewayTelemetry({ address });
+  const engines = new Map(configuration.services.map((service) => [service.name, engineFor(service)]));
+  const runtimes = new Map<string, ServingRuntime>();
+  for (const service of configuration.services) {
+    const engine = engines.get(service.name) as Engine;
+    runtimes.set(service.name, await openRuntime(configuration, service, engine));
+  }
+  return {
+    store: await openDirectoryStore({ directory: configuration.artifactDirectory }),
+    router,
+    telemetry,
+    engineOf: (service) => known(engines, configuration, service),
+    runtimeOf: (service) => known(runtimes, configuration, service),
+    close: async () => {
+      await Promise.all([router.close(), telemetry.close()]);
+    },
+  };
+}
+
+function known<T>(map: ReadonlyMap<string, T>, configuration: Configuration, service: string): T {
+  const found = map.get(service);
+  if (found !== undefined) return found;
+  // A workflow of a service that was taken out of the configuration still runs.
+  throw new Error(`service ${service} is not in ${configuration.file}`);
+}
+
+export function engineFor(service: ServiceConfiguration): Engine {
+  const { engine, digestHeader, versionHeader, http } = service.serving;
+  const identity = {
+    ...(digestHeader === null ? {} : { digestHeader }),
+    ...(versionHeader === null ? {} : { versionHeader }),
+  };
+  switch (engine) {
+    case 'open-inference':
+      return openInferenceEngine(identity);
+    case 'openai':
+      return openAiEngine({
+        ...identity,
+        ...(Object.keys(http.outputs).length === 0 ? {} : { outputs: http.outputs }),
+      });
+    case 'plain-http': {
+      const { identity: named } = http;
+      return plainHttpEngine({
+        ...identity,
+        readyPath: http.ready,
+        inferPath: http.infer,
+        outputs: http.outputs,
+        ...(named === undefined
+          ? {}
+          : {
+              identity: {
+                path: named.path,
+                ...(named.digest === undefined ? {} : { digest: named.digest }),
+                ...(named.version === undefined ? {} : { version: named.version }),
+              },
+            }),
+      });
+    }
+  }
+}
+
+const identityLimitMs = 2_000;
+
+/** Where the process runtime of a service keeps its records and logs. */
+export function servingDirectory(configuration: Configuration, service: string): string {
+  return join(configuration.dataDir, 'serving', service);
+}
+
+export async function openRuntime(
+  configuration: Configuration,
+  service: ServiceConfiguration,
+  engine: Engine,
+): Promise<ServingRuntime> {
+  const { serving } = service;
+  const identify = async (address: string): Promise<string | null> =>
+    (await engine.identity(address, service.model, { timeoutMs: identityLimitMs })).digest;
+  if (serving.runtime === 'external') {
+    return externalRuntime({ service: service.name, model: service.model, engine, serves: serving.serves });
+  }
+  return await openProcessRuntime({
+    directory: servingDirectory(configuration, service.name),
+    template: { command: serving.command, env: serving.env, cwd: serving.directory },
+    identify,
+    startTimeoutMs: serving.startLimitMs,
+  });
+}
+
+/** Every configured sink, and the journal that `lastgood` reads alerts from. */
+export function openAlerts(
+  configuration: Configuration,
+  paths: RunPaths,
+  environment: Environment,
+  options: { readonly terminal: boolean },
+): Alerts {
+  const sinks: AlertSink[] = [journalSink({ file: paths.alertJournal })];
+  if (options.terminal && configuration.alerts.terminal) {
+    sinks.push(terminalSink({ stream: process.stderr, colour: process.stderr.isTTY }));
+  }
+  configuration.alerts.webhooks.forEach((webhook, index) => {
+    const secret = readSecret(configuration, webhook, index, environment);
+    sinks.push(
+      webhookSink({ url: webhook.url, secrets: [secret], name: `webhook ${index + 1} ${hostOf(webhook.url)}` }),
+    );
+  });
+  return fanOutAlerts({ sinks });
+}
+
+function readSecret(
+  configuration: Configuration,
+  webhook: WebhookConfiguration,
+  index: number,
+  environment: Environment,
+): string {
+  const { secret } = webhook;
+  const place = `${configuration.file}: alerts.webhooks[${index}]`;
+  if ('env' in secret) {
+    const value = environment.inherited[secret.env]?.trim();
+    if (value !== undefined && value !== '') return value;
+    throw new ConfigurationError([`${place}.secretEnv: found no variable ${secret.env} in the environment`]);
+  }
+  try {
+    return readFileSync(secret.file, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigurationError([`${place}.secretFile: ${(error as Error).message}`]);
+  }
+}
+
+function hostOf(url: string): string {
+  return new URL(url).host;
+}
+
+/** What the environment of a service consists of, for its assessment. */
+export function dependenciesOf(configuration: Configuration, service: string): readonly string[] {
+  return serviceNamed(configuration, service)?.dependencies ?? [];
+}

@@ -1,0 +1,232 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { chmod, rm } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { ApiPorts } from '../api/ports';
+import { createApiServer } from '../api/server';
+import type { Health } from '../api/types';
+import { openSqliteLedger } from '../adapters/ledger/sqlite-ledger';
+import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
+import { controlWorkerActivities, watchWorkerActivities } from './activities';
+import { openAdapters, openAlerts } from './composition';
+import { temporalDecisions } from './decisions';
+import { searchAttributeList } from './embedded/temporal-part';
+import { ensureToken, readJson, writeJson } from './files';
+import { ControllerMetrics, countedLedger } from './metrics';
+import { pause, untilDone, type ProcessOptions } from './process-options';
+import { distDirectory, packageVersion } from './program';
+import { configureWorkflow, ensureWorkflows } from './service-workflows';
+import { ensureNamespace } from './temporal/namespace';
+import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
+
+const ensureEveryMs = 60_000;
+const pollEveryMs = 5_000;
+const retentionDays = 90;
+
+/**
+ * The controller: workflows and light activities, the API and `/metrics`. Resolves after the signal, when everything is
+ * closed. The API answers from the first moment, with or without Temporal.
+ */
+export async function runController(options: ProcessOptions): Promise<void> {
+  const { configuration, paths, environment, temporal, log, signal } = options;
+  installRuntime(log);
+  const startedAt = Date.now();
+  const metrics = new ControllerMetrics();
+  const sqlite = await openSqliteLedger({
+    ...configuration.ledger,
+    onAnchorFailed: (error) => log.error({ err: error }, 'the ledger could not be anchored'),
+  });
+  const adapters = await openAdapters(configuration, paths);
+  const alerts = openAlerts(configuration, paths, environment, { terminal: false });
+  const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
+  const client = new Client({ connection, namespace: temporal.namespace });
+  const decisions = temporalDecisions(client);
+  const settled = new Set<string>();
+  const ledger = countedLedger(sqlite, (entry) => {
+    metrics.countEntry(entry);
+    if (entry.kind === 'settled') settled.add(entry.service);
+  });
+  const state = { workers: false, temporal: false, temporalWhy: 'not asked yet' };
+
+  const health = async (): Promise<Health> => {
+    const gateway = await reason(adapters.router.read(configuration.services[0]?.name ?? ''));
+    const book = await reason(sqlite.services());
+    const parts: Health['parts'] = [
+      { part: 'temporal', ok: state.temporal, why: state.temporalWhy },
+      { part: 'workers', ok: state.workers, why: state.workers ? 'polling' : 'not polling' },
+      { part: 'ledger', ok: book === null, why: book ?? 'readable' },
+      { part: 'gateway', ok: gateway === null, why: gateway ?? 'answers' },
+    ];
+    return { ok: parts.every(({ ok }) => ok), pid: process.pid, startedAt, version: packageVersion(), parts };
+  };
+  const ports: ApiPorts = {
+    services: configuration.services.map(({ name, model }) => ({ name, model })),
+    decisions,
+    router: adapters.router,
+    telemetry: adapters.telemetry,
+    ledger,
+    artifacts: adapters.store,
+    metrics: { contentType: metrics.contentType, text: () => metrics.text() },
+    health,
+  };
+  const doors = await openDoors(ports, options);
+  await writeJson(paths.controllerReport, {
+    pid: process.pid,
+    startedAt,
+    api: doors.address,
+    socket: paths.apiSocket,
+    tokenFile: configuration.api.tokenFile,
+    temporal: { address: temporal.address, namespace: temporal.namespace },
+  });
+
+  const work = async (): Promise<void> => {
+    const namespaceState = await untilDone(
+      'namespace',
+      () =>
+        ensureNamespace(connection, {
+          namespace: temporal.namespace,
+          retentionDays,
+          searchAttributes: searchAttributeList,
+        }),
+      options,
+    );
+    if (namespaceState === null) return;
+    for (const { name, reason: why } of namespaceState.missing) log.error({ name, why }, 'search attribute left out');
+    const bundle = join(distDirectory(), 'workflow-bundle.js');
+    if (!existsSync(bundle)) throw new Error(`${bundle} is missing: run \`npm run build\``);
+    const sources = { configuration, adapters, alerts, ledger, decisions, registered: namespaceState.registered };
+    const plans: WorkerPlan[] = [
+      {
+        taskQueue: CONTROL_QUEUE,
+        workflowBundle: { code: readFileSync(bundle, 'utf8') },
+        activities: controlWorkerActivities(sources),
+        // A killed worker's tasks wait this long for it before another (or its successor) gets them.
+        stickyQueueScheduleToStartTimeout: 2_000,
+        maxConcurrentActivityTaskExecutions: 64,
+        ...ending,
+      },
+      {
+        taskQueue: WATCH_QUEUE,
+        activities: watchWorkerActivities(sources),
+        maxConcurrentActivityTaskExecutions: 200,
+        // The heartbeat carries the evidence: a throttled one would lose what a dead watch had seen.
+        maxHeartbeatThrottleInterval: 500,
+        defaultHeartbeatThrottleInterval: 500,
+        ...ending,
+      },
+    ];
+    const keep = keepWorkflows(options, { client, decisions, registered: namespaceState.registered });
+    await runWorkers(plans.filter(hasWork), options, (running) => (state.workers = running));
+    await keep;
+  };
+  const watchTemporal = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const why = await reason(
+        connection.withDeadline(Date.now() + 2_000, () => connection.workflowService.getSystemInfo({})),
+      );
+      state.temporal = why === null;
+      state.temporalWhy = why ?? 'answers';
+      await pause(1_000, signal);
+    }
+  };
+  const poll = async (): Promise<void> => {
+    for (let next = 0; !signal.aborted;) {
+      // A settled incident is looked at at once: its exposure is in the state now.
+      const due = performance.now() >= next;
+      const names = configuration.services.map(({ name }) => name).filter((name) => due || settled.has(name));
+      if (due) next = performance.now() + pollEveryMs;
+      settled.clear();
+      for (const name of names) {
+        metrics.observe(name, await decisions.status(name).catch(() => null), Date.now());
+      }
+      await pause(500, signal);
+    }
+  };
+  try {
+    await Promise.all([work(), watchTemporal(), poll()]);
+  } finally {
+    for (const server of doors.servers) await server.close();
+    await adapters.close();
+    await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));
+    await sqlite.close();
+    await rm(paths.controllerReport, { force: true });
+  }
+}
+
+/** A worker that could do nothing cannot be made. */
+function hasWork(plan: WorkerPlan): boolean {
+  return plan.workflowBundle !== undefined || Object.keys(plan.activities ?? {}).length > 0;
+}
+
+/** Activities get a moment to notice the cancellation; what does not is left to its heartbeat timeout. */
+const ending = { shutdownGraceTime: 500, shutdownForceTime: 8_000 } as const;
+
+async function openDoors(
+  ports: ApiPorts,
+  { configuration, paths, log }: ProcessOptions,
+): Promise<{ servers: FastifyInstance[]; address: string }> {
+  const onError = (error: Error, what: string): void => log.error({ err: error }, what);
+  const { listen, tls, tokenFile } = configuration.api;
+  const token = ensureToken(tokenFile);
+  const local = createApiServer(ports, { door: { kind: 'socket', user: userInfo().username }, tls: null, onError });
+  const remote = createApiServer(ports, { door: { kind: 'tcp', token }, tls, onError });
+  await rm(paths.apiSocket, { force: true });
+  // Its directory has mode 0700, so nobody else reaches the socket between these two calls.
+  await local.listen({ path: paths.apiSocket });
+  await chmod(paths.apiSocket, 0o600);
+  const address = await listenWhereItWas(remote, listen, await readJson(paths.controllerReport, reportSchema));
+  return { servers: [local, remote], address };
+}
+
+const reportSchema = z.object({ api: z.string() });
+
+/** With port 0: the port that a controller which died had, so that its clients find this one; else any free one. */
+async function listenWhereItWas(
+  server: FastifyInstance,
+  { host, port }: { readonly host: string; readonly port: number },
+  former: z.infer<typeof reportSchema> | null,
+): Promise<string> {
+  const formerPort = port === 0 && former !== null ? Number(new URL(former.api).port) : 0;
+  if (formerPort === 0) return await server.listen({ host, port });
+  return await server.listen({ host, port: formerPort }).catch(() => server.listen({ host, port }));
+}
+
+/** At start and every minute: both workflows of every service run, and have the newest policy and rules. */
+async function keepWorkflows(
+  { configuration, log, signal }: ProcessOptions,
+  asked: {
+    readonly client: Client;
+    readonly decisions: ReturnType<typeof temporalDecisions>;
+    readonly registered: readonly string[];
+  },
+): Promise<void> {
+  const configured = new Set<string>();
+  while (!signal.aborted) {
+    let complete = true;
+    for (const service of configuration.services) {
+      try {
+        await ensureWorkflows(service, { ...asked, configuration });
+        if (!configured.has(service.name)) {
+          if (await configureWorkflow(service, asked.decisions, configuration, log)) configured.add(service.name);
+        }
+      } catch (error) {
+        complete = false;
+        log.warn({ service: service.name, err: error }, 'the workflows could not be ensured yet');
+      }
+    }
+    await pause(complete ? ensureEveryMs : 1_000, signal);
+  }
+}
+
+/** Null: it answered. */
+async function reason(asked: Promise<unknown>): Promise<string | null> {
+  try {
+    await asked;
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,80 @@
+import {
+  isGrpcServiceError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+  type Client,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import { DecisionsUnreachable, type Decisions } from '../api/ports';
+import type { ServiceStanding } from '../activities/ports';
+import { serviceWorkflowId } from '../workflows/contract/ids';
+import type { Answer } from '../workflows/contract/messages';
+import { statusQueryName, type ServiceStatus } from '../workflows/contract/status';
+
+const queryLimitMs = 2_000;
+const updateLimitMs = 10_000;
+
+/** The service workflows, asked and told through Temporal. */
+export function temporalDecisions(client: Client): Decisions {
+  const handle = (service: string): WorkflowHandle => client.workflow.getHandle(serviceWorkflowId(service));
+  return {
+    status: (service) =>
+      guarded(service, () =>
+        client.withDeadline(Date.now() + queryLimitMs, () => handle(service).query<ServiceStatus>(statusQueryName)),
+      ),
+    act: (service, name, message) =>
+      guarded(service, () =>
+        client.withDeadline(Date.now() + updateLimitMs, () =>
+          handle(service).executeUpdate<Answer, [unknown]>(name, {
+            args: [withoutName(message)],
+            // Temporal answers a repeated id within a run; the workflow itself remembers across runs.
+            updateId: message.requestId,
+          }),
+        ),
+      ),
+  };
+}
+
+/** The envelope carries no name: that is the Update's own. */
+function withoutName({ name: _name, ...body }: { readonly name: string }): unknown {
+  return body;
+}
+
+async function guarded<T>(service: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw new DecisionsUnreachable(reason(service, error), { cause: error });
+  }
+}
+
+function reason(service: string, error: unknown): string {
+  if (error instanceof WorkflowNotFoundError) return `the workflow of ${service} does not run yet`;
+  if (error instanceof WorkflowUpdateFailedError)
+    return `the workflow of ${service}: ${error.cause?.message ?? error.message}`;
+  if (isGrpcServiceError(error)) return `Temporal: ${error.details || error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The decisions of the service workflow as an effect must read them immediately before it happens. */
+export function standingOf(decisions: Pick<Decisions, 'status'>): ServiceStanding {
+  return {
+    async read(service) {
+      const { state } = await decisions.status(service);
+      const { operation } = state;
+      return {
+        breakerOpen: state.breaker.open,
+        breakerEpoch: state.breaker.epoch,
+        pausedUntil: state.pausedUntil,
+        incident: state.incident?.id ?? null,
+        grant:
+          operation === null
+            ? null
+            : { incident: operation.incident ?? operation.id, from: operation.epochs.from, to: operation.epochs.to },
+        unusable: state.versions
+          .filter(({ standing }) => standing === 'quarantined' || standing === 'revoked')
+          .map(({ version, standing, why }) => ({ version, why: `${standing}: ${why}` })),
+      };
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import { parseArgs } from 'node:util';
+import { ConfigurationError } from './configuration/configuration';
+import { loadConfiguration } from './configuration/load';
+import { runController } from './controller';
+import { runPaths } from './embedded/paths';
+import { runUp } from './embedded/up';
+import { readEnvironment } from './environment';
+import { makePrivateDirectory } from './files';
+import { runHost } from './host';
+import { openLog } from './logging';
+import type { ProcessOptions } from './process-options';
+import { temporalAddress } from './temporal-connection';
+
+const usage = `usage: node dist/workers/main.js controller|host|up --config FILE [--policy FILE] [--temporal HOST:PORT] [--embedded] [--keep-serving]`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      config: { type: 'string' },
+      policy: { type: 'string' },
+      temporal: { type: 'string' },
+      embedded: { type: 'boolean', default: false },
+      'keep-serving': { type: 'boolean', default: false },
+    },
+  });
+  const [role] = positionals;
+  if (role === 'up' && positionals.length === 1 && values.config !== undefined) {
+    return await runUp({
+      configFile: values.config,
+      ...(values.policy === undefined ? {} : { policyFile: values.policy }),
+      keepServing: values['keep-serving'],
+      stdout: process.stdout,
+      stderr: process.stderr,
+    });
+  }
+  if ((role !== 'controller' && role !== 'host') || positionals.length !== 1 || values.config === undefined) {
+    throw new ConfigurationError([usage]);
+  }
+  const configuration = loadConfiguration(values.config, {
+    embedded: values.embedded,
+    ...(values.policy === undefined ? {} : { policyFile: values.policy }),
+  });
+  const environment = readEnvironment();
+  const paths = runPaths(configuration.dataDir);
+  for (const directory of [configuration.dataDir, paths.runDir, paths.logDir, paths.socketDir]) {
+    makePrivateDirectory(directory);
+  }
+  const log = openLog(role, paths.log(role));
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stopping.abort());
+  const options: ProcessOptions = {
+    configuration,
+    environment,
+    paths,
+    temporal: temporalAddress(configuration, values.temporal ?? environment.temporalAddress ?? null),
+    log,
+    signal: stopping.signal,
+  };
+  log.info({ pid: process.pid, temporal: options.temporal.address }, 'begins');
+  try {
+    await (role === 'controller' ? runController(options) : runHost(options));
+    log.info('ended');
+    return 0;
+  } catch (error) {
+    log.fatal({ err: error }, 'failed');
+    throw error;
+  }
+}
+
+main().then(
+  // Nothing may keep the process: what is still open now (a connection in its back-off) is of no use any more.
+  (code) => process.exit(code),
+  (error: unknown) => {
+    const known = error instanceof ConfigurationError || (error instanceof TypeError && 'code' in error);
+    process.stderr.write(
+      `${known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+    process.exit(known ? 64 : 1);
+  },
+);

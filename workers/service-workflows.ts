@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import type { Client } from '@temporalio/client';
+import type { Logger } from 'pino';
+import type { Decisions } from '../api/ports';
+import { CONTROL_QUEUE, detectionWorkflowId, searchAttributes, serviceWorkflowId } from '../workflows/contract/ids';
+import { NEWEST_RULES, type DetectionInput, type ServiceInput } from '../workflows/contract/inputs';
+import { parseMessage } from '../workflows/contract/messages';
+import { keepsSamples, type Configuration, type ServiceConfiguration } from './configuration/configuration';
+
+export interface EnsureOptions {
+  readonly client: Client;
+  readonly configuration: Configuration;
+  /** Names that the server has: an unregistered one would fail the start, or the workflow task for ever. */
+  readonly registered: readonly string[];
+}
+
+/** Starts both workflows of a service where they do not run; harmless where they do. */
+export async function ensureWorkflows(service: ServiceConfiguration, options: EnsureOptions): Promise<void> {
+  const { client, configuration } = options;
+  const serviceInput: ServiceInput = {
+    service: service.name,
+    host: configuration.host,
+    model: service.model,
+    policy: service.policy,
+    rules: NEWEST_RULES,
+    samples: keepsSamples(service),
+    searchAttributes: options.registered,
+  };
+  const detectionInput: DetectionInput = { service: service.name };
+  const common = {
+    taskQueue: CONTROL_QUEUE,
+    workflowIdConflictPolicy: 'USE_EXISTING' as const,
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
+    ...(options.registered.includes(searchAttributes.service)
+      ? { searchAttributes: { [searchAttributes.service]: [service.name] } }
+      : {}),
+  };
+  await client.workflow.start('serviceWorkflow', {
+    ...common,
+    workflowId: serviceWorkflowId(service.name),
+    args: [serviceInput],
+    staticSummary: `${service.name}: decides`,
+  });
+  await client.workflow.start('detectionWorkflow', {
+    ...common,
+    workflowId: detectionWorkflowId(service.name),
+    args: [detectionInput],
+    staticSummary: `${service.name}: measures`,
+  });
+}
+
+/** Sends policy and rules when the running workflow has others. True when it has these now or will take them over. */
+export async function configureWorkflow(
+  service: ServiceConfiguration,
+  decisions: Decisions,
+  configuration: Configuration,
+  log: Logger,
+): Promise<boolean> {
+  const { state } = await decisions.status(service.name);
+  if (state.rules === NEWEST_RULES && same(state.policy, service.policy)) return true;
+  const parsed = parseMessage('configure', {
+    requestId: `configure-${randomUUID()}`,
+    actor: { name: 'controller', proof: 'lastgood', from: configuration.host },
+    reason: `policy of ${configuration.file}`,
+    policy: service.policy,
+    rules: NEWEST_RULES,
+  });
+  if (!parsed.ok) throw new Error(`the policy of ${service.name} cannot be sent: ${parsed.problem}`);
+  const answer = await decisions.act(service.name, 'configure', parsed.message);
+  log.info({ service: service.name, decision: answer.decision, why: answer.why }, 'policy sent');
+  return answer.decision !== 'refused';
+}
+
+function same(left: unknown, right: unknown): boolean {
+  return canonicalize(left) === canonicalize(right);
+}

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import type { TLSConfig } from '@temporalio/client';
+import type { Configuration } from './configuration/configuration';
+
+/** Where the workers and clients of this installation reach Temporal. */
+export interface TemporalAddress {
+  readonly address: string;
+  readonly namespace: string;
+  readonly tls: TLSConfig | false;
+}
+
+/** `address` wins over the file: it is that of the embedded server. */
+export function temporalAddress(configuration: Configuration, address: string | null): TemporalAddress {
+  const { temporal } = configuration;
+  const chosen = address ?? temporal.address;
+  if (chosen === null) {
+    throw new Error(
+      `${configuration.file}: temporal.address is missing: a worker by itself needs a running server (\`lastgood up\` starts one)`,
+    );
+  }
+  return { address: chosen, namespace: temporal.namespace, tls: tlsOf(temporal.tls) };
+}
+
+function tlsOf(tls: Configuration['temporal']['tls']): TLSConfig | false {
+  if (tls === null) return false;
+  const { serverName, caFile, certFile, keyFile } = tls;
+  return {
+    ...(serverName === null ? {} : { serverNameOverride: serverName }),
+    ...(caFile === null ? {} : { serverRootCACertificate: readFileSync(caFile) }),
+    ...(certFile === null || keyFile === null
+      ? {}
+      : { clientCertPair: { crt: readFileSync(certFile), key: readFileSync(keyFile) } }),
+  };
+}
