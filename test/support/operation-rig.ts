@@ -186,6 +186,26 @@ export function inputOf(change: Partial<OperationInput> & { readonly samples?: b
   };
 }
 
+const activityNames: readonly (keyof Activities)[] = [
+  'recordDecisions',
+  'recoverState',
+  'listVersions',
+  'sendAlert',
+  'annotateVersion',
+  'validateArtifact',
+  'probeInstance',
+  'shadowReplay',
+  'verifyShift',
+  'observeDrain',
+  'observeRoute',
+  'loadTarget',
+  'stopInstance',
+  'inspectInstances',
+  'shiftTraffic',
+  'applyRoute',
+  'fenceRouter',
+];
+
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 const quiet = new DefaultLogger('ERROR');
 
@@ -199,10 +219,51 @@ export function quietRuntime(): void {
   Runtime.install({ logger: quiet, telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } });
 }
 
-/** One service (the recorder) with its workers on every queue; runs operations against the fakes of one test. */
-export class Rig {
+/** The workers of a test file, on every queue; each test brings its own fakes. */
+export class Workers {
+  private fakes: Fakes = {};
   private readonly workers: Worker[] = [];
   private readonly runs: Promise<void>[] = [];
+
+  private constructor(readonly env: TestWorkflowEnvironment) {}
+
+  static async start(env: TestWorkflowEnvironment): Promise<Workers> {
+    const workers = new Workers(env);
+    const activities = Object.fromEntries(activityNames.map((name) => [name, workers.activity(name)]));
+    const base = { connection: env.nativeConnection, namespace: env.namespace ?? 'default', activities };
+    const workflowBundle = await operationBundle();
+    workers.run(await Worker.create({ ...base, taskQueue: CONTROL_QUEUE, workflowBundle }));
+    for (const taskQueue of [hostQueue(host), routerQueue(host)])
+      workers.run(await Worker.create({ ...base, taskQueue }));
+    return workers;
+  }
+
+  use(fakes: Fakes): void {
+    this.fakes = fakes;
+  }
+
+  async stop(): Promise<void> {
+    for (const worker of this.workers) worker.shutdown();
+    await Promise.all(this.runs);
+  }
+
+  private run(worker: Worker): void {
+    this.workers.push(worker);
+    this.runs.push(worker.run());
+  }
+
+  /** What was not stubbed throws and names itself, instead of hanging as an unregistered type. */
+  private activity(name: keyof Activities): (...args: unknown[]) => Promise<unknown> {
+    return async (...args) => {
+      const fake = this.fakes[name] as ((...input: unknown[]) => Promise<unknown>) | undefined;
+      if (!fake) throw new Error(`${name} was called and is not stubbed`);
+      return await fake(...args);
+    };
+  }
+}
+
+/** One service (the recorder); runs operations against the fakes of one test. */
+export class Rig {
   private readonly ran: WorkflowHandle[] = [];
 
   private constructor(
@@ -210,13 +271,9 @@ export class Rig {
     private readonly recorder: WorkflowHandle | null,
   ) {}
 
-  static async start(
-    env: TestWorkflowEnvironment,
-    fakes: Fakes,
-    options: { readonly recorder?: boolean; readonly without?: 'host' | 'router' } = {},
-  ): Promise<Rig> {
-    const workflowBundle = await operationBundle();
-    const { connection, namespace } = nativeOf(env);
+  static async start(workers: Workers, fakes: Fakes, options: { readonly recorder?: boolean } = {}): Promise<Rig> {
+    const { env } = workers;
+    workers.use(fakes);
     const recorder =
       options.recorder === false
         ? null
@@ -224,13 +281,7 @@ export class Rig {
             workflowId: serviceWorkflowId(service),
             taskQueue: CONTROL_QUEUE,
           });
-    const rig = new Rig(env, recorder);
-    const activities = throwing(fakes);
-    const base = { connection, namespace, activities, shutdownForceTime: 2_000 };
-    rig.run(await Worker.create({ ...base, taskQueue: CONTROL_QUEUE, workflowBundle }));
-    if (options.without !== 'host') rig.run(await Worker.create({ ...base, taskQueue: hostQueue(host) }));
-    if (options.without !== 'router') rig.run(await Worker.create({ ...base, taskQueue: routerQueue(host) }));
-    return rig;
+    return new Rig(env, recorder);
   }
 
   async rollback(input: OperationInput): Promise<WorkflowHandle> {
@@ -267,15 +318,14 @@ export class Rig {
     return await this.heard();
   }
 
-  /** Ends the workers and replays every execution of the rig against the current code. */
+  /** Replays every execution of the rig against the current code. */
   async stop(): Promise<void> {
-    if (this.recorder) await this.recorder.terminate('the test is over');
+    // A time-skipping server may have skipped to the recorder's own time limit, once nothing else was waiting.
+    await this.recorder?.terminate('the test is over').catch(() => undefined);
     const histories = await Promise.all(
       this.ran.map(async (handle) => ({ id: handle.workflowId, history: await handle.fetchHistory() })),
     );
     for (const handle of this.ran) await handle.terminate('the test is over').catch(() => undefined);
-    for (const worker of this.workers) worker.shutdown();
-    await Promise.all(this.runs);
     const workflowBundle = await operationBundle();
     for (const { id, history } of histories) await Worker.runReplayHistory({ workflowBundle }, history, id);
   }
@@ -285,11 +335,6 @@ export class Rig {
     const handle = await this.env.client.workflow.start(type, options);
     this.ran.push(handle);
     return handle;
-  }
-
-  private run(worker: Worker): void {
-    this.workers.push(worker);
-    this.runs.push(worker.run());
   }
 }
 
@@ -308,38 +353,4 @@ export function brief({ what }: StepReport): string {
     case 'ended':
       return `ended ${what.outcome}`;
   }
-}
-
-function nativeOf(env: TestWorkflowEnvironment): {
-  connection: TestWorkflowEnvironment['nativeConnection'];
-  namespace: string;
-} {
-  return { connection: env.nativeConnection, namespace: env.namespace ?? 'default' };
-}
-
-/** Activities that were not stubbed throw and name themselves, instead of hanging on an unregistered type. */
-function throwing(fakes: Fakes): object {
-  const names: (keyof Activities)[] = [
-    'recordDecisions',
-    'recoverState',
-    'listVersions',
-    'sendAlert',
-    'annotateVersion',
-    'validateArtifact',
-    'probeInstance',
-    'shadowReplay',
-    'verifyShift',
-    'observeDrain',
-    'observeRoute',
-    'loadTarget',
-    'stopInstance',
-    'inspectInstances',
-    'shiftTraffic',
-    'applyRoute',
-    'fenceRouter',
-  ];
-  const refuse = (name: string) => async (): Promise<never> => {
-    throw new Error(`${name} was called and is not stubbed`);
-  };
-  return Object.fromEntries(names.map((name) => [name, fakes[name] ?? refuse(name)]));
 }

@@ -1,17 +1,30 @@
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
-import { brief, inputOf, operationBundle, quietRuntime, Rig, warm, cold, World } from '../support/operation-rig';
+import {
+  brief,
+  inputOf,
+  operationBundle,
+  quietRuntime,
+  Rig,
+  warm,
+  cold,
+  Workers,
+  World,
+} from '../support/operation-rig';
 
 jest.setTimeout(60_000);
 
 describe('a rollback', () => {
   let server: TestDevServer;
+  let workers: Workers;
   let rig: Rig | undefined;
 
   beforeAll(async () => {
     quietRuntime();
     [server] = await Promise.all([startDevServer(), operationBundle()]);
+    workers = await Workers.start(server.env);
   }, 120_000);
   afterAll(async () => {
+    await workers.stop();
     await server.stop();
   });
   afterEach(async () => {
@@ -21,7 +34,7 @@ describe('a rollback', () => {
 
   it('in an emergency moves the traffic to the standby first, then verifies and settles', async () => {
     const world = new World();
-    rig = await Rig.start(server.env, world.fakes());
+    rig = await Rig.start(workers, world.fakes());
     const input = inputOf({ procedure: 'emergency', candidates: [warm('1.2'), cold('1.1')] });
 
     const reports = await rig.ended(await rig.rollback(input));
@@ -43,7 +56,7 @@ describe('a rollback', () => {
 
   it('takes every step in order where there is no proof', async () => {
     const world = new World();
-    rig = await Rig.start(server.env, world.fakes());
+    rig = await Rig.start(workers, world.fakes());
 
     const reports = await rig.ended(await rig.rollback(inputOf({ samples: true })));
 
@@ -61,7 +74,7 @@ describe('a rollback', () => {
   it('drops a candidate that cannot be probed and goes on with the next one', async () => {
     const world = new World();
     const good = world.fakes();
-    rig = await Rig.start(server.env, {
+    rig = await Rig.start(workers, {
       ...good,
       probeInstance: async (input) =>
         input.version === '1.2'
@@ -76,5 +89,175 @@ describe('a rollback', () => {
     expect(world.kinds()).toContain('candidate-dropped');
     expect(world.calls.filter((call) => call.startsWith('stop'))).toHaveLength(1);
     expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', idle: [] });
+  });
+
+  it('falls back to every step for the next candidates when the standby fails its last look', async () => {
+    const world = new World();
+    const good = world.fakes();
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) =>
+        input.record.primary === '1.2'
+          ? world.called('shift', '1.2', { outcome: 'unready', why: 'not ready: 503' })
+          : await good.shiftTraffic(input),
+    });
+    const input = inputOf({ procedure: 'emergency', candidates: [warm('1.2'), cold('1.1')] });
+
+    const reports = await rig.ended(await rig.rollback(input));
+
+    expect(world.calls).toEqual(['shift 1.2', 'validate 1.1', 'load 1.1', 'probe 1.1', 'shift 1.1', 'verify 1.1']);
+    expect(reports.map(brief)).toContain('dropped 1.2 at shift, next 1.1');
+    expect(world.router.record).toMatchObject({ primary: '1.1', epoch: 9 });
+  });
+
+  it('goes through the stages of a gradual rollback with a check after each', async () => {
+    const world = new World();
+    rig = await Rig.start(workers, world.fakes());
+
+    const reports = await rig.ended(await rig.rollback(inputOf({ procedure: 'gradual', keepPinsMs: 60_000 })));
+
+    expect(reports.map(brief).filter((line) => line.startsWith('shifted'))).toEqual([
+      'shifted 0.1 to 1.2 8',
+      'shifted 0.5 to 1.2 9',
+      'shifted 1.2 10',
+    ]);
+    expect(world.calls.slice(3)).toEqual([
+      'shift 1.2',
+      'verify 1.2',
+      'shift 1.2',
+      'verify 1.2',
+      'shift 1.2',
+      'verify 1.2',
+    ]);
+    const [first, , last] = world.applied;
+    expect(first?.primary).toBe('1.3');
+    expect(first?.share?.until).toBeGreaterThan(Date.now() - 30_000);
+    expect(last?.share).toBeUndefined();
+    expect(last?.pins).toEqual([{ version: '1.3', until: expect.any(Number) as number }]);
+    expect(Object.keys(last?.backends ?? {})).toEqual(['1.2', '1.3']);
+  });
+
+  it('withdraws the share and tries the next candidate when a stage is bad', async () => {
+    const world = new World();
+    const good = world.fakes();
+    rig = await Rig.start(workers, {
+      ...good,
+      verifyShift: async (input) =>
+        input.version === '1.2'
+          ? world.called('verify', '1.2', { ok: false, why: 'users get 3 good and 9 failed answers' })
+          : await good.verifyShift(input),
+    });
+
+    const reports = await rig.ended(await rig.rollback(inputOf({ procedure: 'gradual' })));
+
+    expect(reports.map(brief)).toContain('dropped 1.2 at stages, next 1.1');
+    expect(world.applied.map(({ share, primary }) => share?.version ?? primary)).toEqual([
+      '1.2',
+      '1.3',
+      '1.1',
+      '1.1',
+      '1.1',
+    ]);
+    expect(world.router.record).toMatchObject({ primary: '1.1' });
+  });
+
+  it.each([
+    ['validate', 'validateArtifact'],
+    ['load', 'loadTarget'],
+    ['probe', 'probeInstance'],
+    ['shadow', 'shadowReplay'],
+    ['shift', 'shiftTraffic'],
+  ] as const)('goes on with the next candidate when %s fails', async (step, activity) => {
+    const world = new World();
+    const good = world.fakes();
+    const original = good[activity] as (input: never) => Promise<unknown>;
+    const failing = async (input: { version?: string; record?: { primary: string } }): Promise<unknown> => {
+      const version = input.version ?? input.record?.primary;
+      if (version !== '1.2') return await original(input as never);
+      return activity === 'shiftTraffic' ? { outcome: 'refused', why: 'no-backend' } : { ok: false, why: 'planted' };
+    };
+    rig = await Rig.start(workers, { ...good, [activity]: failing });
+
+    const reports = await rig.ended(await rig.rollback(inputOf({ samples: true })));
+
+    expect(reports.map(brief)).toContain(`dropped 1.2 at ${step}, next 1.1`);
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.1' }, idle: [] });
+    expect(world.kinds().filter((kind) => kind === 'candidate-dropped')).toHaveLength(1);
+    // I7: the copy of the dropped candidate is stopped before the next one is loaded.
+    const stopped = world.calls.findIndex((call) => call.startsWith('stop'));
+    const started = ['validate', 'load'].includes(step) ? -1 : stopped;
+    expect(world.calls.indexOf('load 1.1')).toBeGreaterThan(started);
+    expect(reports.map(({ no }) => no)).toEqual(reports.map((_, index) => index + 1));
+  });
+
+  it.each([
+    ['validate', 'validateArtifact'],
+    ['load', 'loadTarget'],
+    ['probe', 'probeInstance'],
+    ['shadow', 'shadowReplay'],
+    ['shift', 'shiftTraffic'],
+    ['verify', 'verifyShift'],
+    ['ledger', 'recordDecisions'],
+  ] as const)('leaves the same world when %s happened and its answer was lost', async (_, activity) => {
+    const world = new World();
+    const good = world.fakes();
+    const original = good[activity] as (input: never) => Promise<unknown>;
+    let lost = 0;
+    const losing = async (input: never): Promise<unknown> => {
+      const result = await original(input);
+      if (lost++ === 0) throw new Error('the answer was lost');
+      return result;
+    };
+    rig = await Rig.start(workers, { ...good, [activity]: losing });
+
+    const reports = await rig.ended(await rig.rollback(inputOf({ samples: true })));
+
+    expect(lost).toBeGreaterThan(1);
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', idle: [], record: { primary: '1.2', epoch: 8 } });
+    expect(world.applied).toHaveLength(1);
+    expect(world.running.size).toBe(1);
+    expect(new Set(world.ledger.map(({ key }) => key)).size).toBe(world.ledger.length);
+  });
+
+  it('asks the router when the answer of a shift is lost for good, and finds it in force', async () => {
+    const world = new World();
+    const good = world.fakes();
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) => {
+        await good.shiftTraffic(input);
+        throw new Error('the answer was lost');
+      },
+    });
+
+    const reports = await rig.ended(await rig.rollback(inputOf()));
+
+    expect(world.calls).toContain('observe');
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.2', epoch: 8 } });
+    expect(world.applied).toHaveLength(1);
+  });
+
+  it('waits for a person when the router can neither shift nor be asked', async () => {
+    const world = new World();
+    const good = world.fakes();
+    const down = async (): Promise<never> => {
+      throw new Error('no connection');
+    };
+    rig = await Rig.start(workers, { ...good, shiftTraffic: down, observeRoute: down });
+    const limits = inputOf().limits;
+    const handle = await rig.rollback(
+      inputOf({
+        procedure: 'emergency',
+        candidates: [warm('1.2'), cold('1.1')],
+        limits: { ...limits, steps: { ...limits.steps, shiftMs: 600 } },
+      }),
+    );
+
+    const reports = await rig.until('waiting');
+
+    expect(reports.map(brief)).toContain('waiting shift on 1.3');
+    expect(world.calls).not.toContain('validate 1.1');
+    await rig.order(handle, { type: 'abort' });
+    expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'failed', record: null });
   });
 });

@@ -1,0 +1,138 @@
+import { startDevServer, type TestDevServer } from '../support/temporal-servers';
+import {
+  brief,
+  inputOf,
+  limits,
+  operationBundle,
+  quietRuntime,
+  Rig,
+  warm,
+  Workers,
+  World,
+} from '../support/operation-rig';
+
+jest.setTimeout(90_000);
+
+describe('a rollback while other parts are down', () => {
+  let server: TestDevServer;
+  let workers: Workers;
+  let rig: Rig | undefined;
+  let world: World;
+  let good: ReturnType<World['fakes']>;
+
+  beforeAll(async () => {
+    quietRuntime();
+    [server] = await Promise.all([startDevServer(), operationBundle()]);
+    workers = await Workers.start(server.env);
+  }, 120_000);
+  afterAll(async () => {
+    await workers.stop();
+    await server.stop();
+  });
+  beforeEach(() => {
+    world = new World();
+    good = world.fakes();
+  });
+  afterEach(async () => {
+    await rig?.stop();
+    rig = undefined;
+  });
+
+  it('moves the traffic, settles and reports although the ledger is down, and writes every entry in order later', async () => {
+    let down = true;
+    rig = await Rig.start(workers, {
+      ...good,
+      recordDecisions: async (entries) => {
+        if (down) throw new Error('the disk is full');
+        return await good.recordDecisions(entries);
+      },
+    });
+    const input = inputOf({ procedure: 'emergency', candidates: [warm('1.2')] });
+    const handle = await rig.rollback(input);
+
+    const reports = await rig.until('ended');
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled' });
+    expect(world.ledger).toEqual([]);
+
+    down = false;
+    await handle.result();
+    expect(world.ledger.map(({ key }) => key)).toEqual(
+      [1, 2, 3, 4].map((no) => `rollback/mail-triage/${input.operation}/${no}`),
+    );
+    expect(world.kinds()[0]).toBe('traffic-shifted');
+  });
+
+  it('leaves out an entry that the ledger refuses for good, and writes those behind it', async () => {
+    const { ApplicationFailure } = await import('@temporalio/activity');
+    rig = await Rig.start(workers, {
+      ...good,
+      recordDecisions: async (entries) => {
+        if (entries.some(({ summary }) => summary.startsWith('probe'))) {
+          throw ApplicationFailure.create({ type: 'LedgerConflict', message: 'other content', nonRetryable: true });
+        }
+        return await good.recordDecisions(entries);
+      },
+    });
+
+    const reports = await rig.ended(await rig.rollback(inputOf()));
+
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled' });
+    expect(world.ledger.map(({ summary }) => summary.split(' ')[0])).toEqual([
+      'validate',
+      'load',
+      'all',
+      'shift',
+      'verify',
+      'settle',
+    ]);
+  });
+
+  it('ends although no service workflow is there to hear it', async () => {
+    rig = await Rig.start(workers, good, { recorder: false });
+    const handle = await rig.rollback(inputOf({ procedure: 'emergency', candidates: [warm('1.2')] }));
+
+    const deadline = Date.now() + 20_000;
+    while (world.router.record.primary !== '1.2' && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+
+    expect(world.router.record.primary).toBe('1.2');
+    // The first report is offered again for 42.5 s, the others once each.
+    await handle.result();
+    expect(world.kinds()).toHaveLength(4);
+  });
+
+  it('calls a router host without a worker unreachable, and drops the candidate instead of crashing', async () => {
+    rig = await Rig.start(workers, good);
+    const steps = { ...limits.steps, shiftMs: 20_000 };
+    const handle = await rig.rollback(
+      inputOf({ procedure: 'emergency', host: 'nowhere', candidates: [warm('1.2')], limits: { ...limits, steps } }),
+    );
+
+    const reports = await rig.until('waiting');
+
+    expect(reports.map(brief).at(-1)).toBe('waiting shift on 1.3');
+    const dropped = reports.map(({ what }) => what).find(({ type }) => type === 'dropped');
+    expect(dropped).toMatchObject({ why: 'HostUnreachable: no worker took shiftTraffic in time' });
+    await rig.order(handle, { type: 'abort' });
+    expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'failed' });
+  });
+
+  it('makes a step once more whose worker fell silent', async () => {
+    let calls = 0;
+    rig = await Rig.start(workers, {
+      ...good,
+      verifyShift: async (input) => {
+        calls += 1;
+        // No heartbeat and no answer within the deadline, as from a worker that was killed.
+        if (calls === 1) await new Promise((resolve) => setTimeout(resolve, 3_000));
+        return await good.verifyShift(input);
+      },
+    });
+
+    const reports = await rig.ended(await rig.rollback(inputOf({ procedure: 'emergency', candidates: [warm('1.2')] })));
+
+    expect(calls).toBe(2);
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { epoch: 8 } });
+  });
+});
