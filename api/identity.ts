@@ -29,7 +29,12 @@ export function identifyCaller(door: Door, request: FastifyRequest): Caller {
       'send `authorization: Bearer <token>` with the token of the data directory (api.token), or use the local socket',
     );
   }
-  return { actor: { name: 'api-token', proof: 'token', from: request.ip }, isLocalUser: false };
+  // The token's file can be read by the user of these processes only; from this machine it is that user's word.
+  return { actor: { name: 'api-token', proof: 'token', from: request.ip }, isLocalUser: isLoopback(request.ip) };
+}
+
+function isLoopback(ip: string): boolean {
+  return ip === '::1' || /^(::ffff:)?127\./.test(ip);
 }
 
 /** Compared as digests, so that neither length nor content shows in the time that it takes. */

@@ -153,5 +153,5 @@ function callerOf(request: FastifyRequest): Caller {
 
 function onlyLocal(request: FastifyRequest): void {
   if (callerOf(request).isLocalUser) return;
-  throw new ApiError(403, 'For the local user only', 'use the Unix socket in the data directory');
+  throw new ApiError(403, 'For the local user only', 'ask from the machine of the controller');
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import type { Alerts, Engine, ServingRuntime, Telemetry, TrafficRouter } from '../activities/ports';
 import { fanOutAlerts } from '../adapters/alerts/fan-out';
 import { journalSink } from '../adapters/alerts/journal';
@@ -22,7 +22,7 @@ import {
   type WebhookConfiguration,
 } from './configuration/configuration';
 import type { RunPaths } from './embedded/paths';
-import type { Environment } from './environment';
+import { readEnvironment, type Environment } from './environment';
 
 /** The adapters of one process, built from the configuration: the only place that does. */
 export interface Adapters {
@@ -34,7 +34,11 @@ export interface Adapters {
   close(): Promise<void>;
 }
 
-export async function openAdapters(configuration: Configuration, paths: RunPaths): Promise<Adapters> {
+export async function openAdapters(
+  configuration: Configuration,
+  paths: RunPaths,
+  environment: Pick<Environment, 'path'> = readEnvironment(),
+): Promise<Adapters> {
   const address = paths.gatewayControl;
   const router = gatewayRouter({ address });
   const telemetry = gatewayTelemetry({ address });
@@ -42,7 +46,7 @@ export async function openAdapters(configuration: Configuration, paths: RunPaths
   const runtimes = new Map<string, ServingRuntime>();
   for (const service of configuration.services) {
     const engine = engines.get(service.name) as Engine;
-    runtimes.set(service.name, await openRuntime(configuration, service, engine));
+    runtimes.set(service.name, await openRuntime(configuration, service, engine, environment));
   }
   return {
     store: await openDirectoryStore({ directory: configuration.artifactDirectory }),
@@ -109,6 +113,7 @@ export async function openRuntime(
   configuration: Configuration,
   service: ServiceConfiguration,
   engine: Engine,
+  environment: Pick<Environment, 'path'>,
 ): Promise<ServingRuntime> {
   const { serving } = service;
   const identify = async (address: string): Promise<string | null> =>
@@ -119,6 +124,8 @@ export async function openRuntime(
   return await openProcessRuntime({
     directory: servingDirectory(configuration, service.name),
     template: { command: serving.command, env: serving.env, cwd: serving.directory },
+    // Nothing else is inherited: what a model sees of this machine is what its configuration says.
+    environment: { PATH: [dirname(process.execPath), environment.path].filter((part) => part !== '').join(delimiter) },
     identify,
     startTimeoutMs: serving.startLimitMs,
   });

@@ -39,7 +39,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     ...configuration.ledger,
     onAnchorFailed: (error) => log.error({ err: error }, 'the ledger could not be anchored'),
   });
-  const adapters = await openAdapters(configuration, paths);
+  const adapters = await openAdapters(configuration, paths, environment);
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });

@@ -13,9 +13,9 @@ import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
  * that a fence never waits for a load.
  */
 export async function runHost(options: ProcessOptions): Promise<void> {
-  const { configuration, paths, temporal, log } = options;
+  const { configuration, environment, paths, temporal, log } = options;
   installRuntime(log);
-  const adapters = await openAdapters(configuration, paths);
+  const adapters = await openAdapters(configuration, paths, environment);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
   const sources = { configuration, adapters, decisions: temporalDecisions(client) };

@@ -23,6 +23,15 @@ interface Described {
 }
 
 function describe(file: YamlFile, schema: z.ZodType, issue: Issue): Described[] {
+  if (issue.code === 'invalid_union') {
+    // The option whose own shape was meant says more than "none of them".
+    const meant = issue.errors.find((errors) =>
+      errors.every((one) => one.path.length > 0 || one.code === 'unrecognized_keys'),
+    );
+    if (meant !== undefined && meant.length > 0) {
+      return meant.flatMap((one) => describe(file, schema, { ...one, path: [...issue.path, ...one.path] }));
+    }
+  }
   const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
   const name = pathText(path);
   if (issue.code === 'unrecognized_keys') {

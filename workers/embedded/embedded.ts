@@ -230,12 +230,12 @@ function gatewayPart(sources: PartSources): Child {
 }
 
 /** Starts nothing: what serves is started by decisions. Its end comes after the gateway's. */
-function servingPart({ configuration, log, keep }: PartSources): Part {
+function servingPart({ configuration, environment, log, keep }: PartSources): Part {
   return {
     name: 'serving',
     ensure: () => Promise.resolve('adopted'),
     isAlive: () => Promise.resolve(true),
-    stop: () => (keep.serving ? Promise.resolve() : endServing(configuration, log)),
+    stop: () => (keep.serving ? Promise.resolve() : endServing(configuration, environment, log)),
   };
 }
 

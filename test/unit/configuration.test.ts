@@ -1,0 +1,191 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigurationError, type Configuration } from '../../workers/configuration/configuration';
+import { gatewayConfigOf } from '../../workers/configuration/gateway-file';
+import { configurationJsonSchema } from '../../workers/configuration/json-schema';
+import { loadConfiguration, type LoadOptions } from '../../workers/configuration/load';
+import { runPaths } from '../../workers/embedded/paths';
+import { gatewayConfigSchema } from '../../gateway/protocol';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'lastgood-configuration-'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const smallest = `
+services:
+  mail:
+    model: mail
+    serving: { runtime: process, command: [node, server.js, '{artifact}', '{report}'] }
+`;
+
+function load(text: string, options: LoadOptions = {}): Configuration {
+  const file = join(dir, 'lastgood.yaml');
+  writeFileSync(file, text);
+  return loadConfiguration(file, options);
+}
+
+function problemsOf(text: string, options: LoadOptions = {}): string[] {
+  try {
+    load(text, options);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems.map((line) => line.replaceAll(`${dir}/`, ''));
+    throw error;
+  }
+  throw new Error('the configuration was accepted');
+}
+
+describe('a configuration that names one service', () => {
+  it('has the shipped policy', () => {
+    const [service] = load(smallest).services;
+    expect(service?.policy).toMatchSnapshot();
+  });
+
+  it('listens on loopback and keeps no samples', () => {
+    const configuration = load(smallest);
+    const [service] = configuration.services;
+    expect([configuration.api.listen.host, configuration.gateway.metrics.host, service?.listen.host]).toEqual(
+      Array(3).fill('127.0.0.1'),
+    );
+    expect(service?.samples.share).toBe(0);
+  });
+
+  it('has every path beside its file', () => {
+    const configuration = load(smallest);
+    expect(configuration.dataDir).toBe(join(dir, '.lastgood'));
+    expect(configuration.api.tokenFile).toBe(join(dir, '.lastgood', 'api.token'));
+    expect(configuration.services[0]?.serving).toMatchObject({ runtime: 'process', directory: dir });
+  });
+
+  it('obeys unproven operators only where the server is its own', () => {
+    expect(load(smallest).services[0]?.policy.unverifiedOperators).toBe('refuse');
+    expect(load(smallest, { embedded: true }).services[0]?.policy.unverifiedOperators).toBe('allow');
+    const refused = `operators: { unverified: refuse }\n${smallest}`;
+    expect(load(refused, { embedded: true }).services[0]?.policy.unverifiedOperators).toBe('refuse');
+  });
+
+  it('gives the gateway a file that the gateway accepts', () => {
+    const configuration = load(smallest);
+    const config = gatewayConfigOf(configuration, runPaths(configuration.dataDir));
+    expect(gatewayConfigSchema.parse(config)).toEqual(config);
+  });
+});
+
+describe('metrics of a policy', () => {
+  const policy = (metrics: string): string => `${smallest}    policy: { detection: { metrics: ${metrics} } }\n`;
+
+  it('change only what is named', () => {
+    const metrics = load(policy('{ recall: { tier: immediate } }')).services[0]?.policy.detection.metrics ?? [];
+    expect(metrics.find(({ metric }) => metric === 'recall')).toMatchObject({ tier: 'immediate', minSamples: 30 });
+    expect(metrics).toHaveLength(7);
+  });
+
+  it('are left out with off', () => {
+    const names = load(policy('{ memory: off }')).services[0]?.policy.detection.metrics.map(({ metric }) => metric);
+    expect(names).not.toContain('memory');
+    expect(names).toContain('recall');
+  });
+});
+
+describe('a policy file', () => {
+  const policyFile = (): string => join(dir, 'policy.yaml');
+
+  it('is laid over the policy key by key', () => {
+    writeFileSync(policyFile(), 'services: { mail: { policy: { cooldown: 60s, breaker: { calm: 1h } } } }\n');
+    const { policy } = load(`${smallest}    policy: { bake: 2h }\n`, { policyFile: policyFile() }).services[0] ?? {};
+    expect(policy).toMatchObject({
+      cooldownMs: 60_000,
+      bakeMs: 7_200_000,
+      breaker: { consecutiveRollbacks: 2, calmMs: 3_600_000 },
+    });
+  });
+
+  it('cannot name a service that is not configured, nor anything but policies', () => {
+    writeFileSync(policyFile(), 'services: { mial: { policy: {} } }\n');
+    expect(problemsOf(smallest, { policyFile: policyFile() })).toEqual([
+      'policy.yaml:1:13: services.mial: unknown service, expected one of mail',
+    ]);
+    writeFileSync(policyFile(), 'services: { mail: { listen: x } }\n');
+    expect(problemsOf(smallest, { policyFile: policyFile() })).toEqual([
+      'policy.yaml:1:21: services.mail.listen: unknown key, expected one of policy',
+    ]);
+  });
+});
+
+const service = (lines: string): string => `${smallest}${lines.replace(/^/gm, '    ')}\n`;
+
+describe('what cannot be used is refused with its place, what was found and what is expected', () => {
+  it.each<[string, string]>([
+    ['an empty file', ''],
+    ['a list', '- 1\n'],
+    ['no services', 'services: {}\n'],
+    ['text that is no YAML', 'services: {\n  mail: [\n'],
+    ['a key twice', `${smallest}  mail: {}\n`],
+    [
+      'misspelt keys at every level',
+      `apii: 1\n${service('modle: x\npolicy: { cooldwon: 30m, verify: { goodAnswer: 3 } }')}`,
+    ],
+    ['a number as duration', service('policy: { cooldown: 1800 }')],
+    ['an unknown unit', service('policy: { cooldown: 30min }')],
+    ['a duration out of range', service('policy: { standby: { proofEvery: 10ms } }')],
+    ['a wrong word', service('policy: { mode: Act }')],
+    ['a rate above one', service('samples: { share: 5 }')],
+    ['an unknown metric', service('policy: { detection: { metrics: { recal: off } } }')],
+    ['a metric in an unknown tier', service('policy: { detection: { metrics: { recall: { tier: now } } } }')],
+    ['a missing runtime', 'services: { mail: { model: m, serving: { command: [x] } } }\n'],
+    ['an unknown runtime', 'services: { mail: { model: m, serving: { runtime: docker } } }\n'],
+    ['nothing of a service', 'services: { mail: }\n'],
+    ['a service name that is none', `${smallest.replace('mail:', 'Mail_1:')}`],
+    ['a command without a way to its address', smallest.replace("'{report}'", "'{prot}'")],
+    ['both ways to name external versions', 'services: { m: { model: m, serving: { runtime: external } } }\n'],
+    ['a port twice', `api: { listen: 127.0.0.1:8080 }\n${service('listen: 127.0.0.1:8080')}`],
+    ['an open door of the API', `api: { listen: 0.0.0.0:7780 }\n${smallest}`],
+    ['an open door of a service', service('listen: 0.0.0.0:8080')],
+    [
+      'a webhook with its secret in the file',
+      `alerts: { webhooks: [{ url: 'https://a.example', secret: x }] }\n${smallest}`,
+    ],
+    ['a webhook without a secret', `alerts: { webhooks: [{ url: 'https://a.example' }] }\n${smallest}`],
+    ['a webhook that is no address', `alerts: { webhooks: [{ url: 'ftp://a.example', secretEnv: X }] }\n${smallest}`],
+    ['proofs that can never be fresh', service('policy: { standby: { proofEvery: 1m, proofMaxAge: 30s } }')],
+    ['not a number', service('samples: { share: .nan }')],
+  ])('%s', (_what, text) => {
+    expect(problemsOf(text)).toMatchSnapshot();
+  });
+
+  it('all problems at once, in the order of the file', () => {
+    expect(
+      problemsOf(`host: A\n${service('firstByte: 3\nlisten: here\npolicy: { mode: on }')}bogus: 1\n`),
+    ).toHaveLength(5);
+  });
+
+  it('an alias bomb and a file without end', () => {
+    const bomb = [
+      'a: &a [x, x]',
+      ...'bcdefgh'.split('').map((name, at) => {
+        const before = 'abcdefgh'[at] ?? '';
+        return `${name}: &${name} [${Array(9).fill(`*${before}`).join(', ')}]`;
+      }),
+    ].join('\n');
+    expect(problemsOf(bomb)[0]).toMatch(/^lastgood\.yaml:1:1: not usable: Excessive alias count/);
+    expect(problemsOf(`# ${'x'.repeat(1024 * 1024)}\n`)[0]).toMatch(/found 10485\d\d bytes, expected at most 1048576/);
+  });
+
+  it('a file that is not there', () => {
+    expect(() => loadConfiguration(join(dir, 'none.yaml'))).toThrow(
+      /none\.yaml: there is no such file; `lastgood init`/,
+    );
+  });
+
+  it('a key that would reach the prototype of an object', () => {
+    expect(problemsOf(`__proto__: { polluted: 1 }\n${smallest}`)[0]).toMatch(/__proto__: unknown key/);
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+});
+
+it('the schema for editors in docs/ is the one that the code has', () => {
+  const committed: unknown = JSON.parse(readFileSync(join(__dirname, '../../docs/configuration.schema.json'), 'utf8'));
+  expect(committed).toEqual(configurationJsonSchema());
+});
