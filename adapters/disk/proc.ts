@@ -37,7 +37,9 @@ export function processFacts(pid: number): ProcessFacts | null {
   const [state, , group, session] = fields;
   const startTicks = fields[19];
   const pages = fields[21];
-  if (state === undefined || state === 'Z' || state === 'X' || startTicks === undefined) return null;
+  if (state === undefined || state === 'X' || startTicks === undefined) return null;
+  // The first thread is a zombie as soon as it ends; while others are left, one may still be finishing a write.
+  if (state === 'Z' && Number(fields[17]) <= 1) return null;
   return {
     pid,
     startTicks,

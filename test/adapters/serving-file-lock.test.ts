@@ -18,7 +18,9 @@ function contender(folder: string): { output: () => string; kill: () => void } {
     const fs = require('node:fs');
     const { withFileLock } = require('${ROOT}/adapters/disk/file-lock.ts');
     const inside = '${folder}/inside';
-    const alive = (pid) => { try { process.kill(pid, 0); return true; } catch { return false; } };
+    const { processFacts } = require('${ROOT}/adapters/disk/proc.ts');
+    // Not by signal 0: that also finds a killed process which its parent has not reaped yet.
+    const alive = (pid) => processFacts(pid) !== null;
     (async () => {
       for (;;) await withFileLock('${folder}/lock', 20000, async () => {
         const other = fs.existsSync(inside) ? Number(fs.readFileSync(inside, 'utf8')) : 0;
