@@ -1,0 +1,284 @@
+/**
+ * `npm start`: the main job on real input. Starts everything on this machine, replays real mail, deploys a version whose
+ * tokenizer does not fit, and tells how lastgood notices, decides, and puts the last good version back.
+ *
+ * Options: `--keep` leaves everything running, `--seed N`, `--data DIR` (prepared mail and versions).
+ */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startEmbedded, type Embedded } from '../../workers/embedded/embedded';
+import { buildVersions } from './build';
+import { bar, percent, rateOf, type Limits } from './demo/chart';
+import { Controller, type LedgerEntry } from './demo/controller';
+import { Load } from './demo/load';
+import { duration, exposureOf, Telling } from './demo/telling';
+import { mailStream, testMails } from './stream';
+
+const SERVICE = 'mail-triage';
+const PER_SECOND = 50;
+const LABEL_DELAY_MS = { min: 3_000, max: 6_000 };
+const GOOD_HISTORY_MS = 45_000;
+const DETECTION_LIMIT_MS = 90_000;
+const CHART_EVERY_MS = 2_000;
+const CHART_WINDOW_MS = 10_000;
+const WATCHED_CLASS = 'bulk';
+
+const { values: options } = parseArgs({
+  options: {
+    keep: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '7' },
+    data: { type: 'string', default: join('.cache', SERVICE) },
+    dir: { type: 'string', default: join('.lastgood', 'demo') },
+  },
+});
+
+const tell = new Telling(process.stdout);
+
+async function main(): Promise<number> {
+  const seed = Number(options.seed);
+  const dataDir = resolve(options.data);
+  const runDir = resolve(options.dir);
+  tell.bare(
+    'lastgood keeps a model endpoint on its last known good version. This is the whole job on one machine, on real',
+  );
+  tell.bare('e-mail in three classes: spam, bulk (wanted newsletters and feeds), discussion. Nothing is simulated.');
+
+  tell.chapter('Prepare');
+  const built = await buildVersions({
+    out: join(dataDir, 'versions'),
+    data: dataDir,
+    onProgress: (line) => tell.line(line, 'quiet'),
+  });
+  tell.line(
+    `five real model versions are ready${built.built ? ' (trained just now)' : ''}: ${built.versions.map(({ version }) => version).join(', ')}`,
+  );
+  const mails = await testMails(dataDir);
+
+  const configFile = writeConfiguration(runDir);
+  const embedded = await startEmbedded({
+    configFile,
+    policyFile: join(__dirname, 'demo.policy.yaml'),
+    onProgress: (line) => tell.line(line, 'quiet'),
+  });
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => (stopping ??= options.keep ? embedded.release() : embedded.stop());
+  const interrupted = (): void => {
+    tell.line('interrupted: stops everything it started', 'bad');
+    void embedded.stop().then(() => process.exit(130));
+  };
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    return await story(embedded, built.versions, mails, seed);
+  } finally {
+    if (options.keep)
+      tell.line(`everything goes on running (--keep); lastgood up --config ${configFile} takes it over`);
+    else tell.line('stops everything it started', 'quiet');
+    await stop();
+    tell.line(options.keep ? 'left running' : 'nothing is left running', 'quiet');
+  }
+}
+
+async function story(
+  embedded: Embedded,
+  versions: readonly { version: string; directory: string }[],
+  mails: Awaited<ReturnType<typeof testMails>>,
+  seed: number,
+): Promise<number> {
+  const controller = new Controller(embedded.apiSocket, SERVICE);
+  for (const { version, directory } of versions.filter(({ version: name }) => name !== '1.4')) {
+    await controller.importArtifact(directory);
+    tell.line(`imported ${version}: every file checked against its manifest`, 'quiet');
+  }
+  await act(controller, 'vouch', { version: '1.1', reason: 'demo: the release that people trust' });
+  await act(controller, 'deploy', { version: '1.2', reason: 'demo: the good release' });
+  await until('1.2 is live', 60_000, async () => {
+    const state = (await controller.status()).status?.state;
+    return state?.declared?.primary === '1.2' && state.operation === null;
+  });
+
+  tell.chapter(
+    `Good history: 1.2 serves ${PER_SECOND} real mails a second (seed ${seed}), true labels ${LABEL_DELAY_MS.min / 1000}–${LABEL_DELAY_MS.max / 1000} s late`,
+  );
+  tell.bare(
+    `          share recognised in the last ${CHART_WINDOW_MS / 1000} s of labels, 60–100 %; ┊ lower limit, ● inside, ◆ outside`,
+  );
+  const load = new Load({
+    entrance: embedded.entrance(SERVICE),
+    mails: mailStream(mails, seed),
+    perSecond: PER_SECOND,
+    labelDelayMs: LABEL_DELAY_MS,
+    seed,
+    sendLabels: (items) => controller.feedback(items),
+  });
+  load.start();
+  const chart = new Chart(load, controller);
+  await pause(GOOD_HISTORY_MS, () => chart.draw());
+
+  tell.chapter('Release: 1.3 passed its evaluation (95.8 %) and its golden probes, and goes live');
+  const before = (await controller.ledgerAfter(0)).length;
+  await act(controller, 'deploy', { version: '1.3', reason: 'demo: the next release' });
+  const end = await follow(controller, chart, before);
+  await pause(4_000, () => chart.draw());
+  await load.stop();
+  return report(embedded, load, end);
+}
+
+/** Follows the ledger until the rollback has settled; draws the chart meanwhile. */
+async function follow(controller: Controller, chart: Chart, after: number): Promise<LedgerEntry | null> {
+  const deadline = Date.now() + DETECTION_LIMIT_MS;
+  let seen = after;
+  let nextChart = 0;
+  while (Date.now() < deadline) {
+    for (const entry of await controller.ledgerAfter(seen)) {
+      seen = entry.seq;
+      narrate(entry);
+      if (entry.kind === 'settled') return entry;
+    }
+    if (Date.now() >= nextChart) {
+      nextChart = Date.now() + CHART_EVERY_MS;
+      await chart.draw();
+    }
+    await sleep(200);
+  }
+  return null;
+}
+
+/** The decisions as they are written: each line stands in the ledger. */
+function narrate(entry: LedgerEntry): void {
+  const quiet = ['standby-changed', 'fallback-declared', 'fallback-withdrawn', 'standing-changed', 'instance-retired'];
+  if (quiet.includes(entry.kind)) return;
+  if (entry.kind === 'degradation-began') {
+    tell.chapter('Noticed');
+    tell.line(entry.summary, 'bad');
+    const reasons = Array.isArray(entry.facts['reasons']) ? entry.facts['reasons'].map(String) : [];
+    tell.line(`cause: ${String(entry.facts['attribution'])}`, 'bad');
+    for (const reason of reasons) tell.line(`  ${reason}`);
+    return;
+  }
+  if (entry.kind === 'rollback-decided') tell.chapter('Rolled back, each step after the one before it succeeded');
+  tell.line(`${entry.kind.padEnd(18)} ${entry.summary}`, entry.kind === 'settled' ? 'good' : 'plain');
+}
+
+function report(embedded: Embedded, load: Load, settled: LedgerEntry | null): number {
+  const { counts } = load;
+  tell.chapter('What it cost the users');
+  const exposure = settled ? exposureOf(settled) : null;
+  if (exposure) {
+    tell.line(
+      `exposed ${duration(exposure.total)} (onset → restored); settled ${duration(exposure.parts.reduce((sum, part) => sum + part.ms, 0))} after the onset`,
+      'good',
+    );
+    tell.line(exposure.parts.map(({ name, ms }) => `${name} ${duration(ms)}`).join('   '));
+  } else {
+    tell.line(`no rollback settled within ${DETECTION_LIMIT_MS / 1000} s of the release`, 'bad');
+  }
+  const lost = counts.dropped + counts.failed;
+  tell.line(
+    `requests sent ${counts.sent}, answered ${counts.answered}, failed ${counts.failed}, dropped ${counts.dropped}`,
+    lost === 0 ? 'good' : 'bad',
+  );
+  tell.chapter('Where to look next');
+  if (embedded.temporalUi)
+    tell.line(
+      `Temporal UI   ${embedded.temporalUi}/namespaces/lastgood/workflows${options.keep ? '' : '  (with --keep)'}`,
+    );
+  const config = join(options.dir, 'lastgood.yaml');
+  tell.line(
+    `the story     npx lastgood explain ${settled?.incident ?? SERVICE} --config ${config}${options.keep ? '' : '  (with --keep)'}`,
+  );
+  tell.line(`decisions, alerts and logs: ${embedded.logDir}`);
+  return exposure !== null && lost === 0 ? 0 : 1;
+}
+
+/** Draws a step of the control chart with the limits that lastgood itself uses. */
+class Chart {
+  constructor(
+    private readonly load: Load,
+    private readonly controller: Controller,
+  ) {}
+
+  async draw(): Promise<void> {
+    const state = (await this.controller.status()).status?.state;
+    const limitsOf = (metric: string): Limits | null => {
+      const tier = state?.tiers.find((reading) => reading.metric === metric);
+      return tier && tier.limit !== null && tier.expected !== null
+        ? { expected: tier.expected, limit: tier.limit }
+        : null;
+    };
+    const from = Date.now() - CHART_WINDOW_MS;
+    const one = rateOf(this.load.labelled, from, WATCHED_CLASS);
+    const all = rateOf(this.load.labelled, from, null);
+    if (all.n === 0) return;
+    const live = state?.declared?.primary ?? '?';
+    const classLimits = limitsOf(`recall:${WATCHED_CLASS}`);
+    const allLimits = limitsOf('accuracy');
+    tell.line(
+      `${live.padEnd(4)} ${WATCHED_CLASS} ${bar(one.rate, classLimits)} ${percent(one.rate)}   all ${bar(all.rate, allLimits)} ${percent(all.rate)}   ${this.load.counts.sent} sent, ${this.load.counts.dropped + this.load.counts.failed} lost`,
+    );
+  }
+}
+
+function writeConfiguration(runDir: string): string {
+  // A demo starts from nothing, or the second one would find 1.3 in quarantine.
+  rmSync(runDir, { recursive: true, force: true });
+  mkdirSync(runDir, { recursive: true });
+  const server = join(__dirname, 'server.js');
+  const command = [process.execPath, server, '--artifact', '{artifact}', '--port', '{port}', '--report', '{report}'];
+  const file = join(runDir, 'lastgood.yaml');
+  const text = `# Written by the demo.
+dataDir: .
+api: { listen: 127.0.0.1:0 }
+gateway: { metrics: 127.0.0.1:0 }
+alerts: { terminal: false }
+services:
+  ${SERVICE}:
+    listen: 127.0.0.1:0
+    model: ${SERVICE}
+    serving:
+      runtime: process
+      engine: open-inference
+      command: ${JSON.stringify(command)}
+    answer: { class: 'outputs[name=label].data[0]', score: 'outputs[name=score].data[0]' }
+    samples: { share: 0.5, maxCount: 2000, maxAge: 1h }
+    firstByte: 1s
+    requestMax: 10s
+`;
+  writeFileSync(file, text);
+  return file;
+}
+
+async function act(controller: Controller, name: string, body: Record<string, unknown>): Promise<void> {
+  const answer = await controller.act(name, { requestId: `demo-${name}-${String(body['version'])}`, ...body });
+  if (answer.decision !== 'accepted') throw new Error(`${name}: ${answer.why}`);
+  tell.line(`${name} ${String(body['version'])}: ${answer.why}`);
+}
+
+async function until(what: string, limitMs: number, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + limitMs;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${limitMs / 1000} s`);
+    await sleep(200);
+  }
+}
+
+async function pause(ms: number, meanwhile: () => Promise<void>): Promise<void> {
+  const end = Date.now() + ms;
+  while (Date.now() < end) {
+    await sleep(Math.min(CHART_EVERY_MS, Math.max(1, end - Date.now())));
+    await meanwhile();
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resume) => setTimeout(resume, ms));
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    tell.line(error instanceof Error ? error.message : String(error), 'bad');
+    process.exit(1);
+  },
+);
