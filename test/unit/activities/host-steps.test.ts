@@ -1,0 +1,100 @@
+import { inspectInstances } from '../../../activities/inspect-instances';
+import { loadTarget } from '../../../activities/load-target';
+import { stopInstance } from '../../../activities/stop-instance';
+import type { HostActivities } from '../../../workflows/contract/activities';
+import { digestOf, model, recordOf, service, StepWorld } from './step-world';
+
+describe('steps on the host', () => {
+  let world: StepWorld;
+  const instance = 'mail@1.2#i-1';
+  beforeEach(async () => {
+    world = await StepWorld.start();
+  });
+
+  const load = async (readyWithinMs = 300): ReturnType<HostActivities['loadTarget']> =>
+    await world.env.run(loadTarget(world), {
+      service,
+      version: '1.2',
+      digest: digestOf('1.2'),
+      instance,
+      model,
+      readyWithinMs,
+    });
+  const stop = async (): ReturnType<HostActivities['stopInstance']> =>
+    await world.env.run(stopInstance(world), { service, instance, graceMs: 10 });
+
+  /** The first copy gets this address from the fake runtime. */
+  const first = 'http://127.0.0.1:40000';
+
+  it('start a copy, wait until it is ready with its digest, and find it when asked again', async () => {
+    setTimeout(() => world.fake.put(first, '1.2'), 60);
+
+    const started = await load();
+
+    const backend = { address: first, instance, digest: digestOf('1.2') };
+    expect(started).toMatchObject({ ok: true, backend, found: false });
+    expect(await load()).toMatchObject({ ok: true, backend, found: true });
+    expect(world.runtime.starts).toHaveLength(1);
+    expect(world.runtime.starts[0]?.artifact).toBe('/artifacts/sha256:1.2');
+  });
+
+  it('say why a copy is not ready in time, and what it loaded instead', async () => {
+    expect(await load()).toEqual({ ok: false, why: `${instance} was not ready within 300 ms: connection refused` });
+    world.fake.put(first, '1.2', { digest: 'sha256:other' });
+    expect(await load()).toEqual({
+      ok: false,
+      why: `${instance}: it reports sha256:other (reported-digest), expected sha256:1.2`,
+    });
+  });
+
+  it('say how a copy ended while it loaded, instead of waiting for it', async () => {
+    setTimeout(() => world.runtime.end(instance, 'signal 9'), 30);
+
+    const outcome = await load(20_000);
+
+    expect(outcome).toMatchObject({
+      ok: false,
+      why: expect.stringContaining('ended while it loaded (signal 9)') as string,
+    });
+  });
+
+  it('name every located problem of a corrupt artifact, and throw what is the fault of the host', async () => {
+    class ArtifactCorrupt extends Error {
+      override readonly name = 'ArtifactCorrupt';
+      readonly problems = [
+        { path: 'weights.safetensors', problem: 'changed', expected: 'sha256:a', found: 'sha256:b' },
+      ];
+    }
+    world.artifacts.materialise = (): Promise<never> => Promise.reject(new ArtifactCorrupt('corrupt'));
+    const why = 'weights.safetensors: changed (expected sha256:a, found sha256:b)';
+    expect(await load()).toEqual({ ok: false, why });
+    world.artifacts.materialise = (): Promise<never> => Promise.reject(new Error('no space left on device'));
+    await expect(load()).rejects.toThrow('no space left on device');
+  });
+
+  it('stop a copy once, and call it absent when asked again', async () => {
+    world.fake.put(first, '1.2');
+    await load();
+
+    expect(await stop()).toMatchObject({ outcome: 'stopped' });
+    expect(await stop()).toMatchObject({ outcome: 'absent' });
+    expect(await world.env.run(inspectInstances(world), service)).toMatchObject([{ instance, state: 'exited' }]);
+  });
+
+  it('refuse to stop what the route in force or a fallback in use names, and when the router is silent', async () => {
+    world.fake.put(first, '1.2');
+    await load();
+    const backend = { address: first, instance, digest: digestOf('1.2') };
+    await world.router.apply(recordOf('1.2', 8, { backends: { '1.2': [backend] } }));
+    expect(await stop()).toEqual({ outcome: 'refused', why: `the route at epoch 8 still names ${instance}` });
+
+    world.router.fault = new Error('the gateway does not answer');
+    await expect(stop()).rejects.toThrow('the gateway does not answer');
+    expect(world.runtime.instances.get(instance)?.state.state).toBe('running');
+
+    const kept = { ...recordOf('1.3', 9).backends, '1.2': [backend] };
+    const until = Date.now() - 1;
+    await world.router.apply(recordOf('1.3', 9, { backends: kept, pins: [{ version: '1.2', until }] }));
+    expect(await stop()).toMatchObject({ outcome: 'stopped' });
+  });
+});
