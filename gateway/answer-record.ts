@@ -16,10 +16,17 @@ import type { Answer } from './protocol';
 const FLUSH_MS = 50;
 /** Lines waiting for a slow disk beyond this number are given up and shown as a gap. */
 const WAITING_MAX = 100_000;
-/** Each of the two generations of recent answers in memory: enough that a label of seconds later needs no file. */
-const RECENT_MAX = 10_000;
+/** Lines that stay in memory: enough that a label of seconds later needs no file. */
+const RECENT_MAX = 20_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+
+/** What one flush wrote. Indexed when it is first asked for: most answers are never looked up. */
+interface Batch {
+  readonly text: string;
+  readonly lines: number;
+  byId: Map<string, string> | null;
+}
 
 /** The part of a line that is the same for all answers of a backend under one epoch, made once. */
 export function linePrefix(
@@ -43,8 +50,8 @@ export class AnswerRecord {
   private writing = false;
   private file: { hour: string; fd: number } | null = null;
   private timer: NodeJS.Timeout | null = null;
-  private young = new Map<string, string>();
-  private old = new Map<string, string>();
+  private recentBatches: Batch[] = [];
+  private recentLines = 0;
   private waitingSince = 0;
   private lost: { fromMs: number; toMs: number } | null = null;
   private idle: (() => void)[] = [];
@@ -71,11 +78,6 @@ export class AnswerRecord {
   ): void {
     const quoted = predicted === null ? 'null' : JSON.stringify(predicted);
     const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}}\n`;
-    if (this.young.size >= RECENT_MAX) {
-      this.old = this.young;
-      this.young = new Map();
-    }
-    this.young.set(id, line);
     if (this.waiting.length >= WAITING_MAX) {
       this.lost = { fromMs: this.lost?.fromMs ?? atMs, toMs: atMs };
       return;
@@ -86,8 +88,16 @@ export class AnswerRecord {
   }
 
   recent(id: string): Answer | undefined {
-    const line = this.young.get(id) ?? this.old.get(id);
-    return line === undefined ? undefined : (JSON.parse(line) as Answer);
+    const start = `{"id":"${id}",`;
+    const waiting = this.waiting.findLast((line) => line.startsWith(start));
+    if (waiting !== undefined) return JSON.parse(waiting) as Answer;
+    for (let index = this.recentBatches.length - 1; index >= 0; index -= 1) {
+      const batch = this.recentBatches[index] as Batch;
+      batch.byId ??= indexed(batch.text);
+      const line = batch.byId.get(id);
+      if (line !== undefined) return JSON.parse(line) as Answer;
+    }
+    return undefined;
   }
 
   /** All answers up to this moment are with the operating system: what a SIGKILL now loses came later. */
@@ -103,7 +113,8 @@ export class AnswerRecord {
       for (const done of this.idle.splice(0)) done();
       return;
     }
-    const lines = this.waiting;
+    const text = this.waiting.join('');
+    this.remember(text, this.waiting.length);
     this.waiting = [];
     this.writing = true;
     const since = this.waitingSince;
@@ -121,7 +132,7 @@ export class AnswerRecord {
       else this.flush();
     };
     try {
-      writeAll(this.openFor(Date.now()), Buffer.from(lines.join('')), 0, done);
+      writeAll(this.openFor(Date.now()), Buffer.from(text), 0, done);
     } catch (error) {
       done(error as Error);
     }
@@ -154,6 +165,14 @@ export class AnswerRecord {
     this.file = null;
   }
 
+  private remember(text: string, lines: number): void {
+    this.recentBatches.push({ text, lines, byId: null });
+    this.recentLines += lines;
+    while (this.recentLines > RECENT_MAX && this.recentBatches.length > 1) {
+      this.recentLines -= this.recentBatches.shift()?.lines ?? 0;
+    }
+  }
+
   private openFor(nowMs: number): number {
     const hour = hourOf(nowMs);
     if (this.file?.hour === hour) return this.file.fd;
@@ -166,6 +185,14 @@ export class AnswerRecord {
     this.file = { hour, fd };
     return fd;
   }
+}
+
+function indexed(text: string): Map<string, string> {
+  const byId = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    if (line !== '') byId.set(line.slice(7, line.indexOf('"', 7)), line);
+  }
+  return byId;
 }
 
 export function hourOf(ms: number): string {

@@ -1,18 +1,20 @@
-import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AnswerTap } from './answer-tap';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
 import { answerHeaders, requestHeaders } from './headers';
-import { isSaneRequestId, uuidV7 } from './request-id';
+import { answerOurselves, breakOff } from './own-answer';
+import { isSaneRequestId, sameToken, uuidV7 } from './request-id';
 import type { Service, Way } from './service';
 import { Sessions } from './sessions';
 import { collect, Upload } from './upload';
 import type { Target, Tries } from './upstream';
 
-/** Answers up to this length are read for their class and score; longer ones and streams pass unread. */
-const READ_MAX_BYTES = 65_536;
+const ONE_PIECE_MAX_BYTES = 16_384;
 /** Changes of the route that one request follows while its backends fail. */
 const ROUTES_MAX = 8;
+
+const NOTHING_READ = { predicted: null, score: null } as const;
 
 type Fate = 'open' | 'counted' | 'done';
 type Headers = Record<string, string | string[] | undefined>;
@@ -35,9 +37,8 @@ export class Exchange implements AttemptOwner, Waiting {
   private status = 0;
   private answering = false;
   private remaining = -1;
-  private captured: Buffer[] | null = null;
-  private capturedBytes = 0;
-  private unreadable = false;
+  private written = false;
+  private tap: AnswerTap | null = null;
 
   constructor(
     private readonly service: Service,
@@ -189,19 +190,22 @@ export class Exchange implements AttemptOwner, Waiting {
     }
     const length = headers['content-length'];
     if (typeof length === 'string' && this.req.method !== 'HEAD' && status !== 304) this.remaining = Number(length);
-    this.considerReading(status, headers['content-type']);
+    if (!this.probe) {
+      this.tap = AnswerTap.for(service.reader, this.req.method, status, headers['content-type'], this.remaining);
+    }
     res.writeHead(status, answerHeaders(headers, this.id, way.choice.version));
     // A stream whose first event is yet to come: its headers go out now.
     if (this.remaining < 0) setImmediate(() => (res.writableEnded || res.destroyed ? undefined : res.flushHeaders()));
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
-    if (this.captured) this.capture(chunk);
+    if (this.tap && !this.tap.take(chunk)) this.tap = null;
     if (this.remaining >= 0 && (this.remaining -= chunk.length) === 0) {
       // The last piece and the end in one: half the calls into the socket for a short answer.
       this.finish(chunk);
       return;
     }
+    this.written = true;
     if (!this.res.write(chunk)) {
       attempt.controller?.pause();
       this.res.once('drain', () => attempt.controller?.resume());
@@ -223,49 +227,39 @@ export class Exchange implements AttemptOwner, Waiting {
       this.fail(504, 'deadline', `not answered within ${this.service.config.requestMaxMs} ms`, this.way);
   }
 
-  private considerReading(status: number, contentType: string | string[] | undefined): void {
-    const { reader } = this.service;
-    if (!reader.active || this.req.method !== 'POST' || status < 200 || status > 299 || this.probe) return;
-    const type = typeof contentType === 'string' ? contentType : '';
-    if (type.startsWith('text/event-stream') || this.remaining > READ_MAX_BYTES) return;
-    if (/\bjson\b/i.test(type)) this.captured = [];
-    else this.unreadable = true;
-  }
-
-  private capture(chunk: Buffer): void {
-    this.capturedBytes += chunk.length;
-    if (this.capturedBytes > READ_MAX_BYTES) this.captured = null;
-    else this.captured?.push(chunk);
-  }
-
   private finish(last: Buffer | undefined): void {
     const { res, service, status } = this;
     const way = this.way as Way;
-    if (last) res.end(last);
-    else res.end();
+    if (!last) res.end();
+    // As text of single bytes it leaves in one piece with the headers: one plain write instead of a gathered one.
+    else if (!this.written && last.length <= ONE_PIECE_MAX_BYTES) res.end(last.toString('latin1'), 'latin1');
+    else res.end(last);
     const ms = performance.now() - this.startedAt;
-    let predicted: string | null = null;
-    let score: number | null = null;
-    if (this.captured) ({ predicted, score } = service.reader.read(Buffer.concat(this.captured)));
+    const { predicted, score } = this.tap ? this.tap.read() : NOTHING_READ;
     if (!this.probe && this.fate === 'open') {
       service.recorder.answered(way.counted, status, ms);
-      if (this.captured || this.unreadable) {
+      if (this.tap) {
         service.recorder.predicted(way.counted, predicted, score, service.reader.expectsClass);
       }
     }
     if (this.failedWays) this.countRepeats();
-    if (this.sampled && status < 500) this.sample(way, predicted, score);
+    if (this.sampled && status < 500 && way.counted.cohort === 'live') {
+      service.samples.keep(this.req, this.body, {
+        requestId: this.id,
+        session: this.session,
+        version: way.choice.version,
+        predicted,
+        score,
+      });
+    }
     this.close(way, status, ms, predicted, score);
   }
 
   private cut(): void {
-    const { res, req } = this;
     const way = this.way as Way;
     if (!this.probe && this.fate === 'open') this.service.recorder.cut(way.counted);
     this.close(way, this.status, performance.now() - this.startedAt, null, null);
-    // An HTTP/1.0 client takes a plain close for the end of the answer: only a reset shows it that it is not.
-    if (req.httpVersion === '1.0') req.socket.resetAndDestroy();
-    else res.destroy();
+    breakOff(this.req, this.res);
   }
 
   private fail(status: number, reason: string, detail: string, way: Way | null): void {
@@ -279,7 +273,7 @@ export class Exchange implements AttemptOwner, Waiting {
     if (first && target) service.answers.add(this.id, Date.now(), first.prefixOf(target), status, ms, null, null);
     if (this.way) this.leave();
     this.way = null;
-    this.answerOurselves(status, reason, detail, first?.choice.version);
+    this.endWith(status, reason, detail, first?.choice.version);
   }
 
   /** Refused before any version was involved; counts in no version's telemetry. */
@@ -287,25 +281,14 @@ export class Exchange implements AttemptOwner, Waiting {
     this.service.meters.refused(reason);
     if (this.way) this.leave();
     this.way = null;
-    this.answerOurselves(status, reason, detail, undefined);
+    this.endWith(status, reason, detail, undefined);
   }
 
-  private answerOurselves(status: number, reason: string, detail: string, version: string | undefined): void {
-    const { res } = this;
+  private endWith(status: number, reason: string, detail: string, version: string | undefined): void {
     this.fate = 'done';
     this.service.deadlines.remove(this);
     if (this.body instanceof Upload) this.body.abort();
-    if (res.headersSent || res.destroyed) {
-      res.destroy();
-      return;
-    }
-    const body = Buffer.from(JSON.stringify({ error: reason, detail, requestId: this.id }));
-    const headers = ['x-request-id', this.id, 'x-lastgood-version', version ?? 'none', 'x-lastgood-reason', reason];
-    headers.push('content-type', 'application/json', 'content-length', String(body.length));
-    // The body that the client may still be sending is not read any more.
-    if (!this.req.complete) headers.push('connection', 'close');
-    res.writeHead(status, headers);
-    res.end(this.req.method === 'HEAD' ? undefined : body);
+    answerOurselves(this.req, this.res, { id: this.id, status, reason, detail, version });
   }
 
   private onClientClosed(): void {
@@ -341,33 +324,8 @@ export class Exchange implements AttemptOwner, Waiting {
       if (target !== answeredBy && !this.probe) this.service.recorder.repeated(way.counted);
     }
   }
-
-  private sample(way: Way, predicted: string | null, score: number | null): void {
-    const { req, body } = this;
-    if (!(body instanceof Buffer) || way.counted.cohort !== 'live') return;
-    const contentType = req.headers['content-type'] ?? '';
-    const { id: requestId, session } = this;
-    const { version } = way.choice;
-    const path = req.url as string;
-    this.service.samples.add({
-      requestId,
-      atMs: Date.now(),
-      version,
-      path,
-      contentType,
-      body,
-      predicted,
-      score,
-      session,
-    });
-  }
 }
 
 function beginFallback(service: Service, dead: Way): Way | null {
   return service.beginFallback(`no backend of ${dead.choice.version} accepts a connection or answers`);
-}
-
-function sameToken(left: string, right: string): boolean {
-  const [a, b] = [Buffer.from(left), Buffer.from(right)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

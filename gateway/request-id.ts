@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync, timingSafeEqual } from 'node:crypto';
 
 const SANE = /^[A-Za-z0-9._:-]{1,128}$/;
 const VERSION_7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -33,4 +33,10 @@ export function uuidV7(nowMs: number): string {
 export function timeOfId(id: string): number | null {
   if (!VERSION_7.test(id)) return null;
   return parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
+/** Compares secrets in a time that does not depend on where they differ. */
+export function sameToken(left: string, right: string): boolean {
+  const [a, b] = [Buffer.from(left), Buffer.from(right)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }

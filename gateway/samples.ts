@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { GatewayServiceConfig, Sample } from './protocol';
 import { sessionSha } from './sessions';
 import type { Storage } from './storage';
@@ -35,7 +36,13 @@ export class Samples {
     return this.on && random < this.config.share;
   }
 
-  add(sample: SampleInput): void {
+  /** Keeps a request whose whole body is at hand; streamed and long ones are no samples. */
+  keep(req: IncomingMessage, body: unknown, of: Omit<SampleInput, 'atMs' | 'path' | 'contentType' | 'body'>): void {
+    if (!(body instanceof Buffer)) return;
+    this.add({ ...of, atMs: Date.now(), path: req.url ?? '/', contentType: req.headers['content-type'] ?? '', body });
+  }
+
+  private add(sample: SampleInput): void {
     if (this.pending.length >= PENDING_MAX) return;
     this.pending.push(sample);
     this.timer ??= setTimeout(() => this.flush(), FLUSH_MS);

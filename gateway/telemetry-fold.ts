@@ -65,7 +65,7 @@ function foldMinute(storage: Storage, service: string, minuteMs: number): void {
 }
 
 function sketchOf(bytes: Uint8Array | null): DDSketch {
-  return bytes ? (DDSketch.fromProto(bytes) as DDSketch) : new DDSketch({ relativeAccuracy: 0.01 });
+  return bytes ? (DDSketch.fromProto(new Uint8Array(bytes)) as DDSketch) : new DDSketch({ relativeAccuracy: 0.01 });
 }
 
 export function merged(left: CountsRow, right: CountsRow, sketch: DDSketch): CountsRow {

@@ -16,12 +16,14 @@ import { compiled } from './compiled';
 
 const START_MS = 10_000;
 
+export type ServiceOptions = Partial<GatewayServiceConfig> & { readonly name: string };
+
 /** What a test leaves out gets values that suit tests; `services` given as parts are completed, too. */
 export interface GatewayOptions extends Partial<Omit<GatewayConfig, 'services'>> {
-  readonly services?: readonly (Partial<GatewayServiceConfig> & { readonly name: string })[];
+  readonly services?: readonly ServiceOptions[];
 }
 
-export function serviceConfig(part: Partial<GatewayServiceConfig> & { readonly name: string }): GatewayServiceConfig {
+export function serviceConfig(part: ServiceOptions): GatewayServiceConfig {
   return {
     listen: { host: '127.0.0.1', port: 0 },
     sessionHeader: 'x-session-id',

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { request } from 'undici';
 import type { CountsRow, TelemetryRow } from '../../../gateway/protocol';
-import { route, serviceConfig, startGateway, type GatewayProcess } from '../../support/gateway-process';
+import { route, startGateway, type GatewayProcess, type ServiceOptions } from '../../support/gateway-process';
 import { Load, until } from '../../support/load';
 import { Upstream } from '../../support/upstreams';
 
@@ -20,7 +20,7 @@ async function upstream(version: string, options?: { port: number; logFile?: str
   return each;
 }
 
-async function gatewayWith(part: Parameters<typeof serviceConfig>[0] = { name: 'mail' }): Promise<GatewayProcess> {
+async function gatewayWith(part: ServiceOptions = { name: 'mail' }): Promise<GatewayProcess> {
   const gateway = await startGateway({ services: [part] });
   started.push(gateway);
   return gateway;
