@@ -273,4 +273,40 @@ describe('orders to a rollback', () => {
     await rig.order(handle, { type: 'abort' });
     expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'failed', record: { epoch: 8 } });
   });
+
+  it('it stays on the target when the left version is not ready to take the traffic back', async () => {
+    rig = await Rig.start(workers, {
+      ...good,
+      verifyShift: async () => ({ ok: false, why: '9 failed answers' }),
+      shiftTraffic: async (input) =>
+        input.record.primary === '1.3' ? { outcome: 'unready', why: 'not ready: 503' } : await good.shiftTraffic(input),
+    });
+    const handle = await rig.rollback(inputOf());
+
+    const reports = await rig.until('waiting');
+
+    expect(reports.at(-1)?.what).toMatchObject({
+      primary: '1.2',
+      why: '9 failed answers; the traffic stays on 1.2: the way back to 1.3 failed (not ready: 503)',
+    });
+    await rig.order(handle, { type: 'stop', why: 'given up' });
+    expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'failed', record: { primary: '1.2' } });
+  });
+
+  it('the first deploy of a service needs no route before it', async () => {
+    rig = await Rig.start(workers, good);
+    world.router.record = { ...world.route, epoch: 0 };
+
+    const input = inputOf({
+      kind: 'deploy',
+      incident: null,
+      procedure: 'gradual',
+      route: null,
+      candidates: [cold('1.0')],
+    });
+    const reports = await rig.ended(await rig.rollback(input));
+
+    expect(world.calls).toEqual(['validate 1.0', 'load 1.0', 'probe 1.0', 'shift 1.0', 'verify 1.0']);
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.0', epoch: 8, pins: [] } });
+  });
 });

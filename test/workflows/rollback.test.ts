@@ -37,8 +37,16 @@ describe('a rollback', () => {
     rig = await Rig.start(workers, world.fakes());
     const input = inputOf({ procedure: 'emergency', candidates: [warm('1.2'), cold('1.1')] });
 
-    const reports = await rig.ended(await rig.rollback(input));
+    const handle = await rig.rollback(input);
+    const reports = await rig.ended(handle);
 
+    const { events } = await handle.fetchHistory();
+    const scheduled = (events ?? []).flatMap(
+      ({ activityTaskScheduledEventAttributes: activity }) => activity?.activityType?.name ?? [],
+    );
+    // One round trip between the authorisation and the shift; the ledger is written beside what follows.
+    expect(scheduled[0]).toBe('shiftTraffic');
+    expect(scheduled.filter((name) => name !== 'recordDecisions')).toEqual(['shiftTraffic', 'verifyShift']);
     expect(reports.map(brief)).toEqual([
       'began shift 1.2',
       'shifted 1.2 8',
