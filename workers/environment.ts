@@ -10,6 +10,8 @@ export interface Environment {
   readonly cacheDir: string;
   /** `PATH`, where programs are looked for. */
   readonly path: string;
+  /** `LASTGOOD_FAILPOINTS`: directory of the failpoints of fault tests; absolute. */
+  readonly failpoints?: string;
   /** What child processes inherit. */
   readonly inherited: NodeJS.ProcessEnv;
 }
@@ -29,11 +31,13 @@ const absolutePath = z.string().refine((value) => isAbsolute(value));
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
   const temporalAddress = read(env, 'LASTGOOD_TEMPORAL_ADDRESS', hostAndPort, 'host:port, such as 127.0.0.1:7233');
   const cacheDir = read(env, 'LASTGOOD_CACHE_DIR', absolutePath, 'an absolute path');
+  const failpoints = read(env, 'LASTGOOD_FAILPOINTS', absolutePath, 'an absolute path');
   // The XDG specification says that a relative path there is to be ignored, so it is no error.
   const xdg = env['XDG_CACHE_HOME'];
   const base = xdg !== undefined && isAbsolute(xdg) ? xdg : join(homedir(), '.cache');
   return {
     ...(temporalAddress === undefined ? {} : { temporalAddress }),
+    ...(failpoints === undefined ? {} : { failpoints }),
     cacheDir: cacheDir ?? join(base, 'lastgood'),
     path: env['PATH'] ?? '',
     inherited: { ...env },

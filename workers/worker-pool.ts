@@ -1,5 +1,7 @@
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import type { Environment } from './environment';
+import { failpoints } from './failpoints';
 import { untilDone } from './process-options';
 import type { TemporalAddress } from './temporal-connection';
 
@@ -32,15 +34,26 @@ export function installRuntime(log: Logger): void {
  */
 export async function runWorkers(
   plans: readonly WorkerPlan[],
-  options: { readonly temporal: TemporalAddress; readonly log: Logger; readonly signal: AbortSignal },
+  options: {
+    readonly temporal: TemporalAddress;
+    readonly log: Logger;
+    readonly signal: AbortSignal;
+    readonly environment?: Pick<Environment, 'failpoints'>;
+  },
   onRunning: (running: boolean) => void,
 ): Promise<void> {
   const { temporal, log, signal } = options;
+  const directory = options.environment?.failpoints;
+  const interceptors = directory === undefined ? {} : { interceptors: { activity: [failpoints(directory)] } };
   while (!signal.aborted) {
     const connection = await untilDone('connection to Temporal', () => connect(temporal), options);
     if (connection === null) return;
     try {
-      const workers = await createAll(plans, connection, temporal.namespace);
+      const workers = await createAll(
+        plans.map((plan) => ({ ...plan, ...interceptors })),
+        connection,
+        temporal.namespace,
+      );
       const shutDown = (): void => workers.forEach(stop);
       signal.addEventListener('abort', shutDown);
       onRunning(true);

@@ -1,0 +1,34 @@
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+
+/**
+ * For fault tests only: where `LASTGOOD_FAILPOINTS` names a directory, a file `<activity>.before` or `<activity>.after`
+ * there makes the process kill itself the next time it reaches that activity, before its effect or after it (the effect
+ * happened, its completion is lost). The file is renamed to `….hit` first, so that each one kills once, and only one
+ * process. Without the variable nothing of this is installed.
+ */
+export function failpoints(directory: string): ActivityInterceptorsFactory {
+  return (context) => ({
+    inbound: {
+      async execute(input, next) {
+        const { activityType } = context.info;
+        killIfArmed(join(directory, `${activityType}.before`));
+        const result: unknown = await next(input);
+        killIfArmed(join(directory, `${activityType}.after`));
+        return result;
+      },
+    },
+  });
+}
+
+function killIfArmed(file: string): void {
+  if (!existsSync(file)) return;
+  try {
+    renameSync(file, `${file}.hit`);
+  } catch {
+    // Another activity of the same name was first: that process dies, this one does not have to.
+    return;
+  }
+  process.kill(process.pid, 'SIGKILL');
+}
