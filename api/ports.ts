@@ -9,6 +9,8 @@ export interface Decisions {
   status(service: string): Promise<ServiceStatus>;
   /** The decision, not the outcome of its effects. Rejects with {@link DecisionsUnreachable}. */
   act(service: string, name: MessageName, message: OperatorMessage): Promise<Answer>;
+  /** The store has changed: the list of versions is read again. Rejects with {@link DecisionsUnreachable}. */
+  artifactsChanged(service: string): Promise<void>;
 }
 
 /** Nobody who decides could be asked: Temporal is down, the workers are, or the workflow has not started. */

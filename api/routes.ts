@@ -115,7 +115,10 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     onlyLocal(request);
     const { path } = read(importBody, request.body, 'body');
     if (!isAbsolute(path)) throw badRequest(`body.path: found "${path}", expected an absolute path`);
-    return await ports.artifacts.import(path);
+    const imported = await ports.artifacts.import(path);
+    // A workflow that cannot be told reads the store by itself, within a minute.
+    await Promise.allSettled(ports.services.map(({ name }) => ports.decisions.artifactsChanged(name)));
+    return imported;
   });
 
   app.post('/v1/blind', async (request) => {

@@ -9,6 +9,7 @@ import { DecisionsUnreachable, type Decisions } from '../api/ports';
 import type { ServiceStanding } from '../activities/ports';
 import { serviceWorkflowId } from '../workflows/contract/ids';
 import type { Answer } from '../workflows/contract/messages';
+import { signalNames } from '../workflows/contract/signals';
 import { statusQueryName, type ServiceStatus } from '../workflows/contract/status';
 
 const queryLimitMs = 2_000;
@@ -31,6 +32,10 @@ export function temporalDecisions(client: Client): Decisions {
             updateId: message.requestId,
           }),
         ),
+      ),
+    artifactsChanged: (service) =>
+      guarded(service, () =>
+        client.withDeadline(Date.now() + queryLimitMs, () => handle(service).signal(signalNames.artifactsChanged)),
       ),
   };
 }

@@ -1,0 +1,177 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readAlertJournal } from '../../adapters/alerts/journal';
+import type { LedgerPage, ServiceView } from '../../api/types';
+import { writeArtifact } from '../support/artifact-directory';
+import { compiledProduct, UpProcess } from '../support/embedded';
+import { until } from '../support/poll';
+import { removeTemporary, temporaryDirectory } from '../support/temporary';
+
+const fakeModel = join(__dirname, '..', 'support', 'fake-model.js');
+const started: UpProcess[] = [];
+let dist: string;
+
+beforeAll(async () => {
+  dist = await compiledProduct();
+}, 120_000);
+
+afterAll(async () => {
+  for (const up of started) await up.cleanUp();
+  removeTemporary();
+});
+
+function prepare(): UpProcess {
+  const dir = temporaryDirectory('up');
+  const config = join(dir, 'lastgood.yaml');
+  writeFileSync(
+    config,
+    `api: { listen: '127.0.0.1:0' }
+gateway: { metrics: '127.0.0.1:0' }
+services:
+  mail:
+    model: mail
+    serving:
+      runtime: process
+      command: [node, ${fakeModel}, --digest, '{digest}', --model, mail, --label, spam, --report, '{report}']
+    answer: { class: 'outputs[name=label].data[0]' }
+`,
+  );
+  const up = new UpProcess(dist, dir, config);
+  started.push(up);
+  return up;
+}
+
+async function view(up: UpProcess): Promise<ServiceView> {
+  return (await up.api('GET', '/v1/services/mail')).json as ServiceView;
+}
+
+/** Imports and deploys one version; resolves to the address of clients when it is live. */
+async function deploy(up: UpProcess, version: string): Promise<string> {
+  const artifact = join(up.dir, `artifact-${version}`);
+  mkdirSync(artifact);
+  writeArtifact(artifact, { version });
+  const imported = await up.api('POST', '/v1/artifacts/import', { path: artifact });
+  expect(imported).toMatchObject({ status: 200, json: { outcome: 'imported' } });
+  await until('the version in the status', async () =>
+    (await view(up)).status?.state.versions.some((facts) => facts.version === version),
+  );
+  const answer = await up.api('POST', '/v1/services/mail/acts/deploy', { version, reason: 'a test' });
+  expect(answer).toMatchObject({ status: 200, json: { decision: 'accepted' } });
+  await until('live', async () => (await view(up)).gateway?.record?.primary === version, 60_000);
+  return (await view(up)).entrance ?? '';
+}
+
+async function ask(entrance: string): Promise<number> {
+  const body = JSON.stringify({ inputs: [{ name: 'text', shape: [1], datatype: 'BYTES', data: ['hello'] }] });
+  const answer = await fetch(`${entrance}/v2/models/mail/infer`, { method: 'POST', body });
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+describe('up', () => {
+  it('brings everything up, serves a deployed version, and leaves no process behind', async () => {
+    const up = prepare();
+    await up.start();
+    expect(await view(up)).toMatchObject({ source: 'workflow', service: 'mail', notKnown: [] });
+    const entrance = await deploy(up, '1.0');
+    expect(await ask(entrance)).toBe(200);
+    expect(up.processes().length).toBeGreaterThanOrEqual(6);
+    expect(await up.end('SIGTERM')).toBe('0');
+    expect(up.output).toMatch(/stopping …\nstopped\n$/);
+    expect(up.processes()).toEqual([]);
+  }, 180_000);
+
+  it('killed, leaves everything running, and the next one takes over the same processes while requests go on', async () => {
+    const up = prepare();
+    await up.start();
+    const entrance = await deploy(up, '1.0');
+    const names = ['controller', 'host', 'gateway'] as const;
+    const before = [...names.map((name) => up.childPid(name)), up.temporalPid()];
+    let statuses: number[] = [];
+    let going = true;
+    const client = (async () => {
+      while (going) statuses.push(await ask(entrance).catch(() => 0));
+    })();
+    expect(await up.end('SIGKILL')).toBe('SIGKILL');
+    await until('requests without a supervisor', () => statuses.length > 50);
+    await up.start();
+    expect(up.output).toMatch(/temporal: adopted[^]*gateway: adopted[^]*host: adopted[^]*controller: adopted/);
+    expect([...names.map((name) => up.childPid(name)), up.temporalPid()]).toEqual(before);
+    going = false;
+    await client;
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+    expect(await up.end('SIGINT')).toBe('0');
+    expect(up.processes()).toEqual([]);
+    statuses = [];
+  }, 180_000);
+
+  it('starts again what dies, where its clients look for it', async () => {
+    const up = prepare();
+    await up.start();
+    const entrance = await deploy(up, '1.0');
+    const controller = up.childPid('controller');
+    process.kill(controller, 'SIGKILL');
+    process.kill(up.childPid('gateway'), 'SIGKILL');
+    await until('another controller', () => up.childPid('controller') !== controller, 30_000).catch(() => undefined);
+    await until('an answer of the gateway', async () => (await ask(entrance).catch(() => 0)) === 200, 30_000);
+    await until(
+      'an answer of the controller',
+      async () => (await view(up).catch(() => null))?.source === 'workflow',
+      60_000,
+    );
+    expect(up.childPid('controller')).not.toBe(controller);
+    expect(await up.end('SIGTERM')).toBe('0');
+    expect(up.processes()).toEqual([]);
+  }, 180_000);
+
+  it('says who holds the data directory, and leaves it alone', async () => {
+    const up = prepare();
+    await up.start();
+    const second = new UpProcess(dist, up.dir, join(up.dir, 'lastgood.yaml'));
+    second.begin();
+    expect(await until('the end of the second', () => second.exited)).toBe('69');
+    expect(second.output).toMatch(
+      new RegExp(`\\.lastgood is in use by another \`lastgood up\` \\(process ${up.pid}\\): stop that one first`),
+    );
+    expect((await view(up)).source).toBe('workflow');
+    expect(await up.end('SIGTERM')).toBe('0');
+  }, 120_000);
+
+  it('tells within 15 s that nobody decides, and writes the gap to the ledger afterwards', async () => {
+    const up = prepare();
+    await up.start();
+    const controller = up.childPid('controller');
+    const frozenAt = Date.now();
+    process.kill(controller, 'SIGSTOP');
+    const alert = await until(
+      'the alert',
+      async () =>
+        (await readAlertJournal(up.paths.alertJournal)).alerts.find(({ alert: one }) => one.severity === 'page'),
+      20_000,
+    );
+    expect(alert.loggedAt - frozenAt).toBeLessThan(15_000);
+    expect(alert.alert.title).toMatch(/^mail: nobody decides, blind since /);
+    process.kill(controller, 'SIGCONT');
+    const entry = await until(
+      'the entry',
+      async () => {
+        const { json } = await up.api('GET', '/v1/services/mail/ledger?kinds=blind');
+        return (json as LedgerPage).entries[0];
+      },
+      20_000,
+    );
+    expect(entry.summary).toMatch(/^nobody could decide for \d+ s: the controller does not answer/);
+    expect(await up.end('SIGTERM')).toBe('0');
+    expect(up.output).toContain('nobody decides, blind since');
+  }, 120_000);
+
+  it('refuses a configuration that it cannot use before anything is started', async () => {
+    const up = prepare();
+    const file = join(up.dir, 'lastgood.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('model: mail', 'modle: mail'));
+    up.begin();
+    expect(await until('its end', () => up.exited)).toBe('64');
+    expect(up.output).toMatch(/lastgood\.yaml:5:5: services\.mail\.modle: unknown key, did you mean model\?/);
+    expect(up.processes()).toEqual([]);
+  }, 60_000);
+});
