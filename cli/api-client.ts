@@ -1,0 +1,168 @@
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type {
+  ActName,
+  Answer,
+  AnswerLookup,
+  AnswersAt,
+  IncidentSummary,
+  LedgerPage,
+  LedgerVerification,
+  Problem,
+  ServiceView,
+  VersionView,
+} from '../api/types';
+import { exitCodes } from './exit-codes';
+import { CliFailure, unreachable } from './failure';
+import { unreachableHint, type ApiTarget, type Settings } from './settings';
+
+export interface LedgerQuery {
+  readonly after?: number;
+  readonly incident?: string;
+  readonly kinds?: readonly string[];
+  readonly until?: number;
+  readonly limit?: number;
+  readonly newestFirst?: boolean;
+}
+
+/** The controller's HTTP interface. Every method throws a {@link CliFailure}: 69 when nobody answers, 1 when refused. */
+export interface ApiClient {
+  services(): Promise<readonly ServiceView[]>;
+  service(name: string): Promise<ServiceView>;
+  versions(service: string): Promise<readonly VersionView[]>;
+  /** A refusal is an answer, not an error. */
+  act(service: string, name: ActName, body: Readonly<Record<string, unknown>>): Promise<Answer>;
+  ledger(service: string, query?: LedgerQuery): Promise<LedgerPage>;
+  verification(service: string): Promise<LedgerVerification>;
+  incidents(query: { service?: string; limit?: number }): Promise<readonly IncidentSummary[]>;
+  answer(requestId: string): Promise<AnswerLookup>;
+  answersAt(service: string, atMs: number): Promise<AnswersAt>;
+}
+
+const timeoutMs = 15_000;
+const limitBytes = 64 * 1024 * 1024;
+
+export function apiClient(settings: Settings): ApiClient {
+  const ask = async <T>(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: unknown,
+    also: readonly number[] = [],
+  ): Promise<T> => {
+    const { status, json } = await call(settings, method, path, body);
+    if ((status >= 200 && status < 300) || also.includes(status)) return json as T;
+    throw refusal(settings, status, json, `${method} ${path}`);
+  };
+  const part = encodeURIComponent;
+  return {
+    services: async () => (await ask<{ services: ServiceView[] }>('GET', '/v1/services')).services,
+    service: (name) => ask('GET', `/v1/services/${part(name)}`),
+    versions: async (service) =>
+      (await ask<{ versions: VersionView[] }>('GET', `/v1/services/${part(service)}/versions`)).versions,
+    act: (service, name, body) => ask('POST', `/v1/services/${part(service)}/acts/${part(name)}`, body, [409]),
+    ledger: (service, query = {}) => ask('GET', `/v1/services/${part(service)}/ledger${queryText(query)}`),
+    verification: (service) => ask('GET', `/v1/services/${part(service)}/ledger/verification`),
+    incidents: async (query) =>
+      (await ask<{ incidents: IncidentSummary[] }>('GET', `/v1/incidents${queryText(query)}`)).incidents,
+    answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
+    answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
+  };
+}
+
+function queryText(query: Readonly<Record<string, unknown>> | LedgerQuery): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== false);
+  if (given.length === 0) return '';
+  const text = (value: unknown): string =>
+    value === true ? '1' : Array.isArray(value) ? value.join(',') : String(value);
+  return `?${given.map(([name, value]) => `${name}=${encodeURIComponent(text(value))}`).join('&')}`;
+}
+
+function refusal(settings: Settings, status: number, json: unknown, what: string): CliFailure {
+  const problem = (typeof json === 'object' && json !== null ? json : {}) as Partial<Problem>;
+  const said = problem.detail ?? `${what} was answered ${status}`;
+  if (status === 401) return new CliFailure(exitCodes.refused, `the controller does not accept the token: ${said}`);
+  if (status === 400) return new CliFailure(exitCodes.badUse, said);
+  if (status === 503) return unreachable(said, 'lastgood doctor');
+  if (status >= 500)
+    return unreachable(`${problem.title ?? 'the controller failed'}: ${said}`, unreachableHint(settings));
+  return new CliFailure(exitCodes.refused, said);
+}
+
+/** One call; rejects with a {@link CliFailure} of exit code 69 when there is no whole answer. */
+export async function call(
+  settings: Settings,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; json: unknown }> {
+  const { target } = settings;
+  const place = target.kind === 'socket' ? target.path : target.url;
+  try {
+    const { status, text } = await exchange(target, method, path, body === undefined ? null : JSON.stringify(body));
+    return { status, json: readJson(text, `${method} ${path} at ${place}`) };
+  } catch (error) {
+    if (error instanceof CliFailure) throw error;
+    throw unreachable(
+      `the controller does not answer at ${place}: ${wordsOf(error)}`,
+      unreachableHint(settings),
+      error,
+    );
+  }
+}
+
+function readJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw unreachable(
+      `${what}: found ${JSON.stringify(text.slice(0, 80))}, expected JSON`,
+      'is something else listening there?',
+    );
+  }
+}
+
+function wordsOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'there is no socket, so no controller runs with this data directory';
+  if (code === 'ECONNREFUSED') return 'nobody listens there';
+  if (code === 'EACCES') return 'the socket belongs to another user';
+  return message;
+}
+
+// Node's own client, not undici: it is part of the snapshot that Node starts from, and a `status` must be quick.
+function exchange(
+  target: ApiTarget,
+  method: string,
+  path: string,
+  body: string | null,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const headers: Record<string, string> = body === null ? {} : { 'content-type': 'application/json' };
+    if (target.kind === 'url') headers['authorization'] = `Bearer ${target.token}`;
+    const onAnswer = (answer: IncomingMessage): void => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (piece: string) => {
+        text += piece;
+        if (text.length > limitBytes) answer.destroy(new Error(`the answer is longer than ${limitBytes} bytes`));
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+      answer.on('error', reject);
+    };
+    const request: ClientRequest =
+      target.kind === 'socket'
+        ? httpRequest({ socketPath: target.path, path, method, headers }, onAnswer)
+        : (target.url.startsWith('https:') ? httpsRequest : httpRequest)(
+            `${target.url}${path}`,
+            { method, headers },
+            onAnswer,
+          );
+    const timer = setTimeout(
+      () => request.destroy(new Error(`no whole answer within ${timeoutMs / 1000} s`)),
+      timeoutMs,
+    );
+    request.on('error', reject);
+    request.on('close', () => clearTimeout(timer));
+    request.end(body ?? undefined);
+  });
+}

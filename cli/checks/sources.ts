@@ -1,0 +1,194 @@
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import type { Configuration, ServiceConfiguration } from '../../workers/configuration/configuration';
+import type { Environment } from '../../workers/environment';
+import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
+import { splitAddress, whyUnreachable } from './network';
+
+const timeoutMs = 3_000;
+
+/** Asks everything that the configuration names, once; changes nothing there. */
+export async function askSources(configuration: Configuration, environment: Environment): Promise<Finding[]> {
+  const { openAdapters } = await import('../../workers/composition');
+  const { runPaths } = await import('../../workers/embedded/paths');
+  const adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
+  try {
+    const perService = await Promise.all(
+      configuration.services.map(async (service) => [
+        await askStore(service, adapters.store),
+        ...(await askServing(service, adapters, environment)),
+        ...(await Promise.all(service.dependencies.map((url) => askUrl(`${service.name}: dependency ${url}`, url)))),
+        sampling(service),
+      ]),
+    );
+    return [
+      await askTemporal(configuration, environment),
+      ...perService.flat(),
+      ...configuration.alerts.webhooks.map((webhook) => askSecret(webhook, environment)),
+    ];
+  } finally {
+    await adapters.close();
+  }
+}
+
+type Adapters = Awaited<ReturnType<(typeof import('../../workers/composition'))['openAdapters']>>;
+
+async function askTemporal({ temporal }: Configuration, environment: Environment): Promise<Finding> {
+  const address = environment.temporalAddress ?? temporal.address;
+  if (address === null) return fine('Temporal', 'none is configured: `lastgood up` starts its own dev server');
+  const { host, port } = splitAddress(address);
+  const why = await whyUnreachable(host, port, timeoutMs);
+  return why === null
+    ? fine('Temporal', `${address} accepts connections`)
+    : wrong(
+        'Temporal',
+        `${address}: ${why}`,
+        'start the server, or correct temporal.address or LASTGOOD_TEMPORAL_ADDRESS',
+      );
+}
+
+async function askStore(service: ServiceConfiguration, store: Adapters['store']): Promise<Finding> {
+  const what = `${service.name}: artifacts`;
+  try {
+    const versions = await store.list(service.name);
+    if (versions.length === 0) return warning(what, 'no version is imported', 'lastgood artifacts import DIRECTORY');
+    const unfit = versions.filter(({ evaluation, probes }) => evaluation === null || probes === 0);
+    const names = versions.map(({ version }) => version).join(', ');
+    return unfit.length === versions.length
+      ? warning(
+          what,
+          `${names}: none has an evaluation report and golden probes`,
+          'nothing could be rolled back to; add them to the artifact and import a new version',
+        )
+      : fine(
+          what,
+          `${names}${unfit.length > 0 ? `; without report or probes: ${unfit.map(({ version }) => version).join(', ')}` : ''}`,
+        );
+  } catch (error) {
+    return wrong(what, messageOf(error), 'see that artifacts.directory is there and belongs to this user');
+  }
+}
+
+async function askServing(
+  service: ServiceConfiguration,
+  adapters: Adapters,
+  environment: Environment,
+): Promise<Finding[]> {
+  const { serving } = service;
+  if (serving.runtime === 'process')
+    return [askProgram(service, serving.command[0] ?? '', serving.directory, environment)];
+  const { instances } = await adapters.runtimeOf(service.name).inspect(service.name);
+  return await Promise.all(
+    instances.map(async ({ version, state, address, exit }) => {
+      const what = `${service.name}@${version} at ${address ?? '?'}`;
+      if (state !== 'running' || address === null)
+        return wrong(what, exit?.logTail ?? state, 'start the server, or correct its address, engine or model');
+      return await askIdentity(what, adapters.engineOf(service.name), address, service.model);
+    }),
+  );
+}
+
+type Engine = ReturnType<Adapters['engineOf']>;
+
+const meansWords: Readonly<Record<string, string>> = {
+  'reported-digest': 'the digest that it reports itself: a change behind the address is seen at once',
+  'model-metadata': 'its model metadata: a change is seen only where the metadata change with it',
+  'response-header': 'a response header: it is as true as who sets it',
+  'probe-fingerprint':
+    'a fingerprint of its answers to the golden probes: a change that answers them alike is not seen',
+};
+
+/** Ready was asked before; this is who it says that it is, and by which means. */
+export async function askIdentity(what: string, engine: Engine, address: string, model: string): Promise<Finding> {
+  try {
+    const { digest, version, means } = await engine.identity(address, model, { timeoutMs });
+    const name = [version === null ? null : `version ${version}`, digest].filter((part) => part !== null).join(', ');
+    if (name === '')
+      return warning(
+        what,
+        'ready, but it says nothing of its version: a change behind the address could not be seen',
+        'set digestHeader or versionHeader, or give its version golden probes',
+      );
+    return fine(what, `ready; ${name}. Known by ${meansWords[means] ?? means}`);
+  } catch (error) {
+    return warning(
+      what,
+      `ready, but who it is could not be asked: ${messageOf(error)}`,
+      'see that engine and model are right',
+    );
+  }
+}
+
+function askProgram(
+  service: ServiceConfiguration,
+  program: string,
+  directory: string,
+  environment: Environment,
+): Finding {
+  const what = `${service.name}: command`;
+  const places =
+    isAbsolute(program) || program.includes('/')
+      ? [resolve(directory, program)]
+      : environment.path.split(delimiter).map((folder) => join(folder, program));
+  const found = places.find((place) => isExecutable(place));
+  return found === undefined
+    ? wrong(
+        what,
+        `${program} is not an executable file${program.includes('/') ? '' : ' on PATH'}`,
+        'correct serving.command',
+      )
+    : fine(what, found);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function askUrl(what: string, url: string): Promise<Finding> {
+  try {
+    const { status } = await fetch(url, { signal: AbortSignal.timeout(timeoutMs), redirect: 'manual' });
+    return status < 400
+      ? fine(what, `answered ${status}`)
+      : wrong(what, `answered ${status}`, 'correct the address, or repair the dependency');
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
+    return wrong(what, cause, 'correct the address, or repair the dependency');
+  }
+}
+
+function sampling({ name, samples, repeatable }: ServiceConfiguration): Finding {
+  const what = `${name}: samples`;
+  if (samples.share === 0)
+    return unmeasured(
+      what,
+      'off: no shadow replay before a shift, no paired replay that tells the model from its environment',
+      'set services.NAME.samples.share, if inputs may be kept',
+    );
+  return fine(
+    what,
+    `${samples.share * 100} % of the inputs${repeatable ? '' : '; not repeatable, so none is replayed'}`,
+  );
+}
+
+function askSecret(webhook: Configuration['alerts']['webhooks'][number], environment: Environment): Finding {
+  const what = `alerts to ${new URL(webhook.url).origin}`;
+  const { secret } = webhook;
+  if ('env' in secret)
+    return environment.inherited[secret.env]
+      ? fine(what, `signed with ${secret.env}; nothing was sent`)
+      : wrong(what, `the variable ${secret.env} is not set`, 'set it for the process that runs `lastgood up`');
+  if (!existsSync(secret.file))
+    return wrong(what, `${secret.file}: there is no such file`, 'write the secret there, mode 0600');
+  try {
+    return readFileSync(secret.file, 'utf8').trim() === ''
+      ? wrong(what, `${secret.file} is empty`, 'write the secret there, mode 0600')
+      : fine(what, `signed with the secret of ${secret.file}; nothing was sent`);
+  } catch (error) {
+    return wrong(what, messageOf(error), 'let this user read it');
+  }
+}

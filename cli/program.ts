@@ -1,0 +1,275 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { CommonOptions, Context } from './context';
+import type { Terminal } from './terminal';
+
+type Run = (options: CommonOptions, run: (context: Context) => Promise<number>) => Promise<void>;
+
+/** Every verb with its arguments. What a verb does is loaded when it runs: `status` must not pay for `up`. */
+export function buildProgram(terminal: Terminal, run: Run): Command {
+  const program = new Command('lastgood')
+    .description('Keeps a model endpoint on its last known good version.')
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.err(text.trimEnd()),
+      outputError: (text, write) => write(`lastgood: ${text.replace(/^error: /, '')}`),
+    })
+    .exitOverride()
+    .showSuggestionAfterError()
+    .addHelpText('after', helpText);
+  addReading(program, run);
+  addActs(program, run);
+  addLocal(program, run);
+  return program;
+}
+
+const helpText = `
+Exit codes: 0 ok; 1 degraded or acting (status, gate), refused or not found (others); 2 needs a human; 3 unmeasured;
+4 not ready to roll back; 64 bad use; 69 unreachable; 70 a fault of lastgood.`;
+
+function verb(parent: Command, name: string, description: string): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('-c, --config <file>', 'configuration file', undefined)
+    .option('--api <url>', 'controller on another address, such as https://host:7780')
+    .option('--token-file <file>', 'file with the token of that controller')
+    .option('--json', 'answer as JSON')
+    .option('--verbose', 'show where a fault came from');
+}
+
+function act(parent: Command, name: string, description: string): Command {
+  return verb(parent, name, description)
+    .option('--reason <text>', 'why: goes into the ledger with your name (required)')
+    .option('--dry-run', 'only say what would happen');
+}
+
+type Options = CommonOptions & Record<string, never>;
+
+function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected a whole number of at least 1');
+  return value;
+}
+
+function addReading(program: Command, run: Run): void {
+  verb(program, 'status [service]', 'ready to roll back or why not; versions, tiers, brakes, incident')
+    .option('-w, --watch', 'again and again')
+    .option('--every <duration>', 'how often with --watch', '2s')
+    .option('--timeout <duration>', 'with --watch: end after this long, or as soon as all is ok')
+    .action((service: string | undefined, o: CommonOptions & { watch?: true; every: string; timeout?: string }) =>
+      run(o, async (context) => {
+        const { status } = await import('./commands/status');
+        const { parseSpan } = await import('./moment');
+        const timeoutMs = o.timeout === undefined ? null : parseSpan('--timeout', o.timeout);
+        return status(context, {
+          ...some({ service }),
+          watch: o.watch === true,
+          everyMs: parseSpan('--every', o.every),
+          timeoutMs,
+        });
+      }),
+    );
+  verb(program, 'gate <service@version>', 'may a pipeline deploy this version now, or is it live and well').action(
+    (what: string, o: Options) => run(o, async (context) => (await import('./commands/gate')).gate(context, { what })),
+  );
+  verb(program, 'explain [incident-or-service]', 'an incident as a colleague would sum it up; default the newest')
+    .option('--service <service>', 'where the same id exists in several services')
+    .action((what: string | undefined, o: CommonOptions & { service?: string }) =>
+      run(o, async (context) =>
+        (await import('./commands/explain')).explain(context, some({ what, service: o.service })),
+      ),
+    );
+  verb(program, 'incidents [service]', 'incidents, newest first')
+    .option('--limit <n>', 'how many', count, 20)
+    .action((service: string | undefined, o: CommonOptions & { limit: number }) =>
+      run(o, async (context) =>
+        (await import('./commands/incidents')).incidents(context, { ...some({ service }), limit: o.limit }),
+      ),
+    );
+  verb(program, 'history [service]', 'the decisions; with --at which version was live then, and who decided it')
+    .option('--at <date>', 'a moment: 2026-11-23, "2026-11-23 10:00" (UTC), "20m ago"')
+    .option('--limit <n>', 'how many lines', count, 50)
+    .option('--all', 'every entry, steps and standbys too')
+    .action((service: string | undefined, o: CommonOptions & { at?: string; limit: number; all?: true }) =>
+      run(o, async (context) =>
+        (await import('./commands/history')).history(context, {
+          ...some({ service, at: o.at }),
+          limit: o.limit,
+          all: o.all === true,
+        }),
+      ),
+    );
+  verb(program, 'which [request-id]', 'which version answered a request, or the requests of a minute')
+    .option('--service <service>', 'with --at')
+    .option('--at <time>', 'a moment instead of a request')
+    .action((requestId: string | undefined, o: CommonOptions & { service?: string; at?: string }) =>
+      run(o, async (context) =>
+        (await import('./commands/which')).which(context, some({ requestId, service: o.service, at: o.at })),
+      ),
+    );
+  const audit = program.command('audit').description('the ledger itself');
+  verb(audit, 'verify [service]', 'recompute the chain and compare it with its anchors').action(
+    (service: string | undefined, o: Options) =>
+      run(o, async (context) => (await import('./commands/audit')).verifyAudit(context, some({ service }))),
+  );
+}
+
+function addActs(program: Command, run: Run): void {
+  const operator = (): Promise<typeof import('./commands/operator')> => import('./commands/operator');
+  act(program, 'deploy <service@version>', 'bring a version live')
+    .option('--after', 'queue it behind what is in flight')
+    .option('--wait', 'print its steps until it has ended')
+    .action((what: string, o: Acting & { after?: true }) =>
+      run(o, async (context) => (await operator()).deploy(context, { ...acting(o), what, after: o.after === true })),
+    );
+  act(program, 'rollback [service]', 'back to the last known good version')
+    .option('--to <version>', 'a certain one')
+    .option('--wait', 'print its steps until it has ended')
+    .action((service: string | undefined, o: Acting & { to?: string }) =>
+      run(o, async (context) => (await operator()).rollback(context, { ...acting(o), ...some({ service, to: o.to }) })),
+    );
+  act(program, 'approve <incident>', 'let a proposed rollback go ahead, or --deny it')
+    .option('--deny', 'nothing is to be moved')
+    .option('--service <service>', 'where the same id is open in several services')
+    .action((incident: string, o: Acting & { deny?: true; service?: string }) =>
+      run(o, async (context) =>
+        (await operator()).approve(context, {
+          ...acting(o),
+          incident,
+          deny: o.deny === true,
+          ...some({ service: o.service }),
+        }),
+      ),
+    );
+  act(program, 'intervene <id> <action>', 'say how an operation that waits goes on: retry, choose, accept, abort')
+    .option('--target <version>', 'with choose')
+    .option('--service <service>', 'where the same id is open in several services')
+    .action((id: string, action: string, o: Acting & { target?: string; service?: string }) =>
+      run(o, async (context) =>
+        (await operator()).intervene(context, {
+          ...acting(o),
+          id,
+          action,
+          ...some({ target: o.target, service: o.service }),
+        }),
+      ),
+    );
+  act(program, 'cancel [service-or-id]', 'stop the operation in flight before it moves traffic').action(
+    (what: string | undefined, o: Acting) =>
+      run(o, async (context) => (await operator()).cancel(context, { ...acting(o), ...some({ what }) })),
+  );
+  const breaker = program.command('breaker').description('the brake that two rollbacks in a row close');
+  act(breaker, 'clear [service]', 'let lastgood act by itself again')
+    .option('--epoch <n>', 'the opening that you looked at, as status shows it')
+    .action((service: string | undefined, o: Acting & { epoch?: string }) =>
+      run(o, async (context) =>
+        (await operator()).clearBreaker(context, { ...acting(o), ...some({ service, epoch: o.epoch }) }),
+      ),
+    );
+  const quarantine = program.command('quarantine').description('versions that were rolled back from');
+  verb(quarantine, 'list [service]', 'what may not be chosen, and why').action(
+    (service: string | undefined, o: Options) =>
+      run(o, async (context) => (await import('./commands/quarantine')).listQuarantine(context, some({ service }))),
+  );
+  const judging = (
+    parent: Command,
+    name: string,
+    what: 'vouch' | 'revoke' | 'clearQuarantine',
+    words: string,
+  ): void => {
+    act(parent, `${name} <service@version>`, words).action((version: string, o: Acting) =>
+      run(o, async (context) => (await operator()).judgeVersion(context, { ...acting(o), act: what, what: version })),
+    );
+  };
+  judging(quarantine, 'clear', 'clearQuarantine', 'let it be chosen again, after new probes');
+  judging(program, 'vouch', 'vouch', 'say with your name that a version is good: the hold move goes there');
+  judging(program, 'revoke', 'revoke', 'never choose a version again');
+  act(program, 'pause [service]', 'stop acting, not watching; ends by itself')
+    .option('--for <duration>', 'how long, such as 30m (required)')
+    .action((service: string | undefined, o: Acting & { for?: string }) =>
+      run(o, async (context) => (await operator()).pause(context, { ...acting(o), ...some({ service, for: o.for }) })),
+    );
+  act(program, 'resume [service]', 'act again').action((service: string | undefined, o: Acting) =>
+    run(o, async (context) => (await operator()).resume(context, { ...acting(o), ...some({ service }) })),
+  );
+  act(program, 'mode <mode> [service]', 'observe: only watch; confirm: propose and wait; act').action(
+    (mode: string, service: string | undefined, o: Acting) =>
+      run(o, async (context) => (await operator()).setMode(context, { ...acting(o), mode, ...some({ service }) })),
+  );
+}
+
+type Acting = CommonOptions & { reason?: string; dryRun?: true; wait?: true };
+
+function acting({ reason, dryRun, wait }: Acting): { reason?: string; dryRun?: boolean; wait?: boolean } {
+  return some({ reason, dryRun, wait });
+}
+
+function addLocal(program: Command, run: Run): void {
+  verb(program, 'up', 'run everything of one machine in the foreground')
+    .option('--policy <file>', 'policies laid over those of the configuration')
+    .option('--keep-serving', 'leave the serving processes at the end')
+    .action((o: CommonOptions & { policy?: string; keepServing?: true }) =>
+      run(o, async (context) =>
+        (await import('./commands/up')).up(context, some({ policy: o.policy, keepServing: o.keepServing })),
+      ),
+    );
+  verb(program, 'init', 'write a configuration that only observes an endpoint which already runs')
+    .option('--url <url>', 'where it runs (required)')
+    .option('--service <name>', 'name of the service')
+    .option('--model <name>', 'name of the model, as its server knows it')
+    .option('--engine <engine>', 'open-inference or openai; default: asked')
+    .option('--force', 'write over a file that is there')
+    .action((o: CommonOptions & { url?: string; service?: string; model?: string; engine?: string; force?: true }) =>
+      run(o, async (context) => {
+        const { init } = await import('./commands/init');
+        return init(context, {
+          ...some({ url: o.url, service: o.service, model: o.model, engine: o.engine }),
+          force: o.force === true,
+        });
+      }),
+    );
+  verb(program, 'validate', 'check the configuration, and ask every source once')
+    .option('--policy <file>', 'with these policies laid over it')
+    .option('--offline', 'only the file')
+    .action((o: CommonOptions & { policy?: string; offline?: true }) =>
+      run(o, async (context) =>
+        (await import('./commands/validate')).validate(context, {
+          ...some({ policy: o.policy }),
+          offline: o.offline === true,
+        }),
+      ),
+    );
+  verb(program, 'doctor', 'check this machine, with a remedy for each finding').action((o: Options) =>
+    run(o, async (context) => (await import('./commands/doctor')).doctor(context)),
+  );
+  const artifacts = program.command('artifacts').description('the artifact store');
+  verb(artifacts, 'import <directory>', 'take a copy of a version, verified').action((path: string, o: Options) =>
+    run(o, async (context) => (await import('./commands/artifacts')).importArtifact(context, { path })),
+  );
+  verb(artifacts, 'list [service]', 'the versions').action((service: string | undefined, o: Options) =>
+    run(o, async (context) => (await import('./commands/artifacts')).listArtifacts(context, some({ service }))),
+  );
+  verb(artifacts, 'verify [service@version]', 'every file against its manifest').action(
+    (what: string | undefined, o: Options) =>
+      run(o, async (context) => (await import('./commands/artifacts')).verifyArtifacts(context, some({ what }))),
+  );
+  verb(artifacts, 'prune [service]', 'remove old versions; those that could still be chosen stay')
+    .option('--keep <n>', 'how many choosable versions stay', '3')
+    .option('--dry-run', 'only say what would go')
+    .action((service: string | undefined, o: CommonOptions & { keep: string; dryRun?: true }) =>
+      run(o, async (context) =>
+        (await import('./commands/artifacts')).pruneArtifacts(context, {
+          ...some({ service, dryRun: o.dryRun }),
+          keep: o.keep,
+        }),
+      ),
+    );
+}
+
+/** The fields that are given; a field that is there with `undefined` is another thing. */
+function some<T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

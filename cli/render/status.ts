@@ -1,0 +1,234 @@
+import type { ServiceView } from '../../api/types';
+import type { Condition } from '../service-condition';
+import type { Readiness, Route, State, VersionFacts } from '../types';
+import { nextAct } from './next-act';
+import { ago, clock, labelled, metricValue, span, table, when } from './words';
+
+export interface StatusPage {
+  readonly collectedAt: number;
+  readonly services: readonly { readonly view: ServiceView; readonly condition: Condition }[];
+  /** Said above everything, e.g. that the controller is down. */
+  readonly remarks: readonly string[];
+}
+
+/** The whole page: first line is whether the service could be rolled back now, or why not. */
+export function renderStatus(page: StatusPage): string[] {
+  const blocks = page.services.map(({ view, condition }) => renderService(view, condition, page.collectedAt));
+  const lines = blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block]));
+  return [...page.remarks, ...lines];
+}
+
+function renderService(view: ServiceView, condition: Condition, now: number): string[] {
+  const { status } = view;
+  const head = `${view.service}: ${headline(view, now)}`;
+  const state = status?.state ?? null;
+  const lines = [
+    head,
+    ...labelled('condition', [conditionText(condition)]),
+    ...labelled('serves', servesLines(view, now)),
+    ...labelled('entrance', [view.entrance ?? 'not known']),
+  ];
+  if (state) {
+    lines.push(
+      ...labelled('mode', [brakes(state, now)]),
+      ...labelled('incident', incidentLines(state, now)),
+      ...labelled('doing', operationLines(state, now)),
+      ...labelled('bake', bakeLines(state, now)),
+      ...labelled('standby', standbyLines(state, now)),
+      ...labelled('environment', state.environment),
+      '  versions',
+      ...versionTable(state, now),
+      '  tiers',
+      ...tierTable(state, now),
+    );
+    lines.push(...labelled('impossible', impossible(state)));
+  }
+  if (status && status.ledgerLag.entries > 0)
+    lines.push(
+      ...labelled('ledger lag', [
+        `${status.ledgerLag.entries} decisions are not in the ledger yet, the oldest ${
+          status.ledgerLag.oldestAt === null ? '' : ago(status.ledgerLag.oldestAt, now)
+        }`,
+      ]),
+    );
+  lines.push(...labelled('not known', view.notKnown));
+  lines.push(...labelled('collected', [`${clock(now)} · ${evidenceText(view)}`]));
+  lines.push(...labelled('next', nextAct(view)));
+  return lines;
+}
+
+/** Readiness to roll back in one line. */
+export function headline(view: ServiceView, now: number): string {
+  if (!view.status)
+    return `not known whether it is ready to roll back (${view.source === 'gateway' ? 'only the gateway answers' : 'nobody answers'})`;
+  const { readiness } = view.status;
+  if (!readiness.ready)
+    return readiness.target === null
+      ? `NOT READY to roll back: ${readiness.why}`
+      : `NOT READY to roll back (it would choose ${readiness.target}): ${readiness.why}`;
+  return `ready to roll back to ${readiness.target ?? '?'}${readyDetail(readiness, now)}`;
+}
+
+function readyDetail(readiness: Readiness, now: number): string {
+  const { warm, provenAt, expectedMs, why } = readiness;
+  if (!warm) return `, cold: ${why.replace(/^.*?; cold: /, '')}`;
+  const proven = provenAt === null ? '' : `, proven ${ago(provenAt, now)}`;
+  return `: warm${proven}${expectedMs === null ? '' : `, about ${span(expectedMs)} to traffic`}`;
+}
+
+function conditionText({ word, reasons }: Condition): string {
+  return reasons.length === 0 ? word : `${word}: ${reasons.join('; ')}`;
+}
+
+function servesLines(view: ServiceView, now: number): string[] {
+  const state = view.status?.state ?? null;
+  const declared = state?.declared ?? null;
+  const observed = view.gateway?.record ?? null;
+  const fallback = view.gateway?.fallback ?? state?.fallbackInUse ?? null;
+  const lines: string[] = [];
+  const route = observed ?? declared;
+  if (!route) return ['nothing: no version has the traffic'];
+  const since = view.gateway?.inForceSince ?? state?.routedAt ?? null;
+  const live = fallback ? fallback.version : route.primary;
+  lines.push(
+    `${view.service}@${live}${fallback ? ` (fallback for ${route.primary})` : ''} · epoch ${route.epoch}` +
+      `${since === null ? '' : ` since ${when(since, now)}`} · ${routeEvidence(observed, declared)}`,
+  );
+  if (fallback) lines.push(`the router uses its fallback since ${when(fallback.since, now)}: ${fallback.reason}`);
+  const digest = route.backends[live]?.[0]?.digest;
+  const copies = route.backends[live]?.length ?? 0;
+  if (digest) lines.push(`${digest.slice(0, 19)}… Reported by ${copies === 1 ? 'its copy' : `its ${copies} copies`}`);
+  if (route.share && route.share.until > now)
+    lines.push(
+      `${Math.round(route.share.weight * 100)} % goes to ${route.share.version} until ${when(route.share.until, now)}${route.share.drill ? ` (drill ${route.share.drill})` : ''}`,
+    );
+  for (const pin of route.pins)
+    if (pin.until > now) lines.push(`old sessions stay on ${pin.version} until ${when(pin.until, now)}`);
+  return lines;
+}
+
+function routeEvidence(observed: Route | null, declared: Route | null): string {
+  if (!observed) return 'Declared; the gateway does not answer';
+  if (!declared) return 'Observed in the gateway; what is declared is not known';
+  return observed.epoch === declared.epoch && observed.primary === declared.primary
+    ? 'Observed in the gateway, as declared'
+    : `Observed in the gateway, but declared is ${declared.primary} at epoch ${declared.epoch}`;
+}
+
+function brakes(state: State, now: number): string {
+  const { policy, breaker, cooldownUntil, pausedUntil, pausedWhy, consecutive } = state;
+  const cooldown =
+    cooldownUntil !== null && cooldownUntil > now
+      ? `cooldown until ${when(cooldownUntil, now)} (${span(cooldownUntil - now)} left)`
+      : 'no cooldown';
+  const breakerText = breaker.open
+    ? `breaker OPEN since ${breaker.openedAt === null ? '?' : when(breaker.openedAt, now)} (epoch ${breaker.epoch})`
+    : `breaker closed (${consecutive} of ${policy.breaker.consecutiveRollbacks} rollbacks)`;
+  const paused =
+    pausedWhy !== null
+      ? [`PAUSED: ${pausedWhy}`]
+      : pausedUntil !== null && pausedUntil > now
+        ? [`paused until ${when(pausedUntil, now)}`]
+        : [];
+  return [state.mode, ...paused, cooldown, breakerText].join(' · ');
+}
+
+function incidentLines(state: State, now: number): string[] {
+  const { incident } = state;
+  if (!incident) return ['none'];
+  const onset = incident.onsetAt === null ? '' : `, began about ${when(incident.onsetAt, now)}`;
+  const lines = [
+    `${incident.id} ${incident.phase} (${incident.tier}, cause: ${incident.attribution}${onset})`,
+    incident.sentence,
+  ];
+  if (incident.dropped.length > 0) lines.push(`refused or failed: ${incident.dropped.join(', ')}`);
+  if (incident.approvalUntil !== null) lines.push(`approve or deny until ${when(incident.approvalUntil, now)}`);
+  return lines;
+}
+
+function operationLines(state: State, now: number): string[] {
+  const { operation, queued } = state;
+  const lines: string[] = [];
+  if (operation) {
+    const to = operation.version ?? operation.candidates[0] ?? '?';
+    lines.push(
+      `${operation.kind} ${operation.id} from ${operation.from || 'nothing'} to ${to}: ${operation.step}, for ${span(now - operation.startedAt)}, by ${operation.actor.name}`,
+    );
+    if (operation.stopping !== null) lines.push(`is being stopped: ${operation.stopping}`);
+  }
+  if (queued) lines.push(`then deploys ${queued.version}, asked by ${queued.actor.name}`);
+  return lines;
+}
+
+function bakeLines({ bake }: State, now: number): string[] {
+  return bake
+    ? [
+        `${bake.version} until ${when(bake.until, now)} (${span(bake.until - now)} left), judged by the limits of ${bake.previous}`,
+      ]
+    : [];
+}
+
+function standbyLines({ standby, preparing }: State, now: number): string[] {
+  if (standby) {
+    const proof =
+      standby.proof === 'ok' && standby.proofAt !== null
+        ? `proven ${ago(standby.proofAt, now)}`
+        : standby.proof === 'failed'
+          ? `its proof FAILED: ${standby.why}`
+          : 'not proven yet';
+    return [`${standby.version}, ${proof}`];
+  }
+  return [preparing ? `${preparing.version} is being made ready` : 'none'];
+}
+
+function versionTable(state: State, now: number): string[] {
+  if (state.versions.length === 0) return ['    none in the artifact store'];
+  const rows = [...state.versions]
+    .reverse()
+    .map((facts) => [
+      facts.version,
+      placeOf(state, facts),
+      `${facts.standing}${facts.human ? `, vouched for by ${facts.human.by}` : ''}`,
+      facts.lastGoodAt === null ? '' : `last good ${when(facts.lastGoodAt, now)}`,
+      facts.standing === 'candidate' || facts.standing === 'validated' ? facts.evaluation.why : facts.why,
+    ]);
+  return table(rows, '    ');
+}
+
+function placeOf(state: State, facts: VersionFacts): string {
+  if (facts.version === state.declared?.primary) return 'live';
+  if (facts.version === state.standby?.version) return 'standby';
+  return '·';
+}
+
+function tierTable(state: State, now: number): string[] {
+  if (state.tiers.length === 0) return ['    no tier has reported yet'];
+  const header = ['tier', 'metric', 'verdict', 'observed', 'expected', 'limit', 'samples', 'measured'];
+  const rows = state.tiers.map((reading) => [
+    reading.tier,
+    reading.metric,
+    reading.kind,
+    metricValue(reading.metric, reading.observed),
+    metricValue(reading.metric, reading.expected),
+    metricValue(reading.metric, reading.limit),
+    String(reading.samples),
+    ago(reading.at, now),
+  ]);
+  return table([header, ...rows], '    ');
+}
+
+/** What a switched-off source makes impossible (said, so that nobody relies on it). */
+function impossible(state: State): string[] {
+  return state.samples
+    ? []
+    : ['samples of inputs are off: no shadow replay before a shift, no paired replay to tell model from environment'];
+}
+
+function evidenceText(view: ServiceView): string {
+  const parts = [
+    view.gateway ? 'route Observed' : 'route Declared',
+    ...(view.status ? ['verdicts Observed', 'standing Declared'] : []),
+    'digests Reported',
+  ];
+  return parts.join(', ');
+}

@@ -1,0 +1,62 @@
+import type { IncidentStory } from '../story/incident-story';
+import type { Present } from '../story/present';
+import { textOf } from '../story/facts';
+
+/** The next act of the reader, as far as the ledger shows that one is needed, with the exact command. */
+export function whatToDo(story: IncidentStory, present: Present): string[] {
+  const { service, id, outcome, from, to } = story;
+  const lines = forOutcome(story);
+  if (present.breaker?.open)
+    lines.push(
+      'Find out why versions fail one after the other; then clear the breaker:',
+      `  lastgood breaker clear ${service} --epoch ${present.breaker.epoch} --reason '…'`,
+    );
+  const quarantined = from !== null && present.standing[from]?.standing === 'quarantined';
+  if (quarantined)
+    lines.push(
+      `Find out what was wrong with ${from}. It is not chosen again until someone clears it:`,
+      `  lastgood quarantine clear ${service}@${from} --reason '…'`,
+    );
+  if (lines.length === 0)
+    lines.push(
+      outcome === 'ended' || to !== null
+        ? `Nothing. See how it stands: lastgood status ${service}`
+        : `Watch it: lastgood status ${service} -w (incident ${id})`,
+    );
+  return lines;
+}
+
+function forOutcome(story: IncidentStory): string[] {
+  const { service, id, from } = story;
+  const waiting = story.entries.findLast(({ kind }) => kind === 'waiting-for-human');
+  switch (story.outcome) {
+    case 'waiting for a human':
+      return waiting && textOf(waiting.facts, 'step') !== null
+        ? ['Say how to go on:', `  lastgood intervene ${id} retry|choose|accept|abort --reason '…'`]
+        : waiting && /not confirmed$/.test(waiting.summary)
+          ? ['See why the metric is not measured (labels late? no traffic?):', `  lastgood status ${service}`]
+          : waiting && /breaker open/.test(waiting.summary)
+            ? []
+            : ['Choose a version yourself:', `  lastgood rollback ${service} --to VERSION --reason '…'`];
+    case 'held':
+      return awaitsApproval(story)
+        ? ['Approve or deny it:', `  lastgood approve ${id} --reason '…'`]
+        : ['It is decided again when the hold ends. To act now:', `  lastgood rollback ${service} --reason '…'`];
+    case 'refused':
+      return [
+        `A rollback would not have helped. Look at what changed around ${from ?? 'it'} first:`,
+        '  lastgood doctor',
+      ];
+    case 'settled':
+      return ['Nothing until morning: it confirms by itself on the metric that fired.', `  lastgood status ${service}`];
+    case 'in progress':
+      return ['Nothing now: it is at work.', `  lastgood status ${service} -w`];
+    case 'settled and confirmed':
+    case 'ended':
+      return [];
+  }
+}
+
+function awaitsApproval({ entries }: IncidentStory): boolean {
+  return entries.some(({ kind, facts }) => kind === 'rollback-held' && 'until' in facts);
+}

@@ -1,0 +1,128 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import type { ApiPorts } from '../../../api/ports';
+import { DecisionsUnreachable } from '../../../api/ports';
+import { createApiServer } from '../../../api/server';
+import { main } from '../../../cli/main';
+import type { Terminal } from '../../../cli/terminal';
+import type { AnswerLookup, AnswersAt, RouterState } from '../../../api/types';
+import { runPaths } from '../../../workers/embedded/paths';
+import { temporaryDirectory } from '../../support/temporary';
+import { service, type PlayedService } from './rollback-story';
+
+/** What a command wrote and how it ended. */
+export interface Run {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The controller's real interface over a Unix socket, in front of a played service; and the command line beside it. */
+export class ApiRig {
+  readonly directory = temporaryDirectory('cli');
+  readonly config = join(this.directory, 'lastgood.yaml');
+  private server: FastifyInstance | null = null;
+  decisionsDown = false;
+  answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
+
+  constructor(readonly played: PlayedService) {
+    const command = "['/usr/bin/env', '{report}']";
+    writeFileSync(
+      this.config,
+      `services:\n  ${service}:\n    model: triage\n    serving: { runtime: process, command: ${command} }\n`,
+    );
+  }
+
+  async listen(): Promise<this> {
+    const { apiSocket } = runPaths(join(this.directory, '.lastgood'));
+    mkdirSync(dirname(apiSocket), { recursive: true, mode: 0o700 });
+    this.server = createApiServer(this.ports(), {
+      door: { kind: 'socket', user: 'alice' },
+      tls: null,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    await this.server.listen({ path: apiSocket });
+    return this;
+  }
+
+  async close(): Promise<void> {
+    await this.server?.close();
+  }
+
+  async run(...args: readonly string[]): Promise<Run> {
+    let out = '';
+    let err = '';
+    const terminal: Terminal = {
+      isTerminal: false,
+      out: (line) => void (out += `${line}\n`),
+      err: (line) => void (err += `${line}\n`),
+      repaint: (lines) => void (out += `${lines.join('\n')}\n`),
+      now: () => this.played.now,
+    };
+    const code = await main([...args, '--config', this.config], terminal);
+    return { code, out, err };
+  }
+
+  private router(): RouterState {
+    const { declared, routedAt } = this.played.state;
+    return {
+      service,
+      record: declared,
+      floor: 0,
+      inForceSince: declared ? routedAt : null,
+      fallback: null,
+      inFlight: {},
+      pinned: {},
+      lastSeq: 1,
+    };
+  }
+
+  private ports(): ApiPorts {
+    const unused = (what: string) => () => Promise.reject(new Error(`${what} was not expected`));
+    const { played } = this;
+    return {
+      services: [{ name: service, model: 'triage' }],
+      decisions: {
+        status: () =>
+          this.decisionsDown
+            ? Promise.reject(new DecisionsUnreachable('Temporal: connection refused'))
+            : Promise.resolve(played.status()),
+        act: async (_service, _name, message) => {
+          const answer = await played.message(message);
+          if (!answer) throw new Error('a message is always answered');
+          return answer;
+        },
+        artifactsChanged: unused('artifactsChanged'),
+      },
+      router: {
+        read: () => Promise.resolve(this.router()),
+        entrance: () => Promise.resolve({ address: 'http://127.0.0.1:8080', probeHeaders: {} }),
+        apply: unused('apply'),
+        fence: unused('fence'),
+        drained: unused('drained'),
+      },
+      telemetry: {
+        answer: () => Promise.resolve(this.known().lookup),
+        answersAt: () => Promise.resolve(this.known().at),
+        follow: () => {
+          throw new Error('follow was not expected');
+        },
+        window: unused('window'),
+        samples: unused('samples'),
+        feedback: unused('feedback'),
+      },
+      ledger: played.ledger,
+      artifacts: { list: unused('list'), import: unused('import') },
+      metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
+      health: unused('health'),
+    };
+  }
+
+  private known(): { lookup: AnswerLookup; at: AnswersAt } {
+    if (!this.answers) throw new Error('no answer record was given');
+    return this.answers;
+  }
+}
