@@ -1,0 +1,323 @@
+import { createServer, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Telemetry, TrafficRouter } from '../../activities/ports';
+import { DecisionsUnreachable, type ApiPorts, type Decisions } from '../../api/ports';
+import { createApiServer } from '../../api/server';
+import type { Door } from '../../api/identity';
+import type { LedgerEntry } from '../../domain/ledger';
+import type { Answer, OperatorMessage } from '../../workflows/contract/messages';
+import { MemoryLedger } from '../support/memory-ledger';
+
+const token = 'a-token-of-enough-characters';
+const servers: FastifyInstance[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.close();
+});
+
+/** What a test does not give is not there: a call fails with its name. */
+function stub<T extends object>(name: string, given: Partial<T>): T {
+  return new Proxy(given as T, {
+    get: (target, key) => {
+      if (key in target) return target[key as keyof T];
+      throw new Error(`${name}.${String(key)} was not stubbed`);
+    },
+  });
+}
+
+const accepted: Answer = {
+  requestId: 'r',
+  decision: 'accepted',
+  why: 'deploys 1.1',
+  reference: 'deploy-1',
+  repeated: false,
+  plan: [],
+};
+
+interface Given {
+  readonly decisions?: Partial<Decisions>;
+  readonly router?: Partial<TrafficRouter>;
+  readonly telemetry?: Partial<Telemetry>;
+  readonly ledger?: ApiPorts['ledger'];
+  readonly artifacts?: Partial<ApiPorts['artifacts']>;
+  readonly door?: Door;
+}
+
+const errors: string[] = [];
+
+function serve(given: Given = {}): FastifyInstance {
+  const ports: ApiPorts = {
+    services: [{ name: 'mail', model: 'mail' }],
+    decisions: stub<Decisions>('decisions', given.decisions ?? {}),
+    router: stub<TrafficRouter>('router', given.router ?? {}),
+    telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),
+    ledger: given.ledger ?? new MemoryLedger(),
+    artifacts: stub<ApiPorts['artifacts']>('artifacts', given.artifacts ?? {}),
+    metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('lastgood_up 1\n') },
+    health: () => Promise.resolve({ ok: false, pid: 1, startedAt: 2, version: '0', parts: [] }),
+  };
+  const server = createApiServer(ports, {
+    door: given.door ?? { kind: 'socket', user: 'ada' },
+    tls: null,
+    onError: (error, what) => errors.push(`${what}: ${error.message}`),
+  });
+  servers.push(server);
+  return server;
+}
+
+function entry(over: Partial<LedgerEntry>): LedgerEntry {
+  return {
+    service: 'mail',
+    key: 'k',
+    at: 1,
+    kind: 'configured',
+    incident: null,
+    actor: { name: 'lastgood', proof: 'lastgood', from: 'here' },
+    summary: 's',
+    facts: {},
+    ...over,
+  };
+}
+
+describe('who asks', () => {
+  const tcp: Door = { kind: 'tcp', token };
+
+  it('needs the token at every listener but the socket', async () => {
+    const server = serve({ door: tcp });
+    for (const authorization of [undefined, 'Bearer wrong', `Basic ${token}`, `Bearer ${token}x`]) {
+      const headers = authorization === undefined ? {} : { authorization };
+      const answer = await server.inject({ method: 'GET', url: '/v1/services', headers });
+      expect([answer.statusCode, answer.headers['content-type']]).toEqual([
+        401,
+        'application/problem+json; charset=utf-8',
+      ]);
+    }
+  });
+
+  it('is the actor of an act, by the socket the user and by the token its holder', async () => {
+    const sent: OperatorMessage[] = [];
+    const act: Decisions['act'] = (_service, _name, message) => {
+      sent.push(message);
+      return Promise.resolve(accepted);
+    };
+    const call = {
+      method: 'POST',
+      url: '/v1/services/mail/acts/deploy',
+      payload: { version: '1.1', reason: 'r' },
+    } as const;
+    await serve({ decisions: { act } }).inject(call);
+    await serve({ decisions: { act }, door: tcp }).inject({ ...call, headers: { authorization: `Bearer ${token}` } });
+    expect(sent.map(({ actor }) => [actor?.name, actor?.proof])).toEqual([
+      ['ada', 'unix-user'],
+      ['api-token', 'token'],
+    ]);
+  });
+
+  it('cannot say who it is', async () => {
+    const payload = { version: '1.1', reason: 'r', actor: { name: 'root', proof: 'oidc', from: 'x' } };
+    const answer = await serve().inject({ method: 'POST', url: '/v1/services/mail/acts/deploy', payload });
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({ detail: 'body.actor: not accepted, the actor is who sends the request' });
+  });
+
+  it('is not asked for by health and metrics', async () => {
+    const server = serve({ door: tcp });
+    expect((await server.inject({ url: '/metrics' })).body).toBe('lastgood_up 1\n');
+    expect((await server.inject({ url: '/v1/health' })).statusCode).toBe(503);
+  });
+
+  it('may not import from another machine', async () => {
+    const server = serve({ door: tcp });
+    const call = { method: 'POST', url: '/v1/artifacts/import', payload: { path: '/x' } } as const;
+    const answer = await server.inject({
+      ...call,
+      remoteAddress: '10.0.0.9',
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(answer.statusCode).toBe(403);
+  });
+});
+
+describe('an act', () => {
+  const act = (name: string, payload: object, decisions: Partial<Decisions> = {}) =>
+    serve({ decisions }).inject({ method: 'POST', url: `/v1/services/mail/acts/${name}`, payload });
+
+  it('is answered with the decision, and 409 when it is refused', async () => {
+    const refused: Answer = { ...accepted, decision: 'refused', why: '1.3 is quarantined' };
+    const answer = await act('deploy', { version: '1.3', reason: 'r' }, { act: () => Promise.resolve(refused) });
+    expect([answer.statusCode, answer.json()]).toEqual([409, refused]);
+  });
+
+  it('keeps the request id of its sender', async () => {
+    const ids: string[] = [];
+    const decide: Decisions['act'] = (_service, _name, { requestId }) => {
+      ids.push(requestId);
+      return Promise.resolve(accepted);
+    };
+    await act('resume', { reason: 'r', requestId: 'mine' }, { act: decide });
+    await act('resume', { reason: 'r' }, { act: decide });
+    expect(ids[0]).toBe('mine');
+    expect(ids[1]).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it.each([
+    ['without a reason', 'resume', {}, /^reason: /],
+    ['with an unknown field', 'resume', { reason: 'r', force: true }, /force/],
+    ['with a version that is none', 'deploy', { reason: 'r', version: '../x' }, /^version: a version name/],
+  ])('%s is refused with its place', async (_what, name, payload, detail) => {
+    const answer = await act(name, payload);
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json<{ detail: string }>().detail).toMatch(detail);
+  });
+
+  it('that belongs to the controller, or to nobody, is not there', async () => {
+    expect((await act('configure', { reason: 'r' })).statusCode).toBe(404);
+    expect((await act('explode', { reason: 'r' })).json<{ detail: string }>().detail).toMatch(
+      /^act: found "explode", expected one of rollback, deploy/,
+    );
+  });
+
+  it('says 503 when nobody decides', async () => {
+    const down = (): Promise<never> => Promise.reject(new DecisionsUnreachable('Temporal: 14 UNAVAILABLE'));
+    const answer = await act('resume', { reason: 'r' }, { act: down });
+    expect([answer.statusCode, answer.json<{ detail: string }>().detail]).toEqual([503, 'Temporal: 14 UNAVAILABLE']);
+  });
+});
+
+describe('the view of a service', () => {
+  const router: Partial<TrafficRouter> = {
+    read: () => Promise.resolve({ service: 'mail', record: null, floor: 3 } as never),
+    entrance: () => Promise.resolve({ address: 'http://127.0.0.1:1', probeHeaders: {} }),
+  };
+
+  it('is the gateway’s word when the workflow cannot be asked, and says what is not known', async () => {
+    const status = (): Promise<never> => Promise.reject(new DecisionsUnreachable('Temporal is away'));
+    const answer = await serve({ decisions: { status }, router }).inject({ url: '/v1/services/mail' });
+    expect(answer.json()).toMatchObject({
+      source: 'gateway',
+      status: null,
+      gateway: { floor: 3 },
+      notKnown: [expect.stringMatching(/^decisions, .*Temporal is away/)],
+    });
+  });
+
+  it('is an answer also when nobody can be asked, and when one never answers', async () => {
+    const never = (): Promise<never> => new Promise(() => undefined);
+    const gone = (): Promise<never> => Promise.reject(new Error('no socket'));
+    const server = serve({ decisions: { status: never }, router: { read: gone, entrance: gone } });
+    const answer = await server.inject({ url: '/v1/services/mail' });
+    expect(answer.json()).toMatchObject({ source: 'none', gateway: null });
+    expect(answer.json<{ notKnown: string[] }>().notKnown).toHaveLength(2);
+  });
+
+  it('of an unknown service names the known ones', async () => {
+    const answer = await serve().inject({ url: '/v1/services/spam' });
+    expect([answer.statusCode, answer.json<{ detail: string }>().detail]).toEqual([
+      404,
+      'service: found "spam", expected one of mail',
+    ]);
+  });
+});
+
+describe('the ledger', () => {
+  it('is read by page, kind and incident, and folded into incidents', async () => {
+    const ledger = new MemoryLedger();
+    const story = [
+      entry({ key: '1', at: 10, kind: 'degradation-began', incident: 'i-1', summary: 'recall fell' }),
+      entry({ key: '2', at: 20 }),
+      entry({ key: '3', at: 30, kind: 'settled', incident: 'i-1', summary: 'restored' }),
+      entry({ key: '4', at: 40, kind: 'incident-ended', incident: 'i-1', summary: 'over' }),
+      entry({ key: '5', at: 50, kind: 'degradation-began', incident: 'i-2', summary: 'errors' }),
+    ];
+    for (const one of story) await ledger.append(one);
+    const server = serve({ ledger });
+    const page = await server.inject({ url: '/v1/services/mail/ledger?after=1&kinds=settled,configured&limit=10' });
+    expect(page.json<{ entries: { seq: number }[] }>().entries.map(({ seq }) => seq)).toEqual([2, 3]);
+    const { incidents } = (await server.inject({ url: '/v1/incidents?service=mail' })).json<{ incidents: unknown[] }>();
+    expect(incidents).toMatchObject([
+      { incident: 'i-2', beganAt: 50, endedAt: null, began: 'errors' },
+      { incident: 'i-1', beganAt: 10, endedAt: 40, entries: 3, began: 'recall fell', last: 'over' },
+    ]);
+    expect((await server.inject({ url: '/v1/services/mail/ledger?limit=many' })).statusCode).toBe(400);
+  });
+
+  it('has a time of blindness once, however often it is reported', async () => {
+    const ledger = new MemoryLedger();
+    const server = serve({ ledger });
+    const call = { method: 'POST', url: '/v1/blind', payload: { fromMs: 1000, toMs: 9000, why: 'Temporal' } } as const;
+    await server.inject(call);
+    expect((await server.inject(call)).json()).toEqual({ recorded: 1 });
+    expect((await ledger.read('mail')).map(({ kind, summary }) => [kind, summary])).toEqual([
+      ['blind', 'nobody could decide for 8 s: Temporal'],
+    ]);
+  });
+});
+
+describe('what cannot be read', () => {
+  it('is refused with the place, and nothing is forwarded', async () => {
+    const feedback = jest.fn<never, never>();
+    const server = serve({ telemetry: { feedback } });
+    const bad = await server.inject({
+      method: 'POST',
+      url: '/v1/services/mail/feedback',
+      payload: { items: [{ requestId: 'a', label: 'x', observedAt: 'today', source: 's' }] },
+    });
+    expect([bad.statusCode, bad.json<{ detail: string }>().detail]).toEqual([
+      400,
+      expect.stringMatching(/^body\.items\.0\.observedAt: /),
+    ]);
+    const noJson = await server.inject({
+      method: 'POST',
+      url: '/v1/services/mail/feedback',
+      headers: { 'content-type': 'application/json' },
+      payload: '{',
+    });
+    expect([noJson.statusCode, noJson.headers['content-type']]).toEqual([
+      400,
+      'application/problem+json; charset=utf-8',
+    ]);
+    expect(feedback).not.toHaveBeenCalled();
+  });
+
+  it('is cut off above the limit', async () => {
+    const server = serve();
+    await server.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = server.server.address() as AddressInfo;
+    const status = await new Promise<number>((resolve, reject) => {
+      const sent = httpRequest(
+        {
+          port,
+          host: '127.0.0.1',
+          path: '/v1/services/mail/feedback',
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'content-length': 3 * 1024 * 1024 },
+        },
+        (answer) => {
+          answer.resume();
+          resolve(answer.statusCode ?? 0);
+        },
+      );
+      sent.once('error', reject);
+      sent.write('{"items":[');
+    });
+    expect(status).toBe(413);
+  });
+
+  it('of a port that fails is a 502 with the name of the fault', async () => {
+    const telemetry = { answer: () => Promise.reject(new RangeError('the gateway is away')) };
+    const answer = await serve({ telemetry }).inject({ url: '/v1/answers/abc' });
+    expect([answer.statusCode, answer.json<{ detail: string }>().detail]).toEqual([
+      502,
+      'RangeError: the gateway is away',
+    ]);
+    expect(errors.at(-1)).toBe('GET /v1/answers/:id: the gateway is away');
+  });
+});
+
+it('a listener that is taken is a fault that names the address', async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const { port } = taken.address() as AddressInfo;
+  await expect(serve().listen({ host: '127.0.0.1', port })).rejects.toThrow(/EADDRINUSE.*127\.0\.0\.1/);
+  await new Promise((resolve) => taken.close(resolve));
+});
