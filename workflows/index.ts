@@ -1,3 +1,4 @@
 export { serviceWorkflow } from './service';
 export { rollbackWorkflow } from './rollback';
 export { retirementWorkflow } from './retirement';
+export { detectionWorkflow } from './detection';

@@ -192,14 +192,20 @@ export interface BaselineInput {
   readonly periods: readonly GoodPeriod[];
   /** Version whose evaluation report anchors the class rates. */
   readonly anchorVersion: string;
+  /** Values of the first warm baseline, by metric: recomputed centres stay within the practical margin of them. */
+  readonly anchors: Readonly<Record<string, number>>;
   readonly policy: DetectionPolicy;
 }
 
 export interface WatchInput {
   readonly service: string;
   readonly version: string;
+  readonly model: string;
   readonly epoch: number;
   readonly routedAt: number;
+  readonly deployedAt: number | null;
+  /** The previous version's copy: asked for its golden probes when an immediate verdict begins. */
+  readonly standby: (Backend & { readonly version: string }) | null;
   readonly cursor: number;
   readonly charts: ChartStates;
   readonly standing: readonly StandingVerdict[];
@@ -215,6 +221,12 @@ export interface WatchResult {
   readonly cursor: number;
   readonly charts: ChartStates;
   readonly began: readonly StandingVerdict[];
+  /** Cause of each immediate verdict in `began`, by its id: no further round trip before the service knows it. */
+  readonly attributions: Readonly<
+    Record<string, { readonly attribution: Attribution; readonly reasons: readonly string[] }>
+  >;
+  /** The router's own word, read when it began to use its fallback. */
+  readonly observed: ObservedRoute | null;
   readonly ended: readonly { readonly id: string; readonly at: number; readonly sentence: string }[];
   /** Latest value of each chart for `status`: metric → observed, limit, samples, verdict kind. */
   readonly tiers: readonly TierReading[];

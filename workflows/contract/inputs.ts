@@ -1,6 +1,7 @@
 import type { ServicePolicy } from '../../domain/policy';
 import type { ServiceState } from '../../domain/service/state';
-import type { RouteChanged } from '../../domain/service/events';
+import type { Attribution } from '../../domain/detection/attribution';
+import type { DegradationEnded, RouteChanged } from '../../domain/service/events';
 import type { Baseline, ChartStates, GoodPeriod, StandingVerdict, TierReading } from './activities';
 
 /** Newest rules of the reducer; a change in `domain/` that can change a command takes the next number. */
@@ -29,19 +30,43 @@ export interface DetectionInput {
   readonly maxEventsBeforeContinue?: number;
 }
 
+/** A verdict that stands, as detection keeps it: who found it, why it is so, and what the service was told of it. */
+export interface StandingEntry extends StandingVerdict {
+  readonly version: string;
+  readonly source: 'watch' | 'short-window' | 'trend';
+  /** Id by which its source ends it; another one than `id` when a second source found the same metric. */
+  readonly endsWith: string;
+  /** Null while the cause is being asked; until then the service is not told. */
+  readonly cause: { readonly attribution: Attribution; readonly reasons: readonly string[] } | null;
+  /** Epoch and suppression that the service was told last; null: nothing yet. */
+  readonly told: string | null;
+}
+
 export interface DetectionState {
   readonly route: RouteChanged | null;
+  /** Position of the row that announced a newer route: the next version's charts begin there. */
+  readonly applied: { readonly epoch: number; readonly cursor: number } | null;
+  /** A pair: the charts are the fold of all rows up to the cursor. Whatever a cancelled watch read more is read again. */
   readonly cursor: number;
   readonly watchCharts: ChartStates;
   readonly windowCharts: ChartStates;
   readonly trendCharts: ChartStates;
-  readonly standing: readonly (StandingVerdict & { readonly suppressed: boolean; readonly reportedEpoch: number })[];
+  readonly standing: readonly StandingEntry[];
+  /** Ends that the service was not told yet. */
+  readonly ended: readonly DegradationEnded[];
   readonly baseline: Baseline | null;
+  readonly baselineAt: number;
+  /** Version whose history the baseline was asked for. */
+  readonly baselineOf: string | null;
+  readonly anchors: Readonly<Record<string, number>>;
   readonly goodPeriods: readonly GoodPeriod[];
   /** Begin of the good period that is running, null inside an incident, a bake period or an open verdict. */
   readonly goodSince: number | null;
-  readonly tiers: readonly TierReading[];
+  readonly tiers: Readonly<Record<StandingEntry['source'], readonly TierReading[]>>;
+  readonly unmeasuredSince: number | null;
+  readonly environment: readonly string[];
+  readonly onFallback: boolean;
+  readonly standbyKnown: { readonly instance: string; readonly proof: 'ok' | 'failed' } | null;
   readonly nextWindowAt: number;
   readonly nextTrendAt: number;
-  readonly verdictCounter: number;
 }
