@@ -210,6 +210,19 @@ export class PlayedService {
     });
   }
 
+  /** The copy that the service asked for runs, and its proof holds. */
+  async standbyProven(): Promise<void> {
+    const { preparing } = this.state;
+    if (!preparing) throw new Error('no standby is being made ready');
+    const { version, instance } = preparing;
+    const backend = { ...backendOf(version), instance };
+    await this.apply({ type: 'standby-prepared', version, instance, backend, why: '' });
+    await this.after(500).apply({
+      type: 'standby-reported',
+      report: { version, instance, ok: true, at: this.now, why: 'readiness, digest and 8 probes' },
+    });
+  }
+
   async tiers(): Promise<void> {
     const at = this.now - 1_500;
     await this.apply({
