@@ -1,5 +1,6 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
-import type { Alerts, Ledger } from '../activities/ports';
+import { watchActivities } from '../activities/detection-activities';
+import type { Alerts, Environment, Ledger } from '../activities/ports';
 import type { Decisions } from '../api/ports';
 import type { Adapters } from './composition';
 import { serviceNamed, type Configuration } from './configuration/configuration';
@@ -15,6 +16,7 @@ export interface ActivitySources {
 export interface ControlSources extends ActivitySources {
   readonly alerts: Alerts;
   readonly ledger: Ledger;
+  readonly environment: Environment;
 }
 
 export function controlWorkerActivities(sources: ControlSources): object {
@@ -26,12 +28,22 @@ export function controlWorkerActivities(sources: ControlSources): object {
     router: adapters.router,
     telemetry: adapters.telemetry,
     engine: adapters.engineOf,
-    repeatable: (service) => serviceNamed(configuration, service)?.repeatable ?? false,
+    repeatable: repeatableIn(configuration),
   });
 }
 
-export function watchWorkerActivities(_sources: ControlSources): object {
-  return {};
+export function watchWorkerActivities({ adapters, environment }: ControlSources): object {
+  return watchActivities({
+    telemetry: adapters.telemetry,
+    router: adapters.router,
+    artifacts: adapters.store,
+    engine: adapters.engineOf,
+    environment,
+  });
+}
+
+function repeatableIn(configuration: Configuration): (service: string) => boolean {
+  return (service) => serviceNamed(configuration, service)?.repeatable ?? false;
 }
 
 export function hostWorkerActivities({ adapters }: ActivitySources): object {

@@ -8,6 +8,7 @@ import { terminalSink } from '../adapters/alerts/terminal';
 import { webhookSink } from '../adapters/alerts/webhook';
 import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
 import { externalRuntime } from '../adapters/serving/external-runtime';
+import { openHostEnvironment, type HostEnvironment } from '../adapters/environment/host-environment';
 import { openAiEngine } from '../adapters/serving/openai';
 import { openInferenceEngine } from '../adapters/serving/open-inference';
 import { plainHttpEngine } from '../adapters/serving/plain-http';
@@ -16,7 +17,6 @@ import { gatewayTelemetry } from '../adapters/telemetry/gateway';
 import { gatewayRouter } from '../adapters/traffic/gateway';
 import {
   ConfigurationError,
-  serviceNamed,
   type Configuration,
   type ServiceConfiguration,
   type WebhookConfiguration,
@@ -175,7 +175,21 @@ function hostOf(url: string): string {
   return new URL(url).host;
 }
 
-/** What the environment of a service consists of, for its assessment. */
-export function dependenciesOf(configuration: Configuration, service: string): readonly string[] {
-  return serviceNamed(configuration, service)?.dependencies ?? [];
+/** This host and what each service depends on, for the question whether the model is the cause. */
+export function openEnvironment(configuration: Configuration): HostEnvironment {
+  return openHostEnvironment({
+    diskPath: configuration.dataDir,
+    dependencies: Object.fromEntries(
+      configuration.services.map(({ name, dependencies }) => [
+        name,
+        dependencies.map((url) => ({ name: dependencyName(url), url })),
+      ]),
+    ),
+  });
+}
+
+/** Host and path: what stands in a query may be a secret, and names reach histories and alerts. */
+function dependencyName(url: string): string {
+  const { host, pathname } = new URL(url);
+  return `${host}${pathname === '/' ? '' : pathname}`;
 }

@@ -11,7 +11,7 @@ import type { Health } from '../api/types';
 import { openSqliteLedger } from '../adapters/ledger/sqlite-ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
-import { openAdapters, openAlerts } from './composition';
+import { openAdapters, openAlerts, openEnvironment } from './composition';
 import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
@@ -41,6 +41,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   });
   const adapters = await openAdapters(configuration, paths, environment);
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
+  const hostEnvironment = openEnvironment(configuration);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
   const decisions = temporalDecisions(client);
@@ -97,7 +98,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     for (const { name, reason: why } of namespaceState.missing) log.error({ name, why }, 'search attribute left out');
     const bundle = join(distDirectory(), 'workflow-bundle.js');
     if (!existsSync(bundle)) throw new Error(`${bundle} is missing: run \`npm run build\``);
-    const sources = { configuration, adapters, alerts, ledger, decisions, registered: namespaceState.registered };
+    const sources = { configuration, adapters, alerts, ledger, decisions, environment: hostEnvironment };
     const plans: WorkerPlan[] = [
       {
         taskQueue: CONTROL_QUEUE,
@@ -149,6 +150,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     await Promise.all([work(), watchTemporal(), poll()]);
   } finally {
     for (const server of doors.servers) await server.close();
+    hostEnvironment.close();
     await adapters.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));
     await sqlite.close();

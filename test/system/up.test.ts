@@ -32,7 +32,7 @@ services:
     model: mail
     serving:
       runtime: process
-      command: [node, ${fakeModel}, --digest, '{digest}', --model, mail, --label, spam, --report, '{report}']
+      command: [node, ${fakeModel}, --digest, '{digest}', --model, mail, --label, spam, --port, '{port}', --report, '{report}']
     answer: { class: 'outputs[name=label].data[0]' }
 `,
   );
@@ -122,6 +122,19 @@ describe('up', () => {
     expect(up.childPid('controller')).not.toBe(controller);
     expect(await up.end('SIGTERM')).toBe('0');
     expect(up.processes()).toEqual([]);
+  }, 180_000);
+
+  it('stopped and started again, serves what it served, at the same address', async () => {
+    const up = prepare();
+    await up.start();
+    const entrance = await deploy(up, '1.0');
+    const before = (await view(up)).gateway?.record;
+    expect(await up.end('SIGTERM')).toBe('0');
+    expect(up.processes()).toEqual([]);
+    await up.start();
+    expect(await ask(entrance)).toBe(200);
+    expect((await view(up)).gateway?.record).toEqual(before);
+    expect(await up.end('SIGTERM')).toBe('0');
   }, 180_000);
 
   it('says who holds the data directory, and leaves it alone', async () => {

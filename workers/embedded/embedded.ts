@@ -15,7 +15,7 @@ import { holdDataDirectory } from './lock';
 import { Looks, readToken } from './looks';
 import type { Part } from './part';
 import { runPaths, type RunPaths } from './paths';
-import { endServing } from './serving-end';
+import { ServingPart } from './serving-part';
 import { Supervisor } from './supervisor';
 import { TemporalPart } from './temporal-part';
 import { Watchdog } from './watchdog';
@@ -193,7 +193,7 @@ function makeParts(sources: PartSources): { parts: Part[]; temporal: TemporalPla
     });
   const host = worker('host', (pid) => looks.host(pid));
   const controller = worker('controller', (pid) => looks.controller(pid));
-  const parts = [...(server === null ? [] : [server]), servingPart(sources), gateway, host, controller];
+  const parts = [...(server === null ? [] : [server]), new ServingPart(sources), gateway, host, controller];
   return { parts, temporal, controller };
 }
 
@@ -227,16 +227,6 @@ function gatewayPart(sources: PartSources): Child {
     graceMs: 15_000,
     look: (pid) => looks.gateway(pid),
   });
-}
-
-/** Starts nothing: what serves is started by decisions. Its end comes after the gateway's. */
-function servingPart({ configuration, environment, log, keep }: PartSources): Part {
-  return {
-    name: 'serving',
-    ensure: () => Promise.resolve('adopted'),
-    isAlive: () => Promise.resolve(true),
-    stop: () => (keep.serving ? Promise.resolve() : endServing(configuration, environment, log)),
-  };
 }
 
 function portOf(address: string | undefined): number {
