@@ -81,15 +81,28 @@ function unknown(what: string, services: readonly string[]): CliFailure {
 
 async function newest(client: ApiClient, service: string | undefined): Promise<Found> {
   const [latest] = await client.incidents({ ...(service === undefined ? {} : { service }), limit: 1 });
-  if (latest)
-    return {
-      service: latest.service,
-      id: latest.incident,
-      entries: await entriesOf(client, latest.service, latest.incident),
-    };
-  const place = service ?? (await client.services())[0]?.service;
+  const place = service ?? latest?.service ?? (await client.services())[0]?.service;
   if (place === undefined) throw unknown('service', []);
-  return { service: place, id: null, entries: [] };
+  const undecided = await withoutIncident(client, place);
+  if (undecided && (!latest || (undecided[0]?.at ?? 0) > latest.lastAt))
+    return { service: place, id: 'degradation', entries: undecided };
+  if (!latest) return { service: place, id: null, entries: [] };
+  return {
+    service: latest.service,
+    id: latest.incident,
+    entries: await entriesOf(client, latest.service, latest.incident),
+  };
+}
+
+/** The newest verdict on which nothing was moved (held, or the environment's fault): it opens no incident. */
+async function withoutIncident(client: ApiClient, service: string): Promise<readonly Entry[] | null> {
+  const recent = (await client.ledger(service, { newestFirst: true, limit: 300 })).entries.toReversed();
+  const decided = recent.findLast(
+    ({ kind, incident }) => incident === null && (kind === 'rollback-held' || kind === 'rollback-refused'),
+  );
+  if (!decided) return null;
+  const began = recent.findLast(({ kind, seq }) => kind === 'degradation-began' && seq < decided.seq);
+  return recent.filter(({ seq }) => seq >= (began ?? decided).seq);
 }
 
 /** The incident's own entries with what lies between them, and what led to its first one. */
@@ -123,25 +136,31 @@ function between(around: readonly Entry[], seq: number, first: Entry, last: Entr
   );
 }
 
-/** The verdict that stood when the incident opened, what was held on it, and the deploy that it followed. */
+/**
+ * The verdict that stood when the incident opened, what was held on it, and the deploy that it followed. What was measured
+ * before the last shift says nothing of the version that served then.
+ */
 function ledUpTo(around: readonly Entry[], firstSeq: number): ReadonlySet<number> {
-  const before = around.filter(({ seq, incident }) => seq < firstSeq && incident === null);
-  const ended = new Set(
-    before.filter(({ kind }) => kind === 'degradation-ended').map(({ facts }) => textOf(facts, 'id')),
-  );
-  const open = before.filter(({ kind, facts }) => kind === 'degradation-began' && !ended.has(textOf(facts, 'id')));
-  const firstOpen = open[0]?.seq ?? firstSeq;
-  const wanted = before.filter(
-    ({ seq, kind }) =>
-      (seq >= firstOpen && (kind === 'rollback-held' || kind === 'rollback-refused' || kind === 'fallback-began')) ||
-      kind === 'deploy-settled',
-  );
-  const deploy = wanted.findLast(({ kind }) => kind === 'deploy-settled');
-  return new Set(
-    [...open, ...wanted.filter((entry) => entry.kind !== 'deploy-settled' || entry === deploy)].map(({ seq }) => seq),
-  );
+  const earlier = around.filter(({ seq }) => seq < firstSeq);
+  const shiftedSeq = earlier.findLast(({ kind }) => kind === 'traffic-shifted')?.seq ?? 0;
+  const before = earlier.filter(({ seq }) => seq > shiftedSeq);
+  const ended = new Set(before.filter(({ kind }) => kind === 'degradation-ended').map(degradationId));
+  const wanted = before.filter((entry) => {
+    if (entry.kind === 'degradation-began') return !ended.has(degradationId(entry));
+    return entry.incident === null && ledUpKinds.has(entry.kind);
+  });
+  return new Set(wanted.map(({ seq }) => seq));
 }
 
+const ledUpKinds = new Set<Entry['kind']>(['rollback-held', 'rollback-refused', 'fallback-began', 'deploy-settled']);
+
+function degradationId({ facts }: Entry): string | null {
+  return textOf(facts, 'id');
+}
+
+const endKinds = new Set<Entry['kind']>(['settled', 'deploy-settled', 'deploy-refused', 'incident-ended']);
+
+/** The entries of an operation without an incident: its child's by its name, the decider's about its end by their place. */
 async function ofOperation(client: ApiClient, service: string, operation: string): Promise<readonly Entry[]> {
   let after = 0;
   const found: Entry[] = [];
@@ -152,7 +171,11 @@ async function ofOperation(client: ApiClient, service: string, operation: string
     if (!last || entries.length < pageEntries) break;
     after = last.seq;
   }
-  return found;
+  const last = found.at(-1);
+  if (!last) return [];
+  const behind = (await client.ledger(service, { after: last.seq, limit: ledUpEntries })).entries;
+  const end = behind.find(({ kind, incident }) => incident === null && endKinds.has(kind));
+  return end ? [...found, end] : found;
 }
 
 /** Folded from the newest pages; older values than those are found by going back until every fact is known. */

@@ -97,7 +97,7 @@ export function worthTelling(entries: readonly Entry[]): Entry[] {
 
 function exposure(story: IncidentStory, now: number): string[] {
   const { onsetAt, detectedAt, decidedAt, preparedAt, shiftedAt, settledAt } = story.times;
-  if (detectedAt === null && shiftedAt === null) return [];
+  if (story.outcome === 'refused' || (detectedAt === null && shiftedAt === null)) return [];
   const parts = [
     ['detect', onsetAt, detectedAt],
     ['decide', detectedAt, decidedAt],
@@ -105,9 +105,9 @@ function exposure(story: IncidentStory, now: number): string[] {
     ['shift', preparedAt ?? shiftedAt, shiftedAt],
     ['verify', shiftedAt, settledAt],
   ] as const;
-  const split = parts.map(([name, from, to]) =>
-    from === null || to === null ? `${name} not known` : `${name} ${span(to - from)}`,
-  );
+  const split = parts
+    .filter(([name]) => story.evidence !== null || (name !== 'detect' && name !== 'decide'))
+    .map(([name, from, to]) => (from === null || to === null ? `${name} not known` : `${name} ${span(to - from)}`));
   const lines: string[] = [];
   if (onsetAt !== null && settledAt !== null)
     lines.push(
@@ -135,7 +135,8 @@ function candidates({ decision, dropped }: IncidentStory): string[] {
     const outcome = failed.get(version);
     return `${index + 1}. ${line}${outcome === undefined ? '' : ` → ${outcome}`}`;
   });
-  return [...lines, ...decision.refused.map((line) => `not ${line}`)];
+  const refused = decision.refused.filter((line) => !line.endsWith(': is live'));
+  return [...lines, ...refused.map((line) => `not ${line}`)];
 }
 
 export function inForce(present: Present, now: number): string[] {

@@ -71,7 +71,7 @@ export function headline(view: ServiceView, now: number): string {
 
 function readyDetail(readiness: Readiness, now: number): string {
   const { warm, provenAt, expectedMs, why } = readiness;
-  if (!warm) return `, cold: ${why.replace(/^.*?; cold: /, '')}`;
+  if (!warm) return `, cold (${why.replace(/^.*?; cold: /, '')})`;
   const proven = provenAt === null ? '' : `, proven ${ago(provenAt, now)}`;
   return `: warm${proven}${expectedMs === null ? '' : `, about ${span(expectedMs)} to traffic`}`;
 }

@@ -48,6 +48,8 @@ function forOutcome(story: IncidentStory): string[] {
         '  lastgood doctor',
       ];
     case 'settled':
+      // A rollback by hand has no metric on which it could be confirmed.
+      if (story.evidence === null) return [];
       return ['Nothing until morning: it confirms by itself on the metric that fired.', `  lastgood status ${service}`];
     case 'in progress':
       return ['Nothing now: it is at work.', `  lastgood status ${service} -w`];

@@ -68,7 +68,7 @@ export interface Times {
 export function tellStory(id: string, entries: readonly Entry[]): IncidentStory {
   const decided = entries.find(({ kind }) => kind === 'rollback-decided') ?? null;
   const settled = entries.findLast(({ kind }) => kind === 'settled') ?? null;
-  const shifted = entries.filter(({ kind }) => kind === 'traffic-shifted');
+  const shifted = entries.filter(({ kind, at }) => kind === 'traffic-shifted' && (!decided || at >= decided.at));
   const held = entries.find(({ kind }) => kind === 'rollback-held' || kind === 'rollback-refused') ?? null;
   const verdictEntry = decided && recordOf(decided.facts, 'verdict') ? decided : held;
   const verdict = verdictEntry ? recordOf(verdictEntry.facts, 'verdict') : null;
@@ -83,7 +83,9 @@ export function tellStory(id: string, entries: readonly Entry[]): IncidentStory 
     to: textOf(end, 'to') ?? lastTarget(shifted),
     outcome: outcomeOf(entries),
     evidence,
-    attribution: textOf(decided?.facts ?? {}, 'attribution') ?? textOf(began?.facts ?? {}, 'attribution'),
+    attribution:
+      textOf(decided?.facts ?? {}, 'attribution') ??
+      (held?.kind === 'rollback-refused' ? 'environment' : textOf(began?.facts ?? {}, 'attribution')),
     reasons: reasonsOf(verdictEntry?.facts ?? null, began?.facts ?? null),
     decision: decided ? decisionOf(decided) : null,
     dropped: droppedOf(entries),

@@ -60,6 +60,9 @@ export const bulkVerdict: Verdict = {
   baseline: '1.2 from 10:00 to 11:00 UTC, 812 labels',
 };
 
+const replayed =
+  'of 60 replayed inputs 11 are wrong only on the live version and 1 only on the previous one (chance 0.32 %)';
+
 /**
  * A service whose decisions are those of the real reducer, with a ledger. The reports of the steps are played here as
  * the rollback workflow sends them, its own entries included.
@@ -193,21 +196,17 @@ export class PlayedService {
     return { service, epoch, primary: version, pins: [], backends: { [version]: [backendOf(version)] } };
   }
 
-  async degraded(verdict: Verdict = bulkVerdict): Promise<void> {
-    await this.apply({
-      type: 'degradation-began',
-      report: {
-        id: 'v1',
-        epoch: this.state.declared?.epoch ?? 0,
-        version: this.state.declared?.primary ?? '',
-        verdict,
-        attribution: 'model',
-        reasons: [
-          'of 60 replayed inputs 11 are wrong only on the live version and 1 only on the previous one (chance 0.32 %)',
-        ],
-        suppressed: false,
-      },
-    });
+  async degraded(
+    verdict: Verdict = bulkVerdict,
+    attribution: 'model' | 'environment' | 'undetermined' = 'model',
+    reasons: readonly string[] = [replayed],
+    id = 'v1',
+  ): Promise<void> {
+    const { declared } = this.state;
+    if (!declared) throw new Error('nothing is live');
+    const { epoch, primary: version } = declared;
+    const report = { id, epoch, version, verdict, attribution, reasons, suppressed: false };
+    await this.apply({ type: 'degradation-began', report });
   }
 
   /** The copy that the service asked for runs, and its proof holds. */
