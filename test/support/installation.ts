@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -180,6 +181,7 @@ export class Installation {
 
   /** The process that runs this activity next kills itself there, once. */
   armFailpoint(activity: string, when: 'before' | 'after'): void {
+    rmSync(join(this.failpointDirectory, `${activity}.${when}.hit`), { force: true });
     writeFileSync(join(this.failpointDirectory, `${activity}.${when}.new`), '');
     renameSync(
       join(this.failpointDirectory, `${activity}.${when}.new`),

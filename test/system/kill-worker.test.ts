@@ -1,0 +1,70 @@
+import type { Installation } from '../support/installation';
+import { degrade, deploy, forgive, moves, ofKind, startLight } from '../support/installation-story';
+import { removeTemporary } from '../support/temporary';
+import { until } from '../support/poll';
+
+/**
+ * The process that runs a step kills itself right before the step's effect, or right after it: the effect happened and
+ * its completion is lost. `up` starts the process again, Temporal the step; the world must look as if nothing had been.
+ */
+const steps: [activity: string, when: 'before' | 'after', part: 'controller' | 'host'][] = [
+  ['shiftTraffic', 'before', 'host'],
+  ['shiftTraffic', 'after', 'host'],
+  ['loadTarget', 'before', 'host'],
+  ['loadTarget', 'after', 'host'],
+  ['recordDecisions', 'before', 'controller'],
+  ['recordDecisions', 'after', 'controller'],
+  ['validateArtifact', 'before', 'controller'],
+  ['validateArtifact', 'after', 'controller'],
+  ['probeInstance', 'before', 'controller'],
+  ['probeInstance', 'after', 'controller'],
+  ['verifyShift', 'before', 'controller'],
+  ['verifyShift', 'after', 'controller'],
+];
+
+let installation: Installation;
+
+beforeAll(async () => {
+  // Cold, so that every rollback goes through every step.
+  installation = await startLight({ name: 'kill-worker', policy: { standby: { keepWarm: false } } });
+  await deploy(installation, '1.1');
+  await deploy(installation, '1.2');
+}, 120_000);
+
+afterAll(async () => {
+  await installation?.stop();
+  removeTemporary();
+}, 60_000);
+
+test.each(steps)(
+  'a worker that dies at %s, %s its effect, costs time: one rollback, one move, nothing dropped',
+  async (activity, when, part) => {
+    const { api } = installation;
+    await forgive(installation);
+    // A supervisor that is new has no back-off from the deaths before; its own death stops nothing.
+    installation.kill('up');
+    await installation.startUp();
+    const traffic = await installation.load({ perSecond: 20 });
+    const former = installation.pid(part);
+    installation.armFailpoint(activity, when);
+    const { from, after } = await degrade(installation, { tier: 'short-window' });
+    const settled = await api.entry('settled', after, ({ kind }) => kind === 'settled', 50_000);
+    const to = String(settled.facts['to']);
+    await until('the new version in traffic', async () => (await traffic.tally()).byVersion[to], 5_000);
+    const { tally } = await traffic.stop(40);
+    const entries = await api.ledger(after);
+
+    expect(installation.failpointWasHit(activity, when)).toBe(true);
+    expect(installation.pid(part)).not.toBe(former);
+    expect({ failed: tally.failed, dropped: tally.dropped }).toEqual({ failed: 0, dropped: 0 });
+    expect(moves(entries)).toEqual([`${from}→${to}`]);
+    expect(ofKind(entries, 'rollback-decided')).toHaveLength(1);
+    expect(ofKind(entries, 'candidate-dropped')).toEqual([]);
+    expect(ofKind(entries, 'settled')).toHaveLength(1);
+    const operation = String(ofKind(entries, 'rollback-decided')[0]?.facts['operation']);
+    expect(installation.copies().filter(({ instance }) => instance.endsWith(`#${operation}`))).toHaveLength(1);
+    await until('as few copies as the policy allows', () => installation.copies().length <= 3, 15_000);
+    expect(await api.verification()).toMatchObject({ ok: true });
+  },
+  90_000,
+);
