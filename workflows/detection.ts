@@ -10,22 +10,19 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { Assessment, AssessmentInput, StandingVerdict, WatchInput, WatchResult } from './contract/activities';
+import type { Assessment, AssessmentInput, WatchInput, WatchResult } from './contract/activities';
 import type { DetectionInput, DetectionState } from './contract/inputs';
 import { signalNames, type RouteChanged } from './contract/signals';
 import { detectionDetails } from './detection/details';
-import { goodMs, goodPeriodsUntil, keepGoodPeriods } from './detection/good-periods';
+import { baselineIsDue, freshBaseline } from './detection/baseline';
+import { keepGoodPeriods } from './detection/good-periods';
 import { isSuppressed, Reports } from './detection/reports';
+import { assessmentInputOf, causeOf, guarded, watched, watchInputOf } from './detection/inputs';
 import { readRoute } from './detection/route-signal';
 import { initialDetection, withBegan, withEnded } from './detection/state';
 import { control, watch } from './proxies';
 
-/** A watch without news comes back so often; while an incident waits for its confirmation the service needs readings. */
-const WATCH_RETURN_MS = 15 * 60_000;
-const WATCH_RETURN_CONFIRMING_MS = 60_000;
 const GUARD_RETURN_MS = 10 * 60_000;
-const BASELINE_EVERY_MS = 6 * 3_600_000;
-const BASELINE_AGAIN_MS = 60_000;
 const AFTER_FAULT_MS = 5_000;
 
 /**
@@ -172,24 +169,7 @@ class Detection {
   }
 
   private watchInput(): WatchInput | null {
-    const { route, baseline } = this.state;
-    if (!route || !baseline) return null;
-    const { standby } = route;
-    return {
-      service: this.input.service,
-      version: route.version,
-      model: route.model,
-      epoch: route.epoch,
-      routedAt: route.routedAt,
-      deployedAt: route.deployedAt,
-      standby: standby ? { ...standby.backend, version: standby.version } : null,
-      cursor: this.state.cursor,
-      charts: this.state.watchCharts,
-      standing: this.standing(),
-      baseline,
-      policy: route.policy.detection,
-      returnAfterMs: route.confirming ? WATCH_RETURN_CONFIRMING_MS : WATCH_RETURN_MS,
-    };
+    return watchInputOf(this.input.service, this.state);
   }
 
   private takeWatch({ version, epoch }: WatchInput, result: WatchResult): void {
@@ -256,19 +236,7 @@ class Detection {
   }
 
   private assessmentInput(charts: AssessmentInput['charts']): AssessmentInput | null {
-    const { route, baseline } = this.state;
-    if (!route || !baseline) return null;
-    return {
-      service: this.input.service,
-      version: route.version,
-      epoch: route.epoch,
-      routedAt: route.routedAt,
-      now: Date.now(),
-      charts,
-      standing: this.standing(),
-      baseline,
-      policy: route.policy.detection,
-    };
+    return assessmentInputOf(this.input.service, this.state, charts, Date.now());
   }
 
   /** False for the result of a version that does not serve any more: it is dropped. */
@@ -284,34 +252,13 @@ class Detection {
     return true;
   }
 
-  private standing(): StandingVerdict[] {
-    return this.state.standing.map(({ endsWith, verdict }) => ({ id: endsWith, verdict }));
-  }
-
   /** The service is told of a verdict of the slower tiers together with its cause. */
   private async askCause(): Promise<void> {
     await condition(() => this.state.standing.some(({ cause }) => cause === null));
     const entry = this.state.standing.find(({ cause }) => cause === null);
     const { route } = this.state;
     if (!entry || !route) return;
-    const { standby } = route;
-    const cause = await control.attributeCause
-      .executeWithOptions({ summary: entry.verdict.metric }, [
-        {
-          service: this.input.service,
-          verdict: entry.verdict,
-          version: entry.version,
-          previous: standby ? { ...standby.backend, version: standby.version } : null,
-          model: route.model,
-          deployedAt: route.deployedAt,
-          replay: route.policy.detection.replay,
-          now: Date.now(),
-        },
-      ])
-      .catch((error: unknown) => {
-        if (isCancellation(error)) throw error;
-        return { attribution: 'undetermined' as const, reasons: ['the cause could not be asked'] };
-      });
+    const cause = await causeOf(this.input.service, entry, route);
     this.change({ standing: this.state.standing.map((one) => (one.id === entry.id ? { ...one, cause } : one)) });
   }
 
@@ -324,46 +271,12 @@ class Detection {
   }
 
   private async keepBaseline(): Promise<void> {
-    await condition(() => this.baselineIsDue());
-    const { route, anchors } = this.state;
-    if (!route) return;
-    const now = Date.now();
-    const moved = this.state.baselineOf !== route.judgedBy;
-    const baseline = await control.computeBaseline.executeWithOptions({ summary: `history of ${route.judgedBy}` }, [
-      {
-        service: this.input.service,
-        version: route.judgedBy,
-        periods: goodPeriodsUntil(this.state, now),
-        anchorVersion: route.judgedBy,
-        anchors: moved ? {} : anchors,
-        policy: route.policy.detection,
-      },
-    ]);
-    const warm = goodMs(goodPeriodsUntil(this.state, now), route.judgedBy) >= route.policy.detection.minHistoryMs;
-    const values = Object.entries(baseline.metrics).map(([name, { value }]) => [name, value] as const);
-    const kept = moved ? {} : anchors;
-    const restart = moved && this.state.baseline !== null;
-    this.change({
-      baseline,
-      baselineAt: now,
-      baselineOf: route.judgedBy,
-      anchors: warm && Object.keys(kept).length === 0 ? Object.fromEntries(values) : kept,
-    });
+    await condition(() => baselineIsDue(this.state, Date.now()));
+    const moved = this.state.baseline !== null && this.state.baselineOf !== this.state.route?.judgedBy;
+    const change = await freshBaseline(this.input.service, () => this.state);
+    if (change) this.change(change);
     // A watch that began with the limits of another history goes on with these, its evidence kept.
-    if (restart) this.scopes.get('watch')?.cancel();
-  }
-
-  /** At another version's history, at the end of a warm-up, and every six hours. */
-  private baselineIsDue(): boolean {
-    const { route, baseline, baselineAt, baselineOf } = this.state;
-    if (!route) return false;
-    if (!baseline || baselineOf !== route.judgedBy) return true;
-    const now = Date.now();
-    if (now - baselineAt >= BASELINE_EVERY_MS) return true;
-    const { minHistoryMs } = route.policy.detection;
-    if (now - baselineAt < Math.max(minHistoryMs, BASELINE_AGAIN_MS)) return false;
-    const known = goodMs(baseline.periods, route.judgedBy);
-    return known < minHistoryMs && goodMs(goodPeriodsUntil(this.state, now), route.judgedBy) >= minHistoryMs;
+    if (moved) this.scopes.get('watch')?.cancel();
   }
 
   private async guardOnce(): Promise<void> {
@@ -398,16 +311,6 @@ class Detection {
       this.scopes.delete(loop);
     }
   }
-}
-
-/** What a running watch was started with that a new route may change. The epoch is not: it only returns with a news. */
-function watched(route: RouteChanged): string {
-  const { version, policy, standby, confirming } = route;
-  return JSON.stringify([version, policy.detection, standby?.backend.instance ?? null, confirming !== null]);
-}
-
-function guarded({ standby, policy }: RouteChanged): string {
-  return JSON.stringify([standby?.backend.instance ?? null, policy.standby.proofIntervalMs]);
 }
 
 function environmentLines({ environment }: Assessment): string[] {

@@ -4,6 +4,7 @@ import type { WatchInput } from '../../workflows/contract/activities';
 import { AnswerLate, within } from '../failures';
 import { askProbes, lookAt } from '../golden-probes';
 import type { ArtifactStore, Engine, Environment } from '../ports';
+import { environmentSince } from './surroundings';
 
 /** Users wait while these run: what does not answer in time is `unmeasured`, neither good nor bad. */
 const ENVIRONMENT_MS = 150;
@@ -33,7 +34,7 @@ export async function quickCause(ports: CausePorts, input: WatchInput, verdict: 
     proveStandby(ports, input),
   ]);
   const result = attribute({
-    environment,
+    environment: { changed: environment.changed, unmeasured: environment.unmeasured },
     deployAtMs: input.deployedAt,
     onsetMs: verdict.onsetMs,
     onsetHighMs: verdict.onsetHighMs,
@@ -47,20 +48,6 @@ export async function quickCause(ports: CausePorts, input: WatchInput, verdict: 
   const looked = environment.changed.length === 0 && environment.unmeasured.length === 0;
   const attribution = result.attribution === 'undetermined' && looked ? 'model' : result.attribution;
   return { attribution, reasons };
-}
-
-export async function environmentSince(
-  environment: Environment,
-  service: string,
-  sinceMs: number,
-  limitMs: number,
-): Promise<{ changed: string[]; unmeasured: string[] }> {
-  try {
-    const { changed, unmeasured } = await within(limitMs, 'the environment', environment.assess(service, sinceMs));
-    return { changed: changed.slice(0, 10), unmeasured: unmeasured.slice(0, 10) };
-  } catch {
-    return { changed: [], unmeasured: ['environment'] };
-  }
 }
 
 async function proveStandby(ports: CausePorts, { service, model, standby }: WatchInput): Promise<StandbyAnswer> {

@@ -1,4 +1,5 @@
 import type { Verdict } from '../../domain/detection/types';
+import { percentText } from '../../domain/detection/verdict';
 import type { CountsRow, EventRow, TelemetryRow } from '../../gateway/protocol';
 import type { ChartStates, TierReading, WatchInput, WatchResult } from '../../workflows/contract/activities';
 import { rateSpecs, tallyOf, type RateSpec } from './chart-specs';
@@ -15,10 +16,23 @@ import {
   type LatencySpec,
 } from './latency-chart';
 import { LIVE_BACKEND, liveBackendVerdict, type FallbackSeen } from './live-backend';
-import { begins, foldTally, isCalm, newChart, pack, readingOf, unpack, verdictOf, type RateChart } from './rate-chart';
+import {
+  begins,
+  foldTally,
+  isCalm,
+  newChart,
+  pack,
+  readingOf,
+  sum,
+  unpack,
+  verdictOf,
+  type RateChart,
+} from './rate-chart';
 
 /** Verdicts that begin at the same row travel together, but no more than fit a result; the others begin at the next row. */
 const BEGAN_MAX = 5;
+/** Fewer labels of a class say nothing about which one is worst. */
+const WORST_CLASS_LABELS = 5;
 
 /** What the fold keeps beside the charts, under a name that no metric has. */
 interface Kept {
@@ -130,19 +144,32 @@ export class WatchFold {
     const chart = this.chart(spec);
     if (begins(chart, spec)) {
       if (this.standing.has(spec.name) || this.began.length >= BEGAN_MAX) return;
-      const verdict = verdictOf(chart, spec, row.toMs, policy);
+      const verdict = this.explained(verdictOf(chart, spec, row.toMs, policy));
       const id = `${version}/${spec.name}/${row.fromMs}`;
       const rate = spec.words.form === 'hits' ? 1 - (verdict.observed ?? 0) : (verdict.observed ?? 1);
       this.charts.set(spec.name, { ...chart, alarm: { id, atMs: row.fromMs, rate } });
       this.begin(id, verdict);
     } else if (chart.alarm !== null && isCalm(chart, spec, row.fromMs, policy.calmMs)) {
-      const { trials, failures } = chart.recent.reduce(
-        (all, [, n, f]) => ({ trials: all.trials + n, failures: all.failures + f }),
-        { trials: 0, failures: 0 },
-      );
+      const { trials, failures } = sum(chart.recent);
       this.end(chart.alarm.id, spec.name, row.toMs, `${failures} of the last ${trials} were bad, within the limit`);
       this.charts.set(spec.name, { ...newChart(spec), recent: chart.recent });
     }
+  }
+
+  /** All classes together have more labels than each of them, so they may alarm first; people ask which class it is. */
+  private explained(verdict: Verdict): Verdict {
+    if (verdict.metric !== 'accuracy') return verdict;
+    const rates = this.specs.flatMap((spec) => {
+      const { trials, failures } = sum(this.chart(spec).recent);
+      if (spec.classLabel === null || trials < WORST_CLASS_LABELS) return [];
+      return [
+        { label: spec.classLabel, trials, right: 1 - failures / trials, rate: failures / trials - spec.params.p0 },
+      ];
+    });
+    const worst = rates.sort((left, right) => right.rate - left.rate)[0];
+    if (!worst) return verdict;
+    const sentence = `${verdict.sentence}; worst class: ${worst.label}, ${percentText(worst.right)} of ${worst.trials} recognised`;
+    return { ...verdict, sentence };
   }
 
   private foldLatency(spec: LatencySpec, row: CountsRow): void {

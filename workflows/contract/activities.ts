@@ -171,7 +171,14 @@ export interface Baseline {
   readonly metrics: Readonly<
     Record<
       string,
-      { readonly value: number; readonly n: number; readonly spread: number | null; readonly source: string }
+      {
+        readonly value: number;
+        readonly n: number;
+        readonly spread: number | null;
+        readonly source: string;
+        /** What the evaluation report or the first warm baseline says; the trend tier measures the distance to it. */
+        readonly anchor?: number;
+      }
     >
   >;
   /** Requests (or labels of the class) a second, for the false-alarm interval. */

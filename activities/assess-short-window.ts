@@ -1,0 +1,263 @@
+import { bernoulliEvidence, initialBernoulliState, stepBernoulli } from '../domain/detection/bernoulli-e-detector';
+import { assessClassWindow } from '../domain/detection/class-rates';
+import { quantileLimitMs } from '../domain/detection/latency-quantile';
+import { binomialControlLimits } from '../domain/detection/rate-limits';
+import { median } from '../domain/detection/robust';
+import type { RateBaseline, Verdict } from '../domain/detection/types';
+import { buildVerdict, clockText, durationText, numberText, percentText } from '../domain/detection/verdict';
+import type { CountsRow } from '../gateway/protocol';
+import type {
+  Assessment,
+  AssessmentInput,
+  ControlActivities,
+  ObservedRoute,
+  TierReading,
+} from '../workflows/contract/activities';
+import { rateSpecs, tallyOf, type RateSpec } from './detection/chart-specs';
+import { LATENCY, latencyIntervals, latencySpec } from './detection/latency-chart';
+import { foldMemory, type MemoryFacts } from './detection/memory-chart';
+import { environmentSince, quietly } from './detection/surroundings';
+import { rowsOf, tallyAll } from './detection/window-sums';
+import type { Environment, Telemetry, TrafficRouter } from './ports';
+
+export interface WindowPorts {
+  readonly telemetry: Telemetry;
+  readonly router: TrafficRouter;
+  readonly environment: Environment;
+}
+
+const ENVIRONMENT_MS = 5_000;
+const OBSERVE_MS = 3_000;
+const WINDOW_MS = 20_000;
+const DAY_MS = 86_400_000;
+/** Fewer intervals than this are no window of latencies. */
+const MIN_INTERVALS = 12;
+
+/** What one metric of the window is: the verdict on it, and the line of `status`. */
+interface Judged {
+  readonly reading: TierReading;
+  readonly verdict: Verdict | null;
+}
+
+/**
+ * The short-window tier: exact limits over the last window, class by class, beside the environment's health and a look at
+ * the router. Finds what the sequential charts of the watch do not; one verdict a metric, so what stands is not begun
+ * again. Ids come from the time in the input: a repeated activity gives the same. Read-only.
+ */
+export function assessShortWindow(ports: WindowPorts): ControlActivities['assessShortWindow'] {
+  return async (input) => {
+    const { now, policy, routedAt, service, version } = input;
+    const from = Math.max(routedAt, now - policy.shortWindow.windowMs);
+    const [rows, environment, observed] = await Promise.all([
+      quietly(WINDOW_MS, 'the window', () => ports.telemetry.window(service, from, now)),
+      environmentSince(ports.environment, service, from, ENVIRONMENT_MS),
+      observe(ports.router, service),
+    ]);
+    const live = rows === null ? null : rowsOf(rows, version);
+    const judged = live === null ? [] : [...judgeRates(input, live), ...judgeLatency(input, live)];
+    const memory = foldMemory(input, memoryOf(environment.facts));
+    const all = memory ? [...judged, memory] : judged;
+    const standing = new Set(input.standing.map(({ verdict }) => verdict.metric));
+    const prefix = (metric: string): string => `${version}/${metric}/w`;
+    return {
+      charts: memory ? { memory: memory.state } : {},
+      began: all.flatMap(({ verdict }) =>
+        verdict?.kind === 'degraded' && !standing.has(verdict.metric)
+          ? [{ id: `${prefix(verdict.metric)}${now}`, verdict }]
+          : [],
+      ),
+      ended: input.standing.flatMap(({ id, verdict }) => endOf(id, verdict, all, input, live ?? [])),
+      tiers: all.map(({ reading }) => reading),
+      environment: { changed: environment.changed, unmeasured: environment.unmeasured },
+      observed,
+    };
+
+    function endOf(
+      id: string,
+      { metric }: Verdict,
+      found: readonly Judged[],
+      about: AssessmentInput,
+      seen: CountsRow[],
+    ): Assessment['ended'] {
+      // What the watch began, the watch ends: it sees the end sooner.
+      if (!id.startsWith(prefix(metric))) return [];
+      const reading = found.find((one) => one.reading.metric === metric)?.reading;
+      const over = reading?.kind === 'ok' || calmLately(metric, about, seen);
+      return over ? [{ id, at: about.now, sentence: `${metric}: within its limits again` }] : [];
+    }
+  };
+}
+
+/** A window still holds the bad minutes when the good ones have come: the newest calm time decides, given enough of it. */
+function calmLately(metric: string, { now, policy, baseline }: AssessmentInput, rows: readonly CountsRow[]): boolean {
+  const spec = rateSpecs(policy, baseline).find(({ name }) => name === metric);
+  if (!spec) return false;
+  const { trials, failures } = tallyAll(
+    spec,
+    rows.filter(({ fromMs }) => fromMs >= now - policy.calmMs),
+  );
+  return trials >= spec.metric.minSamples && failures <= (spec.params.p0 + spec.params.practicalMargin) * trials;
+}
+
+/** One false alarm of a chart in `falseAlarmDays`, over all its assessments. */
+function alphaOf({ policy }: AssessmentInput): number {
+  return Math.max(1e-9, policy.shortWindow.everyMs / (policy.falseAlarmDays * DAY_MS));
+}
+
+function judgeRates(input: AssessmentInput, rows: readonly CountsRow[]): Judged[] {
+  const alpha = alphaOf(input);
+  const specs = rateSpecs(input.policy, input.baseline);
+  const classes = specs.filter(({ classLabel }) => classLabel !== null);
+  const history = new Map<string, RateBaseline>();
+  for (const { name, classLabel } of classes) {
+    const known = input.baseline.metrics[name];
+    if (classLabel === null || !known) continue;
+    history.set(classLabel, { trials: known.n, failures: (1 - known.value) * known.n, words: known.source });
+  }
+  const margin = classes[0]?.metric.practicalMargin ?? 0;
+  const minSupport = classes[0]?.metric.minSamples ?? 1;
+  const counts = classes.map((spec) => {
+    const { trials, failures } = tallyAll(spec, rows);
+    return { label: spec.classLabel ?? '', total: trials, correct: trials - failures };
+  });
+  const options = { minSupport, practicalMargin: margin, falseDiscoveryLevel: alpha, coverage: 'complete' as const };
+  const assessed = assessClassWindow(counts, history, options);
+  return specs.map((spec) => {
+    const found = assessed.find(({ label }) => label === spec.classLabel);
+    const tally = tallyAll(spec, rows);
+    const limits = binomialControlLimits(tally.trials, spec.params.p0, spec.metric.practicalMargin, alpha);
+    const rate = tally.trials > 0 ? tally.failures / tally.trials : 0;
+    const beyond = limits.ucl !== null && rate > limits.ucl;
+    const kind =
+      tally.trials === 0
+        ? 'unmeasured'
+        : !spec.params.usable || tally.trials < spec.metric.minSamples
+          ? 'inconclusive'
+          : (found?.kind ?? (beyond ? 'degraded' : 'ok'));
+    return rateJudged(input, spec, rows, { kind, ...tally, ucl: limits.ucl, alpha });
+  });
+}
+
+function rateJudged(
+  input: AssessmentInput,
+  spec: RateSpec,
+  rows: readonly CountsRow[],
+  seen: { kind: TierReading['kind']; trials: number; failures: number; ucl: number | null; alpha: number },
+): Judged {
+  const { kind, trials, failures, ucl } = seen;
+  const shown = (rate: number): number => (spec.words.form === 'hits' ? 1 - rate : rate);
+  const observed = trials > 0 ? shown(failures / trials) : null;
+  const expected = spec.params.usable ? shown(spec.params.expectedRate) : null;
+  const limit = ucl === null ? null : shown(ucl);
+  const reading: TierReading = {
+    tier: spec.metric.tier,
+    metric: spec.name,
+    kind,
+    observed,
+    expected,
+    limit,
+    samples: trials,
+    at: rows[rows.length - 1]?.toMs ?? input.now,
+  };
+  if (kind !== 'degraded') return { reading, verdict: null };
+  const onset = onsetOf(spec, rows);
+  const windowMs = input.policy.shortWindow.windowMs;
+  const verdict = buildVerdict({
+    kind,
+    tier: spec.metric.tier === 'trend' ? 'short-window' : spec.metric.tier,
+    metric: spec.name,
+    ...(spec.classLabel === null ? {} : { classLabel: spec.classLabel }),
+    hard: spec.metric.hard && failures >= trials / 2,
+    observed,
+    expected,
+    ucl: spec.words.form === 'hits' ? null : limit,
+    lcl: spec.words.form === 'hits' ? limit : null,
+    unit: 'ratio',
+    samples: trials,
+    sinceMs: rows[0]?.fromMs ?? null,
+    ...onset,
+    statistic: {
+      name: 'exact binomial limit of the window',
+      value: failures,
+      threshold: ucl === null ? trials : Math.floor(ucl * trials) + 1,
+      falseAlarmDays: input.policy.falseAlarmDays,
+    },
+    sentence:
+      `${spec.name} is ${percentText(observed ?? 0)} over the last ${durationText(windowMs)} (${trials} ${spec.words.noun})` +
+      `${onset.onsetMs === null ? '' : `, about since ${clockText(onset.onsetMs)}`}; ` +
+      `its own history says ${percentText(expected ?? 0)}${limit === null ? '' : ` (limit ${percentText(limit)})`}`,
+    baseline: spec.source,
+  });
+  return { reading, verdict };
+}
+
+/** The change point inside the window: the sequential chart over the same rows. */
+function onsetOf(
+  spec: RateSpec,
+  rows: readonly CountsRow[],
+): { onsetMs: number | null; onsetLowMs: number | null; onsetHighMs: number | null } {
+  let state = initialBernoulliState(spec.params);
+  for (const row of rows) {
+    const tally = tallyOf(spec, row);
+    if (tally && tally.trials > 0) state = stepBernoulli(state, spec.params, { atMs: row.fromMs, ...tally });
+  }
+  const { onsetMs, onsetLowMs, onsetHighMs } = bernoulliEvidence(state, spec.params);
+  return { onsetMs, onsetLowMs, onsetHighMs };
+}
+
+function judgeLatency(input: AssessmentInput, rows: readonly CountsRow[]): Judged[] {
+  const spec = latencySpec(input.policy, input.baseline);
+  if (!spec) return [];
+  const intervals = latencyIntervals(rows, spec.metric.minSamples);
+  const value = median(intervals.map(({ valueMs }) => valueMs));
+  const { params } = spec;
+  const limit = params ? quantileLimitMs(params) : null;
+  const enough = params !== null && intervals.length >= MIN_INTERVALS;
+  const kind =
+    value === null ? 'unmeasured' : !enough ? 'inconclusive' : value > (limit ?? Infinity) ? 'degraded' : 'ok';
+  const reading: TierReading = {
+    tier: spec.metric.tier,
+    metric: LATENCY,
+    kind,
+    observed: value,
+    expected: params?.baselineMs ?? null,
+    limit,
+    samples: intervals.length,
+    at: intervals[intervals.length - 1]?.atMs ?? input.now,
+  };
+  if (kind !== 'degraded' || value === null || params === null || limit === null) return [{ reading, verdict: null }];
+  const first = intervals.find(({ valueMs }) => valueMs > limit)?.atMs ?? null;
+  const verdict = buildVerdict({
+    kind,
+    tier: spec.metric.tier,
+    metric: LATENCY,
+    observed: value,
+    expected: params.baselineMs,
+    ucl: limit,
+    unit: 'ms',
+    samples: intervals.length,
+    sinceMs: first,
+    onsetMs: first,
+    statistic: { name: 'median of the intervals', value, threshold: limit, falseAlarmDays: null },
+    sentence:
+      `${LATENCY} is ${numberText(value)} ms in the median of ${intervals.length} intervals; ` +
+      `its own history says ${numberText(params.baselineMs)} ms (limit ${numberText(limit)} ms)`,
+    baseline: spec.source,
+  });
+  return [{ reading, verdict }];
+}
+
+async function observe(router: TrafficRouter, service: string): Promise<ObservedRoute | null> {
+  const state = await quietly(OBSERVE_MS, 'the route', () => router.read(service));
+  if (state === null) return null;
+  const { record, floor, fallback, pinned } = state;
+  return { record, floor, fallback, pinned };
+}
+
+/** Memory of the live copy, where the environment knows it. */
+function memoryOf(facts: Readonly<Record<string, unknown>>): MemoryFacts | null {
+  const { memoryBytes, memoryLimitBytes } = facts;
+  return typeof memoryBytes === 'number' && typeof memoryLimitBytes === 'number' && memoryLimitBytes > 0
+    ? { bytes: memoryBytes, limitBytes: memoryLimitBytes }
+    : null;
+}

@@ -1,0 +1,133 @@
+import { assessTrend as assessHours, type HourlyMean } from '../domain/detection/trend';
+import type { CountsRow } from '../gateway/protocol';
+import type {
+  AssessmentInput,
+  ControlActivities,
+  StandingVerdict,
+  TierReading,
+} from '../workflows/contract/activities';
+import { LATENCY } from './detection/latency-chart';
+import { environmentSince, quietly } from './detection/surroundings';
+import { labelsByClass, rowsOf, tallyAll } from './detection/window-sums';
+import type { Environment, Telemetry } from './ports';
+
+export interface TrendPorts {
+  readonly telemetry: Telemetry;
+  readonly environment: Environment;
+}
+
+const HOUR_MS = 3_600_000;
+/** Hours that one assessment reads at most; the first ones after a start catch up. */
+const READ_HOURS = 24;
+const READ_MS = 15_000;
+const ENVIRONMENT_MS = 5_000;
+/** The state of all hours travels in the workflow. */
+const STATE_BYTES = 7_500;
+/** Classes beyond this number have no trend of their own; the accuracy has. */
+const CLASSES_MAX = 8;
+
+/** One hour: index since the epoch, then count and mean of each metric by name. */
+interface Hour {
+  readonly hour: number;
+  readonly means: Readonly<Record<string, readonly [count: number, mean: number]>>;
+}
+
+/**
+ * The trend tier: hourly means against the anchor, hours to days. Each assessment adds the hours that ended since the
+ * last one; what it keeps fits the workflow's state, oldest hours go first. Fewer than 24 hours are `inconclusive`.
+ * Read-only; the same input gives the same verdicts.
+ */
+export function assessTrend(ports: TrendPorts): ControlActivities['assessTrend'] {
+  return async (input) => {
+    const hours = await withNewHours(ports.telemetry, input, hoursOf(input));
+    const environment = await environmentSince(ports.environment, input.service, input.now - HOUR_MS, ENVIRONMENT_MS);
+    const prefix = (metric: string): string => `${input.version}/${metric}/t`;
+    const began: StandingVerdict[] = [];
+    const ended: { id: string; at: number; sentence: string }[] = [];
+    const tiers: TierReading[] = [];
+    for (const metric of trendMetrics(input)) {
+      const verdict = judge(input, metric, hours);
+      const { kind, observed, expected, ucl, lcl, samples } = verdict;
+      tiers.push({ tier: 'trend', metric, kind, observed, expected, limit: ucl ?? lcl, samples, at: input.now });
+      const standing = input.standing.find((one) => one.verdict.metric === metric);
+      if (kind === 'degraded' && !standing)
+        began.push({ id: `${prefix(metric)}${verdict.onsetMs ?? input.now}`, verdict });
+      if (kind === 'ok' && standing?.id.startsWith(prefix(metric)))
+        ended.push({ id: standing.id, at: input.now, sentence: `${metric}: back at its anchor` });
+    }
+    const { changed, unmeasured } = environment;
+    return { charts: { hours }, began, ended, tiers, environment: { changed, unmeasured }, observed: null };
+  };
+}
+
+function trendMetrics({ baseline }: AssessmentInput): string[] {
+  const classes = Object.keys(baseline.metrics)
+    .filter((name) => name.startsWith('recall:'))
+    .sort((left, right) => (baseline.ratePerSecond[right] ?? 0) - (baseline.ratePerSecond[left] ?? 0))
+    .slice(0, CLASSES_MAX);
+  return ['error-rate', 'accuracy', LATENCY].filter((name) => baseline.metrics[name] !== undefined).concat(classes);
+}
+
+function judge(input: AssessmentInput, metric: string, hours: readonly Hour[]): ReturnType<typeof assessHours> {
+  const known = input.baseline.metrics[metric];
+  const policy = input.policy.metrics.find((one) => one.metric === (metric.startsWith('recall:') ? 'recall' : metric));
+  const means: HourlyMean[] = hours.flatMap(({ hour, means: all }) => {
+    const seen = all[metric];
+    return seen ? [{ atMs: hour * HOUR_MS, mean: seen[1], count: seen[0] }] : [];
+  });
+  const anchor = known?.anchor ?? known?.value ?? 0;
+  const margin = policy?.practicalMargin ?? 0;
+  return assessHours(
+    means,
+    {
+      anchor,
+      practicalMargin: metric === LATENCY ? Math.max(margin, anchor / 4) : margin,
+      harmful: policy?.badDirection === 'down' ? 'down' : 'up',
+      unit: metric === LATENCY ? 'ms' : 'ratio',
+      minCount: policy?.minSamples ?? 1,
+    },
+    { metric, baseline: known?.source ?? 'no history', nowMs: input.now, staleMs: 6 * HOUR_MS },
+  );
+}
+
+function hoursOf({ charts }: AssessmentInput): Hour[] {
+  const { hours } = charts;
+  return Array.isArray(hours) ? (hours as Hour[]) : [];
+}
+
+/** Reads the hours that ended since the newest known one, each once; an hour that cannot be read is left out for ever. */
+async function withNewHours(telemetry: Telemetry, input: AssessmentInput, known: readonly Hour[]): Promise<Hour[]> {
+  const running = Math.floor(input.now / HOUR_MS);
+  const routed = Math.ceil(input.routedAt / HOUR_MS);
+  const next = Math.max(routed, (known[known.length - 1]?.hour ?? -1) + 1, running - READ_HOURS);
+  const hours = [...known];
+  for (let hour = next; hour < running; hour += 1) {
+    const read = (): Promise<CountsRow[]> => telemetry.window(input.service, hour * HOUR_MS, (hour + 1) * HOUR_MS);
+    const rows = await quietly(READ_MS, `hour ${hour}`, read);
+    if (rows !== null) hours.push({ hour, means: meansOf(rowsOf(rows, input.version), trendMetrics(input)) });
+  }
+  while (hours.length > 1 && JSON.stringify(hours).length > STATE_BYTES) hours.shift();
+  return hours;
+}
+
+function meansOf(rows: readonly CountsRow[], metrics: readonly string[]): Hour['means'] {
+  const means: Record<string, readonly [number, number]> = {};
+  const put = (name: string, count: number, mean: number): void => {
+    if (count > 0 && Number.isFinite(mean)) means[name] = [count, Number(mean.toPrecision(5))];
+  };
+  const classes = labelsByClass(rows);
+  for (const name of metrics) {
+    if (name === LATENCY) {
+      const latencies = rows.flatMap(({ latency }) => (latency ? [latency] : []));
+      const count = latencies.reduce((all, one) => all + one.count, 0);
+      put(name, count, latencies.reduce((all, one) => all + one.p95Ms * one.count, 0) / count);
+    } else if (name.startsWith('recall:')) {
+      const seen = classes.get(name.slice('recall:'.length));
+      if (seen) put(name, seen.total, seen.correct / seen.total);
+    } else {
+      const { trials, failures } = tallyAll({ name, classLabel: null }, rows);
+      put(name, trials, name === 'accuracy' ? 1 - failures / trials : failures / trials);
+    }
+  }
+  return means;
+}

@@ -1,0 +1,127 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { attribute, type PairedReplay } from '../domain/detection/attribution';
+import type { Json } from '../domain/ledger';
+import type { Sample } from '../gateway/protocol';
+import type { ControlActivities } from '../workflows/contract/activities';
+import { environmentSince, quietly } from './detection/surroundings';
+import type { ArtifactStore, Engine, Environment, Telemetry } from './ports';
+
+export interface AttributionPorts {
+  readonly telemetry: Telemetry;
+  readonly artifacts: ArtifactStore;
+  readonly environment: Environment;
+  readonly engine: (service: string) => Engine;
+  /** False where a request has effects beyond its answer: then nothing is replayed. */
+  readonly repeatable: (service: string) => boolean;
+}
+
+type Input = Parameters<ControlActivities['attributeCause']>[0];
+
+const SAMPLES_MS = 5_000;
+const CALL_MS = 2_000;
+const ENVIRONMENT_MS = 3_000;
+const BEFORE_ONSET_MS = 5 * 60_000;
+/** Replays yield to live load: one at a time, and at most so many a second. */
+const GAP_MS = 20;
+/** Marks a replayed request for the model and everything behind it. */
+const mirrorHeaders = { 'x-lastgood-mirror': '1' };
+/** Fewer samples of the failing class, or since the onset, and the others are asked too. */
+const ENOUGH = 8;
+
+/**
+ * The cause of a verdict: labelled inputs of the live version are asked again on the previous one (what the live version
+ * answered is known), then the environment, then the age of the deploy. Stores nothing; twice is once.
+ */
+export function attributeCause(ports: AttributionPorts): ControlActivities['attributeCause'] {
+  return async (input) => {
+    const { deployedAt, now, service, verdict } = input;
+    const onset = verdict.onsetMs ?? verdict.sinceMs ?? now;
+    const [replay, environment] = await Promise.all([
+      replayed(ports, input),
+      environmentSince(ports.environment, service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS),
+    ]);
+    const expected = verdict.unit === 'ratio' && verdict.lcl !== null ? verdict.expected : null;
+    const { attribution, reasons } = attribute({
+      ...(typeof replay === 'string' ? {} : { pairedReplay: replay }),
+      environment: { changed: environment.changed, unmeasured: environment.unmeasured },
+      deployAtMs: deployedAt,
+      onsetMs: verdict.onsetMs,
+      onsetHighMs: verdict.onsetHighMs,
+      deployAgeMs: deployedAt === null ? null : now - deployedAt,
+      ...(expected === null ? {} : { expectedWrongRate: 1 - expected }),
+    });
+    return { attribution, reasons: typeof replay === 'string' ? [...reasons, `no replay: ${replay}`] : reasons };
+  };
+}
+
+/** The pairs, or why there are none. */
+async function replayed(ports: AttributionPorts, input: Input): Promise<PairedReplay | string> {
+  const { model, previous, replay, service, version } = input;
+  if (previous === null) return 'no copy of a previous version is running';
+  if (!ports.repeatable(service)) return 'requests of this service are not repeatable';
+  const query = { version, labelled: true, limit: replay.maxInputs };
+  const [found, output] = await Promise.all([
+    quietly(SAMPLES_MS, 'the samples', () => ports.telemetry.samples(service, query)),
+    quietly(SAMPLES_MS, 'the probes', () => labelOutput(ports.artifacts, service, previous.version)),
+  ]);
+  if (found === null) return 'the samples could not be read';
+  if (found.off) return 'samples are off';
+  if (output === null) return 'no golden probe names the output that holds the answer';
+  const samples = chosen(input, found.samples);
+  const until = performance.now() + replay.budgetMs;
+  const pairs = { n: 0, currentWrong: 0, previousWrong: 0, bothWrong: 0 };
+  for (const { body, label, predicted } of samples) {
+    if (performance.now() >= until) break;
+    const request = parsed(body);
+    if (request === undefined) continue;
+    const answer = await answerOf(ports.engine(service), previous.address, model, request, output);
+    if (answer === null) continue;
+    pairs.n += 1;
+    const live = predicted === label;
+    const before = answer === label;
+    if (!live && before) pairs.currentWrong += 1;
+    if (live && !before) pairs.previousWrong += 1;
+    if (!live && !before) pairs.bothWrong += 1;
+    await pause(GAP_MS);
+  }
+  return pairs.n === 0 ? 'there are no labelled samples of the live version' : pairs;
+}
+
+/** Those of the failing class since the onset, where there are enough; else with the other classes, else older ones too. */
+function chosen({ verdict, replay }: Input, samples: readonly Sample[]): Sample[] {
+  const labelled = samples.filter(({ label, predicted }) => label !== null && predicted !== null);
+  const since = labelled.filter(({ atMs }) => atMs >= (verdict.onsetLowMs ?? verdict.onsetMs ?? 0));
+  const ofClass = since.filter(({ label }) => verdict.classLabel === undefined || label === verdict.classLabel);
+  const best = [ofClass, since, labelled].find((some) => some.length >= ENOUGH) ?? labelled;
+  return best.slice(0, replay.maxInputs);
+}
+
+/** The output that the golden probes judge a text by, e.g. `label`. */
+async function labelOutput(artifacts: ArtifactStore, service: string, version: string): Promise<string | null> {
+  const probes = await artifacts.probes(service, version);
+  return probes.find(({ expect }) => typeof expect.value === 'string')?.expect.output ?? null;
+}
+
+/** Null where it gave no answer: a copy that is busy or restarting says nothing about which version is worse. */
+async function answerOf(
+  engine: Engine,
+  address: string,
+  model: string,
+  request: Json,
+  output: string,
+): Promise<string | null> {
+  const ask = (): ReturnType<Engine['infer']> =>
+    engine.infer(address, model, request, { timeoutMs: CALL_MS, headers: mirrorHeaders });
+  const answer = await quietly(CALL_MS + 500, 'a replayed request', ask);
+  const found = answer?.status === 200 ? answer.outputs[output] : undefined;
+  return found === undefined ? null : String(found);
+}
+
+/** A sampled body may have been cut or redacted into something that is no JSON; then it is no input. */
+function parsed(body: string): Json | undefined {
+  try {
+    return JSON.parse(body) as Json;
+  } catch {
+    return undefined;
+  }
+}

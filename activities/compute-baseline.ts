@@ -1,0 +1,193 @@
+import { MAX_CLASSES } from '../domain/detection/class-rates';
+import { median, scaledMad } from '../domain/detection/robust';
+import { clockText, durationText } from '../domain/detection/verdict';
+import type { MetricPolicy } from '../domain/policy';
+import type { EvaluationSummary } from '../domain/version';
+import type { CountsRow } from '../gateway/protocol';
+import type { Baseline, BaselineInput, ControlActivities, GoodPeriod } from '../workflows/contract/activities';
+import { LATENCY, latencyIntervals } from './detection/latency-chart';
+import { quietly } from './detection/surroundings';
+import { labelsByClass, rowsOf, tallyAll } from './detection/window-sums';
+import type { ArtifactStore, Telemetry } from './ports';
+
+export interface BaselinePorts {
+  readonly telemetry: Telemetry;
+  readonly artifacts: ArtifactStore;
+}
+
+/** Bounds the reading: 36 slices of ten minutes are six hours of rows at most. */
+const SLICE_MS = 600_000;
+const SLICES_MAX = 36;
+const READ_MS = 10_000;
+/** Weight of a value that nobody measured: limits of a warm-up are wide. */
+const ASSUMED_TRIALS = 200;
+/** A baseline knows more than this, but beyond it the certainty is only apparent. */
+const MAX_TRIALS = 200_000;
+const MIN_LABELS = 100;
+const GOOD_PERIODS = 'good periods';
+
+type Metrics = Record<string, Baseline['metrics'][string]>;
+
+/**
+ * What good looks like: counts of the good periods, else the evaluation report, else what the policy assumes. Centres
+ * that are recomputed move at most the practical margin from their anchor; the rest is the trend tier's to report.
+ * Read-only; the same periods give the same baseline.
+ */
+export function computeBaseline(ports: BaselinePorts): ControlActivities['computeBaseline'] {
+  return async (input) => {
+    const { anchorVersion, policy, service, version } = input;
+    const report = (await quietly(READ_MS, 'the report', () => ports.artifacts.get(service, anchorVersion)))
+      ?.evaluation;
+    const used = chosenPeriods(input);
+    const { rows, readMs } = await readPeriods(ports.telemetry, service, used);
+    const metrics: Metrics = {};
+    const ratePerSecond: Record<string, number> = {};
+    const words: string[] = [];
+    for (const metric of policy.metrics) {
+      if (metric.metric === 'recall') classMetrics(metric, rows, report ?? null, anchorVersion, metrics);
+      else if (metric.metric === LATENCY) latencyMetric(metric, rows, metrics);
+      else if (metric.kind === 'rate') rateMetric(metric, rows, report ?? null, anchorVersion, metrics);
+    }
+    for (const name of Object.keys(metrics)) {
+      const trials = tallyAll({ name, classLabel: classOf(name) }, rows).trials;
+      if (readMs > 0 && trials > 0) ratePerSecond[name] = (trials / readMs) * 1_000;
+      const clamped = clampToAnchor(name, metrics, input, report ?? null);
+      if (clamped !== null) words.push(clamped);
+    }
+    const whose =
+      used.length > 0 ? periodWords(used) : report ? `the evaluation report of ${anchorVersion}` : 'assumed values';
+    return { version, metrics, ratePerSecond, periods: used, words: [whose, ...words].join('; ').slice(0, 600) };
+  };
+}
+
+/** Those of the version itself; while they are short also those of the versions before it, which were good as well. */
+function chosenPeriods({ periods, policy, version }: BaselineInput): GoodPeriod[] {
+  const own = periods.filter((period) => period.version === version);
+  const known = own.reduce((all, { from, to }) => all + to - from, 0);
+  return (known >= policy.minHistoryMs ? own : [...periods]).slice(-20);
+}
+
+/** Newest slices of each period in turn, so that every period has a say within the bound. */
+async function readPeriods(
+  telemetry: Telemetry,
+  service: string,
+  periods: readonly GoodPeriod[],
+): Promise<{ rows: CountsRow[]; readMs: number }> {
+  const each = Math.max(1, Math.floor(SLICES_MAX / Math.max(1, periods.length)));
+  const rows: CountsRow[] = [];
+  let readMs = 0;
+  for (const { version, from, to } of periods) {
+    for (let index = 0, end = to; index < each && end > from; index += 1, end -= SLICE_MS) {
+      const begin = Math.max(from, end - SLICE_MS);
+      const slice = await quietly(READ_MS, 'a good period', () => telemetry.window(service, begin, end));
+      if (slice === null) continue;
+      const own = rowsOf(slice, version);
+      if (own.length === 0) continue;
+      rows.push(...own);
+      readMs += end - begin;
+    }
+  }
+  return { rows: rows.sort((left, right) => left.fromMs - right.fromMs), readMs };
+}
+
+function rateMetric(
+  metric: MetricPolicy,
+  rows: readonly CountsRow[],
+  report: EvaluationSummary | null,
+  anchorVersion: string,
+  metrics: Metrics,
+): void {
+  const name = metric.metric;
+  const hits = name === 'accuracy';
+  const { trials, failures } = tallyAll({ name, classLabel: null }, rows);
+  if (trials >= Math.max(MIN_LABELS, metric.minSamples)) {
+    const rate = failures / trials;
+    metrics[name] = measured(hits ? 1 - rate : rate, trials);
+  } else if (hits && report) {
+    metrics[name] = { value: report.accuracy, n: report.n, spread: null, source: reportWords(anchorVersion) };
+  } else if (metric.assumed !== null) {
+    metrics[name] = {
+      value: metric.assumed,
+      n: ASSUMED_TRIALS,
+      spread: null,
+      source: 'assumed by the policy (warm-up)',
+    };
+  }
+}
+
+function classMetrics(
+  metric: MetricPolicy,
+  rows: readonly CountsRow[],
+  report: EvaluationSummary | null,
+  anchorVersion: string,
+  metrics: Metrics,
+): void {
+  const seen = labelsByClass(rows);
+  const labels = new Set([...Object.keys(report?.byClass ?? {}), ...seen.keys()]);
+  for (const label of [...labels].sort().slice(0, MAX_CLASSES)) {
+    const counts = seen.get(label);
+    const evaluated = report?.byClass[label];
+    const enough = counts !== undefined && counts.total >= Math.max(MIN_LABELS, metric.minSamples);
+    if (enough) metrics[`recall:${label}`] = measured(counts.correct / counts.total, counts.total);
+    else if (evaluated && evaluated.n > 0)
+      metrics[`recall:${label}`] = {
+        value: evaluated.recall,
+        n: evaluated.n,
+        spread: null,
+        source: reportWords(anchorVersion),
+      };
+  }
+}
+
+function latencyMetric(metric: MetricPolicy, rows: readonly CountsRow[], metrics: Metrics): void {
+  const values = latencyIntervals(rows, metric.minSamples).map(({ valueMs }) => valueMs);
+  const value = median(values);
+  if (value === null || values.length < 12) return;
+  metrics[LATENCY] = { value, n: values.length, spread: scaledMad(values), source: GOOD_PERIODS };
+}
+
+function measured(value: number, trials: number): Metrics[string] {
+  return { value, n: Math.min(MAX_TRIALS, trials), spread: null, source: GOOD_PERIODS };
+}
+
+/** Keeps a centre within the practical margin of its anchor on the harmful side; says so when it does. */
+function clampToAnchor(
+  name: string,
+  metrics: Metrics,
+  input: BaselineInput,
+  report: EvaluationSummary | null,
+): string | null {
+  const known = metrics[name];
+  const label = classOf(name);
+  const metric = input.policy.metrics.find((one) => one.metric === (label === null ? name : 'recall'));
+  const reported =
+    label === null ? (name === 'accuracy' ? report?.accuracy : undefined) : report?.byClass[label]?.recall;
+  const anchor = reported ?? input.anchors[name];
+  if (!known || !metric || anchor === undefined) return null;
+  metrics[name] = { ...known, anchor };
+  if (known.source !== GOOD_PERIODS) return null;
+  // Latency has a relative margin as well, as its chart has.
+  const margin = name === LATENCY ? Math.max(metric.practicalMargin, anchor / 4) : metric.practicalMargin;
+  const limit = metric.badDirection === 'down' ? anchor - margin : anchor + margin;
+  const value = metric.badDirection === 'down' ? Math.max(known.value, limit) : Math.min(known.value, limit);
+  if (value === known.value) return null;
+  metrics[name] = { ...known, anchor, value, source: `${GOOD_PERIODS}, held at the margin of the anchor` };
+  return `${name} moved from its anchor ${anchor.toPrecision(3)} to ${known.value.toPrecision(3)}, held at ${value.toPrecision(3)}`;
+}
+
+function classOf(name: string): string | null {
+  return name.startsWith('recall:') ? name.slice('recall:'.length) : null;
+}
+
+function reportWords(version: string): string {
+  return `evaluation report of ${version}`;
+}
+
+function periodWords(periods: readonly GoodPeriod[]): string {
+  const newest = periods.slice(-3).map(({ version, from, to }) => {
+    const day = new Date(from).toISOString().slice(0, 10);
+    return `${durationText(to - from)} of ${version} from ${day} ${clockText(from)}`;
+  });
+  const more = periods.length > 3 ? `${periods.length - 3} earlier periods, ` : '';
+  return `good periods: ${more}${newest.join(', ')}`;
+}
