@@ -3,6 +3,7 @@ import { makeReport, NotMeasured, table, type Bench, type BenchOptions } from '.
 /** Each benchmark by name, loaded when it is asked for: one whose parts are missing does not hinder the others. */
 const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   gateway: () => import('./gateway'),
+  exposure: () => import('./exposure'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

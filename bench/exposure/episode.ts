@@ -1,0 +1,146 @@
+import type { LedgerEntry } from '../../examples/mail-triage/demo/controller';
+import { NotMeasured } from '../report';
+import { INJECTIONS, setFault, type FaultName, type InEffect } from './faults';
+import { LIVE, pause, TRUSTED, type Bench, type State } from './installation';
+import type { RequestRecord } from './load';
+
+/** Milliseconds; null where the ledger does not say it. */
+export interface Stages {
+  readonly detect: number | null;
+  readonly decide: number | null;
+  readonly prepare: number | null;
+  readonly shift: number | null;
+  readonly verify: number | null;
+}
+
+export interface Episode {
+  readonly fault: FaultName;
+  readonly number: number;
+  /** Sending time of the last bad request − onset, on the users' clock; 0 without one. */
+  readonly restoredMs: number;
+  readonly unnoticed: boolean;
+  /** Onset → ledger entry `settled`; null when no rollback settled in time. */
+  readonly settledMs: number | null;
+  /** Onset → traffic shifted, by the ledger; null as above. */
+  readonly shiftedMs: number | null;
+  readonly stages: Stages;
+  readonly provisional: boolean;
+  readonly sent: number;
+  readonly bad: number;
+  /** Requests without a good status, or without an answer. */
+  readonly failed: number;
+  /** Requests that the shift itself lost. */
+  readonly dropped: number;
+  /** Requests sent between onset and restored: what a total failure may cost at most. */
+  readonly sentWhileExposed: number;
+}
+
+const FIRST_BYTE_MS = 1_000;
+const RESET_MS = 90_000;
+/** After the settled entry: what was sent before it must have its fate. */
+const TAIL_MS = 12_500;
+
+/** Breaks the live version and follows the rollback to its end. */
+export async function runEpisode(bench: Bench, fault: FaultName, number: number): Promise<Episode> {
+  const { fault: body, limitMs, perSecond } = INJECTIONS[fault];
+  await bench.load.rate(perSecond);
+  const ready = await reset(bench, fault);
+  // Some good traffic between two faults; an accumulation of evidence over episodes would flatter the detection.
+  await pause(2_000);
+  const backend = ready.declared?.backends[LIVE]?.[0];
+  if (!backend) throw new NotMeasured(`the route names no copy of ${LIVE}`);
+  const after = await bench.ledgerHead();
+  const firstRecord = (await bench.load.read()).records.at(-1)?.n ?? 0;
+  const port = bench.controlPort(backend.instance);
+  const onset = await setFault(port, body);
+  const settled = await bench.entry(['settled', 'waiting-for-human', 'rollback-refused'], after, limitMs);
+  const end = performance.now();
+  await pause(fault === 'hang' ? TAIL_MS : 1_500);
+  // The copy that was left stays warm until the move is confirmed; it is healthy again from here on.
+  if (fault !== 'killed') await setFault(port, { kind: 'none' }).catch(() => undefined);
+  const records = (await bench.load.read(firstRecord)).records.filter(({ sentMonoMs }) => sentMonoMs >= onset.monoMs);
+  const entry = settled?.kind === 'settled' ? settled : null;
+  if (entry === null && settled !== null)
+    throw new NotMeasured(`${fault} ${number}: ${settled.kind}: ${settled.summary}`);
+  return measured({ fault, number, onset, records, entry, end });
+}
+
+function measured(seen: {
+  fault: FaultName;
+  number: number;
+  onset: InEffect;
+  records: readonly RequestRecord[];
+  entry: LedgerEntry | null;
+  end: number;
+}): Episode {
+  const { fault, number, onset, records, entry } = seen;
+  const at = (name: string): number | null => {
+    const value = entry?.facts[name];
+    return typeof value === 'number' ? value : null;
+  };
+  const isLost = ({ lost, status }: RequestRecord): boolean => lost !== null || status !== 200;
+  const isBad = (record: RequestRecord): boolean =>
+    isLost(record) ||
+    (record.firstByteMs ?? Infinity) > FIRST_BYTE_MS ||
+    (fault === 'oneclass' && record.version === LIVE);
+  const bad = records.filter(isBad);
+  const restoredMs = bad.reduce((last, { sentMonoMs }) => Math.max(last, sentMonoMs - onset.monoMs), 0);
+  const shiftedAt = at('shiftedAt');
+  const afterShift = (record: RequestRecord): boolean => shiftedAt !== null && record.sentAt >= shiftedAt;
+  // A hanging or dying process loses its own requests; the shift may lose none, before it or after it.
+  const dropped = records.filter(
+    (record) =>
+      isLost(record) &&
+      (afterShift(record) || (record.lost !== null && ['errors500', 'errors5pct', 'oneclass'].includes(fault))),
+  );
+  const between = (from: number | null, to: number | null): number | null =>
+    from === null || to === null ? null : to - from;
+  const verified = entry?.facts['verified'] as { byProbesOnly?: boolean } | null | undefined;
+  return {
+    fault,
+    number,
+    restoredMs,
+    unnoticed: bad.length === 0,
+    settledMs: between(onset.atMs, at('settledAt')),
+    shiftedMs: between(onset.atMs, shiftedAt),
+    stages: {
+      detect: between(onset.atMs, at('detectedAt')),
+      decide: between(at('detectedAt'), at('decidedAt')),
+      prepare: between(at('decidedAt'), at('preparedAt')),
+      shift: between(at('preparedAt'), shiftedAt),
+      verify: between(shiftedAt, at('settledAt')),
+    },
+    provisional: verified?.byProbesOnly === true,
+    sent: records.length,
+    bad: bad.length,
+    failed: records.filter(isLost).length,
+    dropped: dropped.length,
+    sentWhileExposed: records.filter(({ sentMonoMs }) => sentMonoMs - onset.monoMs <= restoredMs).length,
+  };
+}
+
+/** Back to where every episode begins, by acts of an operator: checked, not hoped for. */
+export async function reset(bench: Bench, fault: FaultName): Promise<State> {
+  let state = await bench.until('no operation in flight', ({ operation }) => operation === null, RESET_MS);
+  if (state.breaker.open) await bench.act('clearBreaker', { breakerEpoch: state.breaker.epoch });
+  for (const { version, standing } of state.versions)
+    if (standing === 'quarantined' || standing === 'suspect') await bench.act('clearQuarantine', { version });
+  if (state.versions.some(({ version, human }) => version === TRUSTED && human === null))
+    await bench.act('vouch', { version: TRUSTED });
+  if (state.declared?.primary !== LIVE) await bench.act('deploy', { version: LIVE });
+  state = await bench.until(
+    `${LIVE} live, ${TRUSTED} proven and named as fallback (before ${fault})`,
+    (now) =>
+      now.operation === null &&
+      now.declared?.primary === LIVE &&
+      now.declared.fallback === TRUSTED &&
+      now.standby?.version === TRUSTED &&
+      now.standby.proof === 'ok' &&
+      now.fallbackInUse === null &&
+      now.degradations.length === 0 &&
+      !now.breaker.open &&
+      (now.cooldownUntil ?? 0) <= Date.now(),
+    RESET_MS,
+  );
+  return state;
+}
