@@ -1,6 +1,12 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
-import { watchActivities } from '../activities/detection-activities';
+import { detectionActivities, watchActivities } from '../activities/detection-activities';
 import type { Alerts, Environment, Ledger } from '../activities/ports';
+import type {
+  ControlActivities,
+  HostActivities,
+  RouterActivities,
+  WatchActivities,
+} from '../workflows/contract/activities';
 import type { Decisions } from '../api/ports';
 import type { Adapters } from './composition';
 import { serviceNamed, type Configuration } from './configuration/configuration';
@@ -19,20 +25,23 @@ export interface ControlSources extends ActivitySources {
   readonly environment: Environment;
 }
 
-export function controlWorkerActivities(sources: ControlSources): object {
-  const { adapters, alerts, ledger, configuration } = sources;
-  return controlActivities({
+/** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
+export function controlWorkerActivities(sources: ControlSources): ControlActivities {
+  const { adapters, alerts, ledger, configuration, environment } = sources;
+  const ports = {
     ledger,
     alerts,
+    environment,
     artifacts: adapters.store,
     router: adapters.router,
     telemetry: adapters.telemetry,
     engine: adapters.engineOf,
-    repeatable: repeatableIn(configuration),
-  });
+    repeatable: (service: string): boolean => serviceNamed(configuration, service)?.repeatable ?? false,
+  };
+  return { ...controlActivities(ports), ...detectionActivities(ports) };
 }
 
-export function watchWorkerActivities({ adapters, environment }: ControlSources): object {
+export function watchWorkerActivities({ adapters, environment }: ControlSources): WatchActivities {
   return watchActivities({
     telemetry: adapters.telemetry,
     router: adapters.router,
@@ -42,11 +51,7 @@ export function watchWorkerActivities({ adapters, environment }: ControlSources)
   });
 }
 
-function repeatableIn(configuration: Configuration): (service: string) => boolean {
-  return (service) => serviceNamed(configuration, service)?.repeatable ?? false;
-}
-
-export function hostWorkerActivities({ adapters }: ActivitySources): object {
+export function hostWorkerActivities({ adapters }: ActivitySources): HostActivities {
   return hostActivities({
     artifacts: adapters.store,
     router: adapters.router,
@@ -55,7 +60,7 @@ export function hostWorkerActivities({ adapters }: ActivitySources): object {
   });
 }
 
-export function routerWorkerActivities({ adapters, decisions }: ActivitySources): object {
+export function routerWorkerActivities({ adapters, decisions }: ActivitySources): RouterActivities {
   return routerActivities({
     router: adapters.router,
     standing: standingOf(decisions),
