@@ -1,6 +1,13 @@
 import type { ServiceState, VersionFacts } from '../service/state';
 import type { Candidate } from './operation';
 
+/**
+ * A proof that was told to hold counts this long. The guard repeats it every `proofIntervalMs` (10 s), tells the service
+ * only when it changes and every 10 minutes, and withdraws it by a failure report; half of that is allowed for a lost one.
+ * Readiness and digest are looked at once more by the shift itself.
+ */
+export const PROOF_TOLD_WITHIN_MS = 15 * 60_000;
+
 /** Who could take the traffic, best first, and why the others may not. */
 export interface Ranking {
   readonly candidates: readonly Candidate[];
@@ -35,7 +42,7 @@ export function candidateOf(state: ServiceState, facts: VersionFacts, why: strin
     standby.version === facts.version &&
     standby.proof === 'ok' &&
     standby.proofAt !== null &&
-    now - standby.proofAt <= policy.standby.proofMaxAgeMs;
+    now - standby.proofAt <= Math.max(PROOF_TOLD_WITHIN_MS, policy.standby.proofMaxAgeMs);
   return {
     version: facts.version,
     digest: facts.digest,

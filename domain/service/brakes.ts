@@ -3,7 +3,8 @@ import { makePlan, procedureFor } from '../rollback/plan';
 import { machine } from './messages';
 import { alertIncident, duration, usersNow } from './messages-for-people';
 import { startOperation } from './operations';
-import type { Incident, Operation } from './state';
+import { pausedBy } from './readiness';
+import type { Incident, Operation, ServiceState } from './state';
 import type { Turn } from './turn';
 
 /**
@@ -46,14 +47,22 @@ export function holdMove(turn: Turn, incident: Incident): void {
   const liveIsHold =
     live !== undefined &&
     live.human !== null &&
-    live.standing === 'validated' &&
+    !['quarantined', 'suspect', 'revoked'].includes(live.standing) &&
     live.human.at >= (bestFacts?.human?.at ?? 0);
+  // A person who watches, proposes or has paused lastgood is not overruled by a brake.
+  const heldBack = state.mode !== 'act' ? `mode ${state.mode}` : pausedBy(state, now);
+  const reasons = refused
+    .slice(0, 5)
+    .map(({ version, why }) => `${version}: ${why}`)
+    .join('; ');
   const outcome = liveIsHold
     ? `${live.version} is live and is the version that ${live.human?.by} vouched for: nothing moves`
-    : best
-      ? `moves to ${best.version}: ${best.why}`
-      : `no version that a person vouched for may take over (${refused.map(({ version, why }) => `${version}: ${why}`).join('; ')}): nothing moves`;
-  if (!liveIsHold && best) {
+    : best && heldBack !== null
+      ? `${best.version} would be the hold version; ${heldBack}: nothing moves`
+      : best
+        ? `moves to ${best.version}: ${best.why}`
+        : `no version that a person vouched for may take over (${reasons || 'there is no other version'}): nothing moves`;
+  if (!liveIsHold && best && heldBack === null) {
     state.incident = { ...incident, phase: 'rolling-back', holdMove: true, target: best.version };
     const procedure = procedureFor('immediate', best.warm !== null);
     startOperation(turn, {
@@ -72,6 +81,8 @@ export function holdMove(turn: Turn, incident: Incident): void {
     });
   } else {
     turn.record('waiting-for-human', `breaker open; ${outcome}`, {}, { incident: incident.id });
+    // Settled ones are confirmed by themselves; a failed one is a person's from now on.
+    if (state.incident && state.incident.phase !== 'confirming') turn.updateIncident({ phase: 'waiting-for-human' });
   }
   alertIncident(turn, 'breaker', incident, {
     severity: 'page',
@@ -83,28 +94,50 @@ export function holdMove(turn: Turn, incident: Incident): void {
   });
 }
 
-/** `ok` in every tier that could measure for the whole calm time resets the count; unmeasured time freezes the clock. */
+/** Something was measured, and it says that all is well: at least one metric is `ok` and none is degraded. */
+export function measuresOk(state: ServiceState): boolean {
+  if (state.unmeasuredSince !== null) return false;
+  return state.tiers.some(({ kind }) => kind === 'ok') && !state.tiers.some(({ kind }) => kind === 'degraded');
+}
+
+/** Every tier that could measure is `ok`; one that is only undecided could measure, and is not `ok`. */
+function everyTierOk(state: ServiceState): boolean {
+  const measured = state.tiers.filter(({ kind }) => kind !== 'unmeasured');
+  return (
+    measuresOk(state) && measured.every(({ tier }) => measured.some((one) => one.tier === tier && one.kind === 'ok'))
+  );
+}
+
+/** When the calm will have lasted long enough, if it goes on; null while it stands still or nothing is counted. */
+export function calmEndsAt(state: ServiceState): number | null {
+  if (state.consecutive === 0 || state.breaker.open || state.calmSince === null || state.calmFrozenAt !== null)
+    return null;
+  return state.calmSince + state.policy.breaker.calmMs;
+}
+
+/**
+ * `ok` in every tier that could measure for the whole calm time resets the count. A degradation or an incident begins it
+ * anew; time in which nothing says `ok` is neutral (I10): the clock stands still and goes on where it stood.
+ */
 export function keepCalm(turn: Turn): void {
   const { state, now } = turn;
   if (state.degradations.length > 0 || state.incident !== null || state.declared === null) {
     state.calmSince = null;
+    state.calmFrozenAt = null;
     return;
   }
-  // Unmeasured is neutral (I10): the clock stands still; `measuredAgain` moves it on by the time that was lost.
-  if (state.unmeasuredSince !== null) return;
-  state.calmSince ??= now;
-  if (state.consecutive > 0 && !state.breaker.open && now - state.calmSince >= state.policy.breaker.calmMs) {
-    state.consecutive = 0;
-    turn.record(
-      'standing-changed',
-      `${duration(state.policy.breaker.calmMs)} of calm: the count of rollbacks starts anew`,
-    );
+  if (!everyTierOk(state)) {
+    if (state.calmSince !== null) state.calmFrozenAt ??= Math.max(state.calmSince, state.unmeasuredSince ?? now);
+    return;
   }
-}
-
-/** Takes the time in which nothing could be measured out of the calm. */
-export function measuredAgain(turn: Turn): void {
-  const { state, now } = turn;
-  if (state.unmeasuredSince !== null && state.calmSince !== null) state.calmSince += now - state.unmeasuredSince;
-  state.unmeasuredSince = null;
+  if (state.calmSince !== null && state.calmFrozenAt !== null) state.calmSince += now - state.calmFrozenAt;
+  state.calmFrozenAt = null;
+  state.calmSince ??= now;
+  const endsAt = calmEndsAt(state);
+  if (endsAt === null || now < endsAt) return;
+  state.consecutive = 0;
+  turn.record(
+    'standing-changed',
+    `${duration(state.policy.breaker.calmMs)} of calm: the count of rollbacks starts anew`,
+  );
 }

@@ -1,4 +1,5 @@
 import { unusable } from '../rollback/candidates';
+import { pausedBy } from './readiness';
 import type { OperatorMessage } from './messages';
 import type { ServiceState, VersionFacts } from './state';
 
@@ -19,9 +20,7 @@ export function check(state: ServiceState, message: OperatorMessage, now: number
     case 'clearBreaker':
       return checkClear(state, message.breakerEpoch);
     case 'approve':
-      return state.incident?.id === message.incident && state.incident.phase === 'awaiting-approval'
-        ? fine
-        : no(`incident ${message.incident} does not wait for an approval`);
+      return checkApprove(state, message, now);
     case 'intervene':
       return checkIntervene(state, message);
     case 'cancel':
@@ -76,11 +75,16 @@ function checkRollback(state: ServiceState, to: string | undefined): Check {
   if (to === undefined) return fine;
   return known(state, to, (facts) => {
     if (facts.version === state.declared?.primary) return no(`${to} is live already`);
-    if (facts.standing === 'revoked') return no(`${to} is revoked: ${facts.why}`);
-    if (facts.standing === 'quarantined')
-      return no(`${to} is quarantined (${facts.why}); lastgood quarantine clear ${state.service}@${to} first`);
-    return fine;
+    return chosenByHand(state, facts);
   });
+}
+
+/** A person may choose what the machine would not, but never what was not validated, and a quarantine is cleared first (I1). */
+function chosenByHand(state: ServiceState, { version, standing, why, evaluation }: VersionFacts): Check {
+  if (standing === 'revoked') return no(`${version} is revoked: ${why}`);
+  if (standing === 'quarantined')
+    return no(`${version} is quarantined (${why}); lastgood quarantine clear ${state.service}@${version} first`);
+  return evaluation.ok ? fine : no(`${version} is not validated: ${evaluation.why}`);
 }
 
 function checkDeploy(state: ServiceState, message: Extract<OperatorMessage, { name: 'deploy' }>, now: number): Check {
@@ -112,17 +116,31 @@ function checkClear(state: ServiceState, breakerEpoch: number): Check {
   return fine;
 }
 
+function checkApprove(state: ServiceState, message: Extract<OperatorMessage, { name: 'approve' }>, now: number): Check {
+  const { incident, operation } = state;
+  if (incident?.id !== message.incident || incident.phase !== 'awaiting-approval')
+    return no(`incident ${message.incident} does not wait for an approval`);
+  if (message.decision === 'deny') return fine;
+  if (operation) return no(`${operation.kind} ${operation.id} is in flight`);
+  // Whoever approved may not know of what came since; a person who knows rolls back by hand (I3).
+  if (state.breaker.open) return no(`the breaker is open since incident ${state.breaker.incident ?? '?'}`);
+  const paused = pausedBy(state, now);
+  return paused === null ? fine : no(`${paused}; lastgood resume ${state.service} first`);
+}
+
 function checkIntervene(state: ServiceState, message: Extract<OperatorMessage, { name: 'intervene' }>): Check {
-  const { operation } = state;
+  const { operation, incident } = state;
+  if (!operation && incident?.id === message.incident && incident.phase === 'waiting-for-human')
+    return message.action === 'choose'
+      ? no(`nothing is in flight; lastgood rollback ${state.service} --to VERSION chooses a version`)
+      : fine;
   if (!operation || (operation.incident ?? operation.id) !== message.incident)
     return no(`no operation of ${message.incident} is in flight`);
+  if (operation.stopping !== null) return no(`${operation.id} is being stopped: ${operation.stopping}`);
   if (operation.waiting === null) return no(`${operation.id} does not wait for a person (step ${operation.step})`);
   if (message.action !== 'choose') return fine;
   if (message.target === undefined) return no('choose needs a target');
-  return known(state, message.target, (facts) => {
-    if (facts.standing === 'revoked') return no(`${facts.version} is revoked: ${facts.why}`);
-    return fine;
-  });
+  return known(state, message.target, (facts) => chosenByHand(state, facts));
 }
 
 function checkCancel(state: ServiceState, incident: string | undefined): Check {

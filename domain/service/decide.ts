@@ -15,30 +15,22 @@ import type { Turn } from './turn';
  */
 export function decide(turn: Turn): void {
   const { state } = turn;
-  const urgent = mostUrgent(state);
-  if (!urgent) return;
+  const open = openDegradations(state);
+  const [first] = open;
+  if (!first) return;
   if (state.operation) {
     // A bad live version does not wait for the deploy of another one to finish loading.
-    if (state.operation.kind === 'deploy' && !state.operation.shifted && urgent.verdict.hard)
-      fenceOperation(turn, `${urgent.verdict.metric} failed on the live version`);
+    if (state.operation.kind === 'deploy' && !state.operation.shifted && first.verdict.hard)
+      fenceOperation(turn, `${first.verdict.metric} failed on the live version`);
     return;
   }
   if (state.incident && ['awaiting-approval', 'waiting-for-human'].includes(state.incident.phase)) return;
-
-  const blocked = blockedBy(state, turn.now);
-  if (blocked !== null) return hold(turn, urgent, blocked);
-  const attribution = attributionOf(state, urgent);
-  if (attribution.attribution === 'environment') return refuse(turn, urgent, attribution.reasons);
-  if (attribution.attribution === 'undetermined' && state.policy.undetermined[urgent.verdict.tier] === 'hold')
-    return hold(turn, urgent, 'the cause is undetermined, and the policy holds then');
-  openIncident(turn, { ...urgent, ...attribution });
-  const needsApproval = state.mode === 'confirm' || state.policy.approval.tiers.includes(urgent.verdict.tier);
-  if (needsApproval) return askApproval(turn);
-  actOnIncident(turn, null);
+  // One that is held or has another cause must not hide the one behind it.
+  for (const entry of open) if (decideOn(turn, entry) === 'acted') return;
 }
 
-/** The open degradation of the live version that is worst: hard ones first, then the faster tier. */
-function mostUrgent(state: ServiceState): StandingDegradation | null {
+/** The open degradations of the live version, worst first: hard ones, then the faster tier. */
+function openDegradations(state: ServiceState): readonly StandingDegradation[] {
   const order = { immediate: 0, 'short-window': 1, trend: 2 };
   const open = state.degradations.filter(
     (entry) =>
@@ -46,8 +38,24 @@ function mostUrgent(state: ServiceState): StandingDegradation | null {
       entry.epoch === state.declared.epoch &&
       (entry.decided === 'open' || entry.decided === 'held'),
   );
-  open.sort((a, b) => Number(b.verdict.hard) - Number(a.verdict.hard) || order[a.verdict.tier] - order[b.verdict.tier]);
-  return open[0] ?? null;
+  return open.sort(
+    (a, b) => Number(b.verdict.hard) - Number(a.verdict.hard) || order[a.verdict.tier] - order[b.verdict.tier],
+  );
+}
+
+function decideOn(turn: Turn, entry: StandingDegradation): 'acted' | 'held' {
+  const { state } = turn;
+  const blocked = blockedBy(state, turn.now);
+  if (blocked !== null) return hold(turn, entry, blocked);
+  const attribution = attributionOf(state, entry);
+  if (attribution.attribution === 'environment') return refuse(turn, entry, attribution.reasons);
+  if (attribution.attribution === 'undetermined' && state.policy.undetermined[entry.verdict.tier] === 'hold')
+    return hold(turn, entry, 'the cause is undetermined, and the policy holds then');
+  openIncident(turn, { ...entry, ...attribution });
+  const needsApproval = state.mode === 'confirm' || state.policy.approval.tiers.includes(entry.verdict.tier);
+  if (needsApproval) askApproval(turn);
+  else actOnIncident(turn, null);
+  return 'acted';
 }
 
 /** A standby that failed its proof at the same time points to what both share: the environment. */
@@ -70,8 +78,8 @@ function attributionOf(
   return { attribution: entry.attribution, reasons: entry.reasons };
 }
 
-function hold(turn: Turn, entry: StandingDegradation, why: string): void {
-  if (entry.decided === 'held' && entry.heldBy === why) return;
+function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
+  if (entry.decided === 'held' && entry.heldBy === why) return 'held';
   mark(turn, entry.id, 'held', why);
   const { state } = turn;
   const would = rankCandidates(state, turn.now).candidates[0]?.version ?? 'none';
@@ -95,10 +103,14 @@ function hold(turn: Turn, entry: StandingDegradation, why: string): void {
     command: `lastgood rollback ${state.service} --reason '…'`,
     link: null,
   });
+  return 'held';
 }
 
-function refuse(turn: Turn, entry: StandingDegradation, reasons: readonly string[]): void {
-  mark(turn, entry.id, 'refused', null);
+/** Stays open to another answer: when the standby holds again or new evidence names the model, it is decided anew. */
+function refuse(turn: Turn, entry: StandingDegradation, reasons: readonly string[]): 'held' {
+  const why = `the environment is the cause: ${reasons[0] ?? ''}`.slice(0, 200);
+  if (entry.decided === 'held' && entry.heldBy === why) return 'held';
+  mark(turn, entry.id, 'held', why);
   const { state } = turn;
   turn.record('rollback-refused', `the environment is the cause, a rollback would not help: ${reasons.join('; ')}`, {
     ...verdictFacts(entry),
@@ -115,6 +127,7 @@ function refuse(turn: Turn, entry: StandingDegradation, reasons: readonly string
     command: `lastgood explain ${state.service}`,
     link: null,
   });
+  return 'held';
 }
 
 function askApproval(turn: Turn): void {
@@ -186,7 +199,10 @@ function nobodyLeft(turn: Turn, refused: readonly { version: string; why: string
   const { incident } = turn.state;
   if (!incident) return;
   turn.updateIncident({ phase: 'waiting-for-human' });
-  const list = refused.map(({ version, why }) => `${version}: ${why}`).join('; ');
+  const list = refused
+    .slice(0, 8)
+    .map(({ version, why }) => `${version}: ${why}`)
+    .join('; ');
   turn.record('waiting-for-human', `no version may take the traffic: ${list || 'there is no other version'}`, {
     refused: refused.slice(0, 20).map(({ version, why }) => `${version}: ${why}`),
   });

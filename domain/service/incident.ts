@@ -1,4 +1,5 @@
 import type { Json } from '../ledger';
+import { retire } from './retiring';
 import type { Incident, StandingDegradation } from './state';
 import type { Turn } from './turn';
 
@@ -40,8 +41,10 @@ export function endIncident(turn: Turn, why: string): void {
   const { incident } = turn.state;
   if (!incident) return;
   turn.record('incident-ended', why, { from: incident.from, target: incident.target }, { incident: incident.id });
+  const keep = turn.state.confirming?.keep ?? null;
   turn.state.incident = null;
   turn.state.confirming = null;
+  if (keep) retire(turn, keep.version, keep.instance, `incident ${incident.id} is over`);
 }
 
 /** Notes what was decided on a standing degradation, so that it is decided once. */

@@ -29,6 +29,7 @@ export function initialState(start: {
     cooldownUntil: null,
     consecutive: 0,
     calmSince: null,
+    calmFrozenAt: null,
     breaker: { open: false, epoch: 0, openedAt: null, incident: null },
     pausedUntil: null,
     pausedWhy: null,

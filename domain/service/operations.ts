@@ -1,6 +1,7 @@
 import type { Actor, Json, LedgerKind } from '../ledger';
 import type { Candidate, OperationInput, OperationKind } from '../rollback/operation';
 import type { PlanStep, Procedure } from '../rollback/plan';
+import { copiesOf } from './retiring';
 import type { Turn } from './turn';
 
 /** More than any plan of `maxCandidates` candidates uses: shift, stages and the way back, for each. */
@@ -65,6 +66,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     incident: request.incident,
     from: state.declared?.primary ?? '',
     candidates: request.candidates.map(({ version }) => version),
+    left: state.declared ? copiesOf(state.declared, state.declared.primary) : [],
     epochs,
     startedAt: now,
     actor: request.actor,
@@ -105,12 +107,12 @@ function spareCopies(turn: Turn, candidates: readonly Candidate[]): void {
 
 /** Stops the operation in flight: first the router's floor, then the word to the child. */
 export function fenceOperation(turn: Turn, why: string): void {
-  const { state } = turn;
+  const { state, now } = turn;
   const { operation } = state;
   if (!operation || operation.stopping !== null) return;
   turn.record('operator-act', `stops ${operation.kind} ${operation.id}: ${why}`, { operation: operation.id });
-  state.operation = { ...operation, stopping: why };
-  turn.effect({ type: 'fence', epoch: operation.epochs.to + 1 });
+  state.operation = { ...operation, stopping: why, deadlineAt: now + 2 * REPORT_SLACK_MS };
+  turn.effect({ type: 'fence', epoch: Math.max(operation.epochs.to + 1, state.declared?.epoch ?? 0) });
   turn.effect({ type: 'order', operation: operation.id, order: { type: 'stop', why } });
 }
 

@@ -5,11 +5,14 @@ import type { Procedure } from '../rollback/plan';
 import { startCooldown } from './brakes';
 import { check } from './check';
 import { actOnIncident } from './decide';
+import { declare } from './declared-route';
 import { endIncident } from './incident';
 import { unverifiedActor } from './messages';
 import type { Answer, OperatorMessage } from './messages';
 import { duration } from './messages-for-people';
 import { fenceOperation, startOperation } from './operations';
+import { blockedBy } from './readiness';
+import { giveUpDegradations } from './reports';
 import { changeVersion, setStanding } from './standing';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';
@@ -20,8 +23,8 @@ const REMEMBERED_REQUESTS = 1000;
 /** A decision on a message, for its sender; the same request a second time is answered, not done again. */
 export function onMessage(turn: Turn, message: OperatorMessage): Answer {
   const { state, now } = turn;
-  const before = state.answered.find(([id]) => id === message.requestId);
-  if (before) return repeated(state, before);
+  const before = state.answered.find(([id]) => id === shortId(message.requestId));
+  if (before) return { ...repeated(state, before), requestId: message.requestId };
   const verdict = check(state, message, now);
   const answer = (decision: Answer['decision'], why: string, plan: readonly string[] = []): Answer => ({
     requestId: message.requestId,
@@ -64,9 +67,24 @@ function repeated(state: ServiceState, [id, decision, entry]: ServiceState['answ
 
 function remember(turn: Turn, requestId: string, decision: 'a' | 'r'): void {
   const { state } = turn;
-  state.answered = [...state.answered, [requestId, decision, state.counters.ledger] as const].slice(
+  state.answered = [...state.answered, [shortId(requestId), decision, state.counters.ledger] as const].slice(
     -REMEMBERED_REQUESTS,
   );
+}
+
+/**
+ * A thousand ids of 64 characters would take half of the state (I15). A long one is kept as its ends and two independent
+ * sums of all its characters (FNV-1a and a polynomial), 64 bits together.
+ */
+function shortId(requestId: string): string {
+  if (requestId.length <= 36) return requestId;
+  let fnv = 2_166_136_261;
+  let sum = 7;
+  for (let at = 0; at < requestId.length; at++) {
+    fnv = Math.imul(fnv ^ requestId.charCodeAt(at), 16_777_619);
+    sum = (Math.imul(sum, 31) + requestId.charCodeAt(at)) | 0;
+  }
+  return `${requestId.slice(0, 8)}~${(fnv >>> 0).toString(36)}${(sum >>> 0).toString(36)}${requestId.slice(-8)}`;
 }
 
 /** What a rollback or deploy would do now, one line a step. */
@@ -81,7 +99,7 @@ function planOf(state: ServiceState, message: OperatorMessage, now: number): str
     `from ${state.declared?.primary ?? 'nothing'} to ${first?.version ?? 'nobody'} (${procedure})`,
     ...steps.map(({ step, deadlineMs, because }) => `${step}, at most ${duration(deadlineMs)}: ${because}`),
     ...candidates.slice(1).map(({ version, why }) => `then ${version}: ${why}`),
-    ...refused.map(({ version, why }) => `not ${version}: ${why}`),
+    ...refused.slice(0, 20).map(({ version, why }) => `not ${version}: ${why}`),
   ];
 }
 
@@ -128,9 +146,12 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): string {
       return intervene(turn, message, note);
     case 'cancel':
       note('cancel');
-      if (!state.operation) state.queued = null;
-      else fenceOperation(turn, `cancelled by ${actor.name}`);
-      return 'it is being stopped';
+      if (state.operation) {
+        fenceOperation(turn, `cancelled by ${actor.name}`);
+        return 'it is being stopped';
+      }
+      state.queued = null;
+      return 'the queued deploy is taken back';
     case 'pause':
       note(`pause for ${duration(message.forMs)}`);
       state.pausedUntil = now + message.forMs;
@@ -167,20 +188,17 @@ function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Act
   const { candidates, refused } = candidatesFor(state, to, now);
   const first = candidates[0];
   if (!first) {
-    turn.record(
-      'rollback-refused',
-      `no version may take the traffic`,
-      { refused: refused.map(({ version, why }) => `${version}: ${why}`) },
-      { actor },
-    );
-    return `nothing moves: ${refused.map(({ version, why }) => `${version}: ${why}`).join('; ') || 'there is no other version'}`;
+    const reasons = refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`);
+    turn.record('rollback-refused', `no version may take the traffic`, { refused: reasons }, { actor });
+    return `nothing moves: ${reasons.join('; ') || 'there is no other version'}`;
   }
   const procedure = procedureOf('rollback', first.warm !== null);
   const overrides = [
     state.breaker.open ? 'the open breaker' : '',
     state.cooldownUntil !== null ? 'the cooldown' : '',
   ].filter(Boolean);
-  if (state.incident && state.incident.phase !== 'confirming') endIncident(turn, `${actor.name} rolls back by hand`);
+  if (state.incident) endIncident(turn, `${actor.name} rolls back by hand`);
+  giveUpDegradations(turn, `${actor.name} rolled back by hand`);
   startOperation(turn, {
     id: turn.nextOperationId('manual'),
     kind: 'manual-rollback',
@@ -235,10 +253,10 @@ function intervene(
 ): string {
   const { state, now } = turn;
   const { operation } = state;
-  if (!operation) return 'nothing waits';
   note(`${message.action}${message.target ? ` ${message.target}` : ''} for ${message.incident}`);
+  if (!operation) return interveneIdle(turn, message.action);
   state.operation = { ...operation, waiting: null, deadlineAt: now + 60_000 };
-  turn.updateIncident({ phase: 'rolling-back' });
+  if (state.incident?.id === operation.incident) turn.updateIncident({ phase: 'rolling-back' });
   const facts = state.versions.find(({ version }) => version === message.target);
   if (message.action === 'choose' && facts) {
     const candidate = candidateOf(state, facts, `chosen by a person for ${message.incident}`, now);
@@ -250,6 +268,18 @@ function intervene(
   return `${type}: ${operation.id} goes on`;
 }
 
+/** The incident waits because no version could be chosen; there is no operation to go on with. */
+function interveneIdle(turn: Turn, action: 'retry' | 'choose' | 'accept' | 'abort'): string {
+  if (action === 'retry') {
+    const blocked = blockedBy(turn.state, turn.now);
+    if (blocked !== null) return `nothing moves: ${blocked}`;
+    actOnIncident(turn, null);
+    return turn.state.operation ? 'the rollback starts' : 'still no version may take the traffic';
+  }
+  endIncident(turn, action === 'accept' ? 'a person accepts it as it is' : 'ended by a person');
+  return 'the incident is over; nothing was moved';
+}
+
 function resume(turn: Turn): string {
   const { state } = turn;
   state.pausedUntil = null;
@@ -258,10 +288,10 @@ function resume(turn: Turn): string {
     if (foreign) {
       // The router's record is taken as the truth and declared anew, above every epoch that was seen.
       const epoch = Math.max(state.nextEpoch, foreign.epoch + 1);
-      const record = { ...foreign, epoch };
-      state.declared = record;
-      state.routedAt = turn.now;
-      state.nextEpoch = epoch + 1;
+      // A fallback is named by a proof of ours, never by somebody else's record.
+      const { fallback: _named, ...rest } = foreign;
+      const record = { ...rest, epoch };
+      declare(turn, record, turn.now);
       turn.record('route-declared', `takes the router's record as the truth: ${record.primary}`, { epoch });
       turn.effect({ type: 'apply-route', record });
     }

@@ -45,10 +45,15 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
   };
 }
 
+export function pausedBy(state: ServiceState, now: number): string | null {
+  if (state.pausedWhy !== null) return `paused: ${state.pausedWhy}`;
+  return state.pausedUntil !== null && now < state.pausedUntil ? 'paused by a person' : null;
+}
+
 /** What keeps the machine from acting by itself; null when nothing does. */
 export function blockedBy(state: ServiceState, now: number): string | null {
-  if (state.pausedWhy !== null) return `paused: ${state.pausedWhy}`;
-  if (state.pausedUntil !== null && now < state.pausedUntil) return 'paused by a person';
+  const paused = pausedBy(state, now);
+  if (paused !== null) return paused;
   if (state.mode === 'observe') return 'mode observe: lastgood only watches';
   if (state.breaker.open) return `the breaker is open since incident ${state.breaker.incident ?? '?'}`;
   if (state.cooldownUntil !== null && now < state.cooldownUntil) return 'cooldown after the last rollback';

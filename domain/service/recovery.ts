@@ -1,5 +1,6 @@
 import type { RouteRecord } from '../route';
-import type { BreakerState, VersionFacts } from './state';
+import type { Backend } from '../route';
+import type { Bake, BreakerState, Confirming, Incident, Operation, VersionFacts } from './state';
 
 /** What the ledger still knows of a service whose workflow was lost: the newest value of each fact that decisions need. */
 export interface RecoveredState {
@@ -14,4 +15,11 @@ export interface RecoveredState {
   readonly openIncident: string | null;
   readonly incidentCounter: number;
   readonly mode: 'observe' | 'confirm' | 'act' | null;
+  /** The operation that was in flight; its child outlives the service workflow (`ABANDON`) and is taken over. */
+  readonly operation?: Operation | null;
+  readonly incident?: Incident | null;
+  readonly bake?: Bake | null;
+  readonly confirming?: Confirming | null;
+  readonly pausedUntil?: number | null;
+  readonly standby?: { readonly version: string; readonly backend: Backend } | null;
 }

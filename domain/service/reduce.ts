@@ -10,7 +10,8 @@ import { alertService, usersNow } from './messages-for-people';
 import { deploy, onMessage } from './operator-acts';
 import { onOperationAsked, onRouteApplied, onRouteObserved } from './reconcile';
 import { onStepReport } from './reports';
-import { keepStandby, onRetirementEnded, onStandbyPrepared, onStandbyReported } from './standby-keeping';
+import { onRetirementEnded } from './retiring';
+import { keepStandby, onStandbyPrepared, onStandbyReported } from './standby-keeping';
 import { learnVersions } from './standing';
 import { onStarted } from './start';
 import type { ServiceState } from './state';
@@ -37,7 +38,10 @@ export function reduce(state: ServiceState, event: ServiceEvent, now: number, ru
   if (event.type !== 'recorded') {
     startQueued(turn);
     decide(turn);
+    const { standby } = turn.state;
     keepStandby(turn);
+    // The proof of a standby that was given up spoke for the environment; without it the verdicts are looked at again.
+    if (standby !== null && turn.state.standby === null) decide(turn);
     keepCalm(turn);
     tellDetection(turn, state);
   }

@@ -1,17 +1,27 @@
 import type { OperationOutcome, StepReport } from '../rollback/operation';
 import { countRollback, holdMove, startCooldown } from './brakes';
 import { endIncident } from './incident';
-import { alertIncident, alertService, clock, duration, usersNow } from './messages-for-people';
+import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
 import { reportDeadline } from './operations';
-import { adoptStandby, retire } from './standby-keeping';
-import { changeVersion, setStanding } from './standing';
+import { retire } from './retiring';
+import { adoptStandby } from './standby-keeping';
+import { setStanding } from './standing';
+import { trafficMoved } from './traffic-moved';
 import type { Incident, Operation, ServiceState } from './state';
 import type { Turn } from './turn';
+
+/** While an operation waits for a person, its child is looked after this often. */
+const WAITING_LOOK_MS = 60 * 60_000;
 
 /** A report of the operation in flight; one of another operation, or one that came before, changes nothing. */
 export function onStepReport(turn: Turn, report: StepReport): void {
   const { operation } = turn.state;
-  if (!operation || operation.id !== report.operation || report.no <= operation.lastNo) return;
+  if (!operation || operation.id !== report.operation) return;
+  if (report.no <= operation.lastNo) {
+    // Overtaken by a later report: that the traffic moved is news all the same.
+    if (report.what.type === 'shifted') shifted(turn, report.at, report.what);
+    return;
+  }
   turn.state.operation = { ...operation, lastNo: report.no, deadlineAt: reportDeadline(turn.now, 0) };
   const { what } = report;
   switch (what.type) {
@@ -36,6 +46,15 @@ function update(turn: Turn, change: Partial<Operation>): void {
   if (turn.state.operation) turn.state.operation = { ...turn.state.operation, ...change };
 }
 
+/** A deploy may run while an older incident waits for its confirmation; only the operation's own incident follows it. */
+function updateOwnIncident(turn: Turn, change: Partial<Incident>): void {
+  if (ownIncident(turn.state, turn.state.operation)) turn.updateIncident(change);
+}
+
+function ownIncident(state: ServiceState, operation: Operation | null): Incident | null {
+  return operation && operation.incident !== null && state.incident?.id === operation.incident ? state.incident : null;
+}
+
 function began(turn: Turn, at: number, what: What<'began'>): void {
   update(turn, {
     step: what.step,
@@ -43,7 +62,7 @@ function began(turn: Turn, at: number, what: What<'began'>): void {
     waiting: null,
     deadlineAt: reportDeadline(turn.now, what.deadlineAt),
   });
-  if (what.step === 'shift') turn.updateIncident({ preparedAt: at });
+  if (what.step === 'shift') updateOwnIncident(turn, { preparedAt: at });
 }
 
 function succeeded(turn: Turn, what: What<'succeeded'>): void {
@@ -54,9 +73,9 @@ function succeeded(turn: Turn, what: What<'succeeded'>): void {
 
 function dropped(turn: Turn, what: What<'dropped'>): void {
   const { state } = turn;
-  if (state.incident)
-    turn.updateIncident({ dropped: [...state.incident.dropped, what.version].slice(-10), target: what.next });
-  const wrong = `${what.version} failed at ${what.step}: ${what.why}`;
+  const incident = ownIncident(state, state.operation);
+  if (incident) turn.updateIncident({ dropped: [...incident.dropped, what.version].slice(-10), target: what.next });
+  const wrong = `${what.version} failed at ${what.step}: ${what.why}`.slice(0, 600);
   const lines = {
     severity: what.next === null ? ('page' as const) : ('ticket' as const),
     title: `${state.service}: candidate ${what.version} dropped`,
@@ -64,56 +83,20 @@ function dropped(turn: Turn, what: What<'dropped'>): void {
     users: usersNow(state),
     must: what.next === null ? 'Choose what shall serve.' : 'Nothing now; look at the candidate later.',
   };
-  if (state.incident) alertIncident(turn, `dropped/${what.version}`, { ...state.incident, sentence: wrong }, lines);
+  if (incident) alertIncident(turn, `dropped/${what.version}`, { ...incident, sentence: wrong }, lines);
   else alertService(turn, `${state.operation?.id ?? ''}/dropped/${what.version}`, { ...lines, wrong, command: null });
 }
 
 function shifted(turn: Turn, at: number, what: What<'shifted'>): void {
-  const { state } = turn;
-  const { operation } = state;
-  if (!operation) return;
-  const left = operation.from;
-  const target = what.record.primary;
-  state.declared = what.record;
-  state.routedAt = at;
-  state.fallbackInUse = null;
-  state.nextEpoch = Math.max(state.nextEpoch, what.record.epoch + 1);
-  update(turn, { shifted: true });
-  turn.updateIncident({ shiftedAt: at, target });
-  changeVersion(turn, target, {
-    deployedAt: operation.kind === 'deploy' ? at : (factsOf(state, target)?.deployedAt ?? at),
-  });
-  if (target === left) {
-    turn.record('traffic-shifted', `the traffic is back on ${target}`, { epoch: what.record.epoch });
-    return;
-  }
-  const judgedGood = !state.degradations.some(({ version }) => version === left);
-  if (operation.kind === 'deploy') {
-    if (judgedGood && left !== '') changeVersion(turn, left, { lastGoodAt: turn.now });
-  } else if (operation.kind !== 'hold-move') {
-    const byModel = state.incident?.attribution === 'model' && operation.kind === 'rollback';
-    setStanding(turn, left, byModel ? 'quarantined' : 'suspect', `rolled back from, ${operation.reason}`);
-    turn.annotate(left, `rolled back from at ${clock(at)}: ${operation.reason}`);
-  }
-  // What was measured on the version that was left says nothing of the one that serves now.
-  state.degradations = state.degradations.filter(({ version }) => version === target);
-  state.bake = null;
-  turn.record('traffic-shifted', `new requests go to ${target} since ${clock(at)}`, {
-    from: left,
-    to: target,
-    epoch: what.record.epoch,
-    note: what.note,
-  });
-}
-
-function factsOf(state: ServiceState, version: string): ServiceState['versions'][number] | undefined {
-  return state.versions.find((facts) => facts.version === version);
+  const { operation } = turn.state;
+  if (operation) trafficMoved(turn, operation, what.record, at, what.note);
 }
 
 function waiting(turn: Turn, what: What<'waiting'>): void {
   const { state } = turn;
-  update(turn, { waiting: what.why, step: what.step, deadlineAt: Number.MAX_SAFE_INTEGER });
-  turn.updateIncident({ phase: 'waiting-for-human' });
+  // A person has all the time they want; whether the child still waits for them is looked at all the same.
+  update(turn, { waiting: what.why.slice(0, 300), step: what.step, deadlineAt: turn.now + WAITING_LOOK_MS });
+  updateOwnIncident(turn, { phase: 'waiting-for-human' });
   turn.record('waiting-for-human', `${what.step}: ${what.why}; the traffic is on ${what.primary}`, { step: what.step });
   const id = state.operation?.incident ?? state.operation?.id ?? '';
   const lines = {
@@ -124,78 +107,84 @@ function waiting(turn: Turn, what: What<'waiting'>): void {
     must: 'Say how to go on: retry, choose a version, accept what is, or abort.',
     command: `lastgood intervene ${id} retry|choose|accept|abort --reason '…'`,
   };
-  if (state.incident) alertIncident(turn, `waiting/${what.step}`, state.incident, lines);
+  const incident = ownIncident(state, state.operation);
+  if (incident) alertIncident(turn, `waiting/${what.step}`, incident, lines);
   else alertService(turn, `${id}/waiting/${what.step}`, { ...lines, wrong: what.why });
 }
 
 function ended(turn: Turn, at: number, what: What<'ended'>): void {
   const { state } = turn;
+  const { record } = what;
+  // The report of the last shift may have been lost with a service workflow; the end names what is in force.
+  if (state.operation && record)
+    trafficMoved(turn, state.operation, record, at, 'learned from the end of the operation');
   const { operation } = state;
   if (!operation) return;
   state.operation = null;
-  if (what.record) state.declared = what.record;
   if (operation.kind === 'deploy') deployEnded(turn, operation, what);
   else rollbackEnded(turn, operation, at, what);
-  keepOrRetire(turn, operation, what);
-}
-
-/** Copies that the operation leaves idle: a fitting one becomes the standby, the kept one stays, the rest is retired. */
-function keepOrRetire(turn: Turn, operation: Operation, what: What<'ended'>): void {
-  const { state } = turn;
-  for (const { version, instance } of what.idle) {
-    const kept = state.confirming?.keep?.instance === instance || state.standby?.backend.instance === instance;
-    const serving = Object.values(state.declared?.backends ?? {}).some((backends) =>
-      backends.some((backend) => backend.instance === instance),
-    );
-    // The hold move that this end began may choose the very copy.
-    const wanted = state.operation?.candidates.includes(version) ?? false;
-    if (!wanted && !kept && !(serving && version === state.declared?.primary))
-      retire(turn, version, instance, `${operation.id} left it idle`);
-  }
+  releaseCopies(turn, operation, what.idle);
 }
 
 function deployEnded(turn: Turn, operation: Operation, what: What<'ended'>): void {
   const { state, now } = turn;
-  const version = what.record?.primary ?? operation.candidates[0] ?? '';
+  const version = state.declared?.primary ?? operation.candidates[0] ?? '';
   if (what.outcome !== 'settled' || version === operation.from) {
-    turn.record('deploy-refused', `${operation.id} ${what.outcome}: ${what.why}`, {}, { incident: null });
+    turn.record(
+      'deploy-refused',
+      `${operation.id} ${what.outcome}: ${what.why}; ${version} serves`,
+      {},
+      { incident: null },
+    );
     return;
   }
   const previous = operation.from;
   turn.record(
     'deploy-settled',
     `${version} is live${previous ? `; ${previous} stays warm and its limits judge it for ${duration(state.policy.bakeMs)}` : ''}`,
-    { verified: what.why },
+    { verified: what.why.slice(0, 500) },
   );
+  if (state.incident?.phase === 'confirming') endIncident(turn, `${version} was deployed before it was confirmed`);
   if (previous === '') return;
   state.bake = { version, previous, since: now, until: now + state.policy.bakeMs };
-  const backend = state.declared?.backends[previous]?.[0] ?? null;
+  keepPrevious(turn, operation);
+}
+
+/** The previous version's copy is the standby of the bake period; the one before it is not needed any more. */
+function keepPrevious(turn: Turn, operation: Operation): void {
+  const { state } = turn;
+  const { route, from } = { route: state.declared, from: operation.from };
+  const backend = route?.backends[from]?.[0];
+  if (!backend || !state.policy.standby.keepWarm) return;
   const older = state.standby;
-  if (backend && state.policy.standby.keepWarm) {
-    if (older && older.backend.instance !== backend.instance) {
-      state.standby = null;
-      retire(turn, older.version, older.backend.instance, `${previous} is the standby now`);
-    }
-    adoptStandby(turn, previous, backend, `live until ${version} took over`);
-  }
+  if (older?.backend.instance === backend.instance) return;
+  state.standby = null;
+  if (older) retire(turn, older.version, older.backend.instance, `${from} is the standby now`);
+  adoptStandby(turn, from, backend, `live until ${route?.primary ?? 'another version'} took over`);
 }
 
 function rollbackEnded(turn: Turn, operation: Operation, at: number, what: What<'ended'>): void {
   const { state } = turn;
-  const { incident } = state;
+  const incident = ownIncident(state, operation);
+  const forget = (): void => {
+    if (incident && state.incident?.id === incident.id) state.incident = null;
+  };
   if (what.outcome === 'cancelled') {
     turn.record('incident-ended', `${operation.id} was stopped: ${what.why}`, {}, { incident: operation.incident });
-    reopenDegradations(turn);
-    state.incident = null;
-    return;
+    giveUpDegradations(turn, 'the rollback was stopped');
+    return forget();
   }
-  const settled = what.outcome === 'settled';
+  // Accepted as it is before anything moved: nothing was settled, and a second try would ask the same person again.
+  const settled = what.outcome === 'settled' && state.declared?.primary !== operation.from;
   if (settled) settle(turn, operation, incident, at, what);
-  else turn.record('incident-ended', `${operation.id} failed: ${what.why}`, {}, { incident: operation.incident });
+  else {
+    turn.record('incident-ended', `${operation.id} failed: ${what.why}`, {}, { incident: operation.incident });
+    giveUpDegradations(turn, 'the rollback failed');
+  }
   const opened = countRollback(turn, operation);
   if (settled && operation.kind === 'rollback') startCooldown(turn, `${operation.id} settled`);
   if (opened && incident) holdMove(turn, state.incident ?? incident);
-  else if (!settled) state.incident = null;
+  else if (!settled) forget();
 }
 
 function settle(turn: Turn, operation: Operation, incident: Incident | null, at: number, what: What<'ended'>): void {
@@ -223,12 +212,9 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
     },
     { incident: operation.incident },
   );
-  if (state.standby?.version === target) state.standby = null;
-  const left = what.idle.find(({ version }) => version === operation.from) ?? null;
-  if (!incident) {
-    if (left) retire(turn, left.version, left.instance, 'a person rolled back from it');
-    return;
-  }
+  if (!incident) return;
+  const left = operation.left.find(({ version }) => version === operation.from) ?? null;
+  const before = state.confirming?.keep ?? null;
   state.confirming = {
     incident: incident.id,
     metric: incident.metric,
@@ -236,8 +222,10 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
     until: now + state.policy.verify.confirmMs,
     measured: false,
     alerted: false,
-    keep: left ?? state.confirming?.keep ?? null,
+    keep: left ?? before,
   };
+  if (before && left)
+    retire(turn, before.version, before.instance, `${left.version} is kept until the move is confirmed`);
   alertIncident(turn, 'settled', state.incident ?? incident, {
     severity: 'page',
     title: `${state.service}: rolled back from ${operation.from} to ${target}`,
@@ -247,13 +235,27 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
   });
 }
 
-/** After a cancelled rollback a degradation that still stands may be decided again, by a person or after new evidence. */
-function reopenDegradations(turn: Turn): void {
+/** After a rollback that did not happen, a degradation that still stands is for a person to decide. */
+export function giveUpDegradations(turn: Turn, why: string): void {
   turn.state.degradations = turn.state.degradations.map((entry) =>
-    entry.decided === 'acted'
-      ? { ...entry, decided: 'refused' as const, heldBy: 'a person stopped the rollback' }
-      : entry,
+    entry.decided === 'acted' ? { ...entry, decided: 'refused' as const, heldBy: why } : entry,
   );
+}
+
+/** Copies that an operation leaves: what serves, the standby and the kept one stay, a new operation takes over, the rest is retired. */
+export function releaseCopies(
+  turn: Turn,
+  operation: Operation,
+  idle: readonly { readonly version: string; readonly instance: string }[],
+): void {
+  const { state } = turn;
+  for (const copy of [...idle, ...operation.left]) {
+    if (state.operation) {
+      // The hold move that this end began may choose the very copy.
+      if (!state.operation.left.some(({ instance }) => instance === copy.instance))
+        state.operation = { ...state.operation, left: [...state.operation.left, copy].slice(-10) };
+    } else retire(turn, copy.version, copy.instance, `${operation.id} left it idle`);
+  }
 }
 
 /** Confirm is over: the metric that fired was measured and is good; the copy that was kept may go. */
@@ -263,7 +265,5 @@ export function confirmIncident(turn: Turn): void {
   turn.record('confirmed', `${confirming.metric} is good again on ${turn.state.declared?.primary ?? '?'}`, {
     metric: confirming.metric,
   });
-  const { keep } = confirming;
   endIncident(turn, 'settled and confirmed');
-  if (keep) retire(turn, keep.version, keep.instance, 'the rollback from it is confirmed');
 }

@@ -1,13 +1,17 @@
 import { rankCandidates, unusable } from '../rollback/candidates';
 import { instanceName } from '../route';
 import type { Backend, RouteRecord } from '../route';
+import { declare } from './declared-route';
 import type { ServiceEvent } from './events';
-import { alertService, usersNow } from './messages-for-people';
+import { alertService, clock, usersNow } from './messages-for-people';
+import { loadedCopies, retire } from './retiring';
 import { setStanding } from './standing';
-import type { ServiceState } from './state';
+import type { ServiceState, StandbyState } from './state';
 import type { Turn } from './turn';
 
 const PREPARE_AGAIN_MS = 10 * 60_000;
+/** A copy that fails its proof this long is replaced; before, its failure may be the environment's and pass. */
+export const REPLACE_FAILED_MS = 60_000;
 
 /**
  * Keeps one proven standby beside the live version (readiness to roll back), and names it as the router's fallback
@@ -16,37 +20,50 @@ const PREPARE_AGAIN_MS = 10 * 60_000;
 export function keepStandby(turn: Turn): void {
   const { state } = turn;
   if (state.operation || !state.declared || state.pausedWhy !== null) return;
-  dropUnusableStandby(turn);
-  if (state.policy.standby.keepWarm && !state.standby && !state.preparing) prepareNext(turn);
+  const dropped = dropUnusableStandby(turn);
   keepFallback(turn);
+  // Only now: the record above must not name the copy any more.
+  if (dropped) retire(turn, dropped.version, dropped.backend.instance, dropped.why);
+  if (state.policy.standby.keepWarm && !state.standby && !state.preparing) prepareNext(turn);
 }
 
-function dropUnusableStandby(turn: Turn): void {
+function dropUnusableStandby(turn: Turn): { version: string; backend: Backend; why: string } | null {
   const { state } = turn;
   const { standby } = state;
-  if (!standby) return;
-  const facts = state.versions.find(({ version }) => version === standby.version);
-  const why = !facts
-    ? 'it is not known any more'
-    : standby.version === state.declared?.primary
-      ? 'it is live'
-      : unusable(state, facts, state.declared?.primary ?? null);
-  if (why === null) return;
+  const why = standby && reasonToDrop(state, standby, turn.now);
+  if (!standby || why === null) return null;
   state.standby = null;
   turn.record('standby-changed', `${standby.version} is no standby any more: ${why}`);
-  if (standby.version !== state.declared?.primary) retire(turn, standby.version, standby.backend.instance, why);
+  return { ...standby, why };
+}
+
+function reasonToDrop(state: ServiceState, standby: StandbyState, now: number): string | null {
+  const facts = state.versions.find(({ version }) => version === standby.version);
+  if (!facts) return 'it is not known any more';
+  if (standby.version === state.declared?.primary) return 'it is live';
+  // While the router itself serves by it, it is left alone: only a decision moves the users.
+  if (state.fallbackInUse?.version === standby.version) return null;
+  const why = unusable(state, facts, state.declared?.primary ?? null);
+  if (why !== null) return why;
+  const { proof, failedAt } = standby;
+  // Beside a degradation it is evidence: what fails together points to the environment (see `decide`).
+  if (state.degradations.length === 0 && proof === 'failed' && failedAt !== null && now >= failedAt + REPLACE_FAILED_MS)
+    return `its proof has failed since ${clock(failedAt)}`;
+  if (facts.standing !== 'suspect') return null;
+  const best = rankCandidates(state, now).candidates[0];
+  return best && best.version !== standby.version ? `suspect, and ${best.version} is better` : null;
 }
 
 function prepareNext(turn: Turn): void {
   const { state, now } = turn;
-  if (copies(state) >= state.policy.copiesLoadedMax) return;
+  if (loadedCopies(state) >= state.policy.copiesLoadedMax) return;
   const { candidates } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
   const tooFresh = new Set(
     state.unprepared.filter(({ at }) => now - at < PREPARE_AGAIN_MS).map(({ version }) => version),
   );
   const next = candidates.find(({ version }) => !tooFresh.has(version));
   if (!next) return;
-  // A copy that is on its way out is asked to stay before another one is started.
+  // Its last copy must be gone first: a late stop must not hit the one that is made ready now.
   if (state.retiring.some(({ version }) => version === next.version)) return;
   const facts = state.versions.find(({ version }) => version === next.version);
   const instance = instanceName(state.service, next.version, turn.nextInstanceId());
@@ -65,17 +82,6 @@ function prepareNext(turn: Turn): void {
   });
 }
 
-/** Copies that are loaded or loading: live, standby, one in preparation, those not yet retired (I7). */
-function copies(state: ServiceState): number {
-  const instances = new Set<string>();
-  for (const backends of Object.values(state.declared?.backends ?? {}))
-    for (const { instance } of backends) instances.add(instance);
-  if (state.standby) instances.add(state.standby.backend.instance);
-  if (state.preparing) instances.add(state.preparing.instance);
-  for (const { instance } of state.retiring) instances.add(instance);
-  return instances.size;
-}
-
 /** Names the fallback for a standby with a fresh proof, withdraws it otherwise; the breaker leaves only the hold version. */
 function keepFallback(turn: Turn): void {
   const { state } = turn;
@@ -86,12 +92,11 @@ function keepFallback(turn: Turn): void {
     state.mode === 'act' &&
     standby !== null &&
     standby.proof === 'ok' &&
-    (!state.breaker.open || state.versions.some((facts) => facts.version === standby.version && facts.human !== null));
+    (!state.breaker.open || rankCandidates(state, turn.now, 'hold').candidates[0]?.version === standby.version);
   const wanted = may ? standby.version : undefined;
-  if (declared.fallback === wanted) return;
+  if (declared.fallback === wanted && (wanted === undefined || namesStandby(declared, standby))) return;
   const record = withFallback(declared, wanted === undefined ? null : standby, state.nextEpoch, turn.now);
-  state.nextEpoch += 1;
-  state.declared = record;
+  declare(turn, record, turn.now);
   turn.record(
     wanted === undefined ? 'fallback-withdrawn' : 'fallback-declared',
     wanted === undefined
@@ -100,6 +105,11 @@ function keepFallback(turn: Turn): void {
     { epoch: record.epoch, proofAt: standby?.proofAt ?? null },
   );
   turn.effect({ type: 'apply-route', record });
+}
+
+function namesStandby(declared: RouteRecord, standby: StandbyState | null): boolean {
+  const named = declared.backends[standby?.version ?? '']?.[0]?.instance;
+  return named === standby?.backend.instance;
 }
 
 function withFallback(
@@ -156,11 +166,20 @@ export function onStandbyPrepared(turn: Turn, event: Extract<ServiceEvent, { typ
     });
     return;
   }
-  if (state.declared?.primary === event.version) return;
+  const { backend } = event;
   const facts = state.versions.find(({ version }) => version === event.version);
+  const useless =
+    state.declared?.primary === event.version
+      ? 'it is live by another copy'
+      : state.standby !== null
+        ? `${state.standby.version} is the standby already`
+        : facts
+          ? unusable(state, facts, state.declared?.primary ?? null)
+          : 'it is not known any more';
+  if (useless !== null) return retire(turn, event.version, backend.instance, useless);
   if (facts?.standing === 'candidate')
     setStanding(turn, event.version, 'validated', 'evaluation meets the policy, its probes passed in its runtime');
-  adoptStandby(turn, event.version, event.backend, 'made ready, probes passed');
+  adoptStandby(turn, event.version, backend, 'made ready, probes passed');
 }
 
 export function onStandbyReported(turn: Turn, event: Extract<ServiceEvent, { type: 'standby-reported' }>): void {
@@ -174,7 +193,8 @@ export function onStandbyReported(turn: Turn, event: Extract<ServiceEvent, { typ
     ...standby,
     proof,
     proofAt: report.ok ? report.at : standby.proofAt,
-    failedAt: report.ok ? standby.failedAt : report.at,
+    // The begin of a failure is what the attribution compares with the onset.
+    failedAt: report.ok || (standby.proof === 'failed' && standby.failedAt !== null) ? standby.failedAt : report.at,
     why: report.why.slice(0, 200),
   };
   if (!changed) return;
@@ -196,31 +216,4 @@ export function onStandbyReported(turn: Turn, event: Extract<ServiceEvent, { typ
     ...state.unprepared.filter(({ version }) => version !== report.version),
     { version: report.version, at: turn.now, why: report.why.slice(0, 200) },
   ].slice(-10);
-}
-
-/** Asks for the end of a copy: drained first, stopped only when no record in force names it. */
-export function retire(turn: Turn, version: string, instance: string, why: string): void {
-  const { state, now } = turn;
-  if (state.retiring.some((copy) => copy.instance === instance)) return;
-  state.retiring = [...state.retiring, { version, instance }].slice(-50);
-  const pin = state.declared?.pins.find((candidate) => candidate.version === version);
-  turn.effect({
-    type: 'retire',
-    input: {
-      service: state.service,
-      version,
-      instance,
-      host: state.host,
-      notBefore: Math.max(now, pin?.until ?? 0),
-      drainMaxMs: state.policy.steps.drainMs,
-      graceMs: state.policy.steps.stopGraceMs,
-      why: why.slice(0, 300),
-    },
-  });
-}
-
-export function onRetirementEnded(turn: Turn, event: Extract<ServiceEvent, { type: 'retirement-ended' }>): void {
-  const { report } = event;
-  turn.state.retiring = turn.state.retiring.filter(({ instance }) => instance !== report.instance);
-  turn.record('instance-retired', `${report.instance}: ${report.outcome}${report.why ? `, ${report.why}` : ''}`);
 }

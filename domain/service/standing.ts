@@ -1,6 +1,6 @@
 import type { ServicePolicy } from '../policy';
 import type { Standing } from '../version';
-import type { StoredVersion, VersionFacts } from './state';
+import type { ServiceState, StoredVersion, VersionFacts } from './state';
 import type { Turn } from './turn';
 
 /** Replaces the facts of one version; the ledger gets them whole (through the turn's changed facts). */
@@ -13,6 +13,8 @@ export function changeVersion(turn: Turn, version: string, change: Partial<Versi
 export function setStanding(turn: Turn, version: string, standing: Standing, why: string): void {
   const facts = turn.state.versions.find((candidate) => candidate.version === version);
   if (!facts || facts.standing === standing || facts.standing === 'revoked') return;
+  // A cause that was once determined is not undetermined again.
+  if (facts.standing === 'quarantined' && standing === 'suspect') return;
   changeVersion(turn, version, { standing, why: why.slice(0, 200), since: turn.now });
 }
 
@@ -27,13 +29,15 @@ export function learnVersions(turn: Turn, stored: readonly StoredVersion[]): voi
       const same = before.evaluation.ok === evaluation.ok && before.evaluation.why === evaluation.why;
       return same ? before : { ...before, evaluation };
     }
+    // The same name with another content is another version, but no way around what was decided about the name.
+    const barred = before?.standing === 'revoked' || before?.standing === 'quarantined' ? before : null;
     return {
       version: info.version,
       digest: info.digest,
       importedAt: info.importedAt,
-      standing: 'candidate',
+      standing: barred?.standing ?? 'candidate',
       evaluation,
-      why: 'imported',
+      why: barred?.why ?? 'imported',
       since: turn.now,
       human: null,
       lastGoodAt: null,
@@ -44,7 +48,7 @@ export function learnVersions(turn: Turn, stored: readonly StoredVersion[]): voi
   });
   const present = new Set(stored.map(({ version }) => version));
   const gone = state.versions
-    .filter(({ version }) => !present.has(version))
+    .filter((facts) => !present.has(facts.version) && !forgettable(state, facts))
     .map((facts) =>
       facts.evaluation.ok
         ? { ...facts, evaluation: { ok: false, why: 'its artifact is not in the store any more' } }
@@ -59,6 +63,13 @@ export function learnVersions(turn: Turn, stored: readonly StoredVersion[]): voi
     'standing-changed',
     fresh.length ? `knows ${fresh.join(', ')} from the artifact store` : 'the artifact store changed',
   );
+}
+
+/** Nothing was ever decided about it and nothing runs it: it needs no memory when its artifact is gone. */
+function forgettable({ declared, standby }: ServiceState, facts: VersionFacts): boolean {
+  const { version, standing, human, lastGoodAt, deployedAt } = facts;
+  const decided = standing !== 'candidate' || human !== null || lastGoodAt !== null || deployedAt !== null;
+  return !decided && standby?.version !== version && declared?.backends[version] === undefined;
 }
 
 /** The policy's thresholds on the evaluation report, by class too. */

@@ -91,6 +91,8 @@ export interface Operation {
   readonly incident: string | null;
   readonly from: string;
   readonly candidates: readonly string[];
+  /** Copies that are kept or retired when it has ended: those of the version it leaves, and what was spared for it. */
+  readonly left: readonly { readonly version: string; readonly instance: string }[];
   readonly epochs: { readonly from: number; readonly to: number };
   readonly startedAt: number;
   readonly actor: Actor;
@@ -167,6 +169,8 @@ export interface ServiceState {
   readonly consecutive: number;
   /** Begin of the uninterrupted calm in every tier that could measure. */
   readonly calmSince: number | null;
+  /** Since then nothing says that all is well, and nothing says otherwise: the calm stands still (I10). */
+  readonly calmFrozenAt: number | null;
   readonly breaker: BreakerState;
   readonly pausedUntil: number | null;
   /** Set when ledger and router disagree: nothing moves until a person resumes. */

@@ -1,26 +1,40 @@
+import { calmEndsAt, measuresOk } from './brakes';
 import { actOnIncident } from './decide';
-import { endIncident } from './incident';
+import { endIncident, mark } from './incident';
+import { blockedBy } from './readiness';
 import { confirmIncident } from './reports';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
-import { changeVersion } from './standing';
+import { REPLACE_FAILED_MS } from './standby-keeping';
+import { changeVersion, setStanding } from './standing';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';
 import { releaseHeld } from './verdicts';
 
-/** The next moment at which time alone changes something; null when nothing is due. */
+/**
+ * The next moment at which time alone changes something; null when nothing is due. Only what the tick at that moment
+ * will consume may stand here: a moment that stays in the past would wake the service for ever.
+ */
 export function nextWakeAt(state: ServiceState): number | null {
+  const { confirming, incident, standby, preparing, operation } = state;
+  const calm = state.degradations.length === 0;
   const due = [
     state.cooldownUntil,
     state.pausedUntil,
-    state.bake?.until,
-    state.incident?.approvalUntil,
-    state.operation?.deadlineAt,
-    state.confirming && state.confirming.measured ? state.confirming.until : null,
-    state.confirming && !state.confirming.alerted ? state.confirming.from + state.policy.verify.confirmMaxMs : null,
-    state.preparing ? state.preparing.until + 60_000 : null,
-    state.consecutive > 0 && state.calmSince !== null && !state.breaker.open
-      ? state.calmSince + state.policy.breaker.calmMs
+    calm && incident === null && measuresOk(state) ? state.bake?.until : null,
+    incident?.phase === 'awaiting-approval' ? incident.approvalUntil : null,
+    operation?.deadlineAt,
+    confirming?.measured && incident && calm ? confirming.until : null,
+    confirming && incident && !confirming.alerted ? confirming.from + state.policy.verify.confirmMaxMs : null,
+    preparing ? preparing.until + 60_000 : null,
+    calm &&
+    !operation &&
+    state.pausedWhy === null &&
+    standby?.proof === 'failed' &&
+    standby.failedAt !== null &&
+    state.fallbackInUse?.version !== standby.version
+      ? standby.failedAt + REPLACE_FAILED_MS
       : null,
+    calmEndsAt(state),
   ].filter((at): at is number => typeof at === 'number' && at < Number.MAX_SAFE_INTEGER);
   return due.length ? Math.min(...due) : null;
 }
@@ -55,9 +69,13 @@ function endPause(turn: Turn): void {
 function endBake(turn: Turn): void {
   const { state, now } = turn;
   if (!state.bake || now < state.bake.until || state.incident || state.degradations.length > 0) return;
+  // What was not measured was not judged good (I10): the bake period lasts until something says so.
+  if (!measuresOk(state)) return;
   const { version, previous } = state.bake;
   state.bake = null;
   changeVersion(turn, version, { lastGoodAt: now });
+  const facts = state.versions.find((candidate) => candidate.version === version);
+  if (facts?.standing === 'suspect') setStanding(turn, version, 'validated', 'served well for its bake period');
   turn.record('bake-ended', `${version} served well for its bake period; its own history makes the limits now`, {
     version,
     previous,
@@ -69,6 +87,14 @@ function endApproval(turn: Turn): void {
   const { incident } = state;
   if (incident?.phase !== 'awaiting-approval' || incident.approvalUntil === null || now < incident.approvalUntil)
     return;
+  const blocked = blockedBy(state, now);
+  if (state.policy.approval.onTimeout === 'proceed' && state.mode === 'act' && blocked !== null) {
+    // Proposed before, and what holds now came since: it is decided anew when that ends, not carried out by a timer (I3).
+    endIncident(turn, `nobody answered, and it may not go ahead by itself: ${blocked}`);
+    for (const { id, version, decided } of state.degradations)
+      if (version === incident.from && decided === 'acted') mark(turn, id, 'open', null);
+    return;
+  }
   if (state.policy.approval.onTimeout === 'proceed' && state.mode === 'act') {
     turn.record(
       'operator-act',

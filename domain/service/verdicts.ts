@@ -1,7 +1,7 @@
 import { confirmIncident } from './reports';
-import { measuredAgain } from './brakes';
+import type { Verdict } from '../detection/types';
 import type { ServiceEvent } from './events';
-import { mark } from './incident';
+import { endIncident, mark } from './incident';
 import { alertService, clock, usersNow } from './messages-for-people';
 import type { StandingDegradation } from './state';
 import type { Turn } from './turn';
@@ -14,27 +14,32 @@ export function onDegradationBegan(turn: Turn, { report }: Extract<ServiceEvent,
   const known = state.degradations.find(({ id }) => id === report.id);
   if (!current) {
     if (!known)
-      turn.record('degradation-began', `of another route (epoch ${report.epoch}), no effect: ${verdict.sentence}`, {
-        epoch: report.epoch,
-      });
+      turn.record(
+        'degradation-began',
+        `of another route (epoch ${report.epoch}), no effect: ${verdict.sentence.slice(0, 600)}`,
+        {
+          epoch: report.epoch,
+          id: report.id,
+        },
+      );
     return;
   }
   const entry: StandingDegradation = {
     id: report.id,
     epoch: report.epoch,
     version: report.version,
-    verdict,
+    verdict: shortened(verdict),
     attribution: report.attribution,
-    reasons: report.reasons.slice(0, 6),
+    reasons: report.reasons.slice(0, 6).map((reason) => reason.slice(0, 300)),
     suppressed: report.suppressed,
     reportedAt: known?.reportedAt ?? now,
-    decided: known && known.decided !== 'held' ? known.decided : 'open',
+    decided: known?.decided ?? 'open',
     heldBy: known?.heldBy ?? null,
   };
   state.degradations = [...state.degradations.filter(({ id }) => id !== report.id), entry].slice(-20);
   state.calmSince = null;
   if (!known)
-    turn.record('degradation-began', verdict.sentence, {
+    turn.record('degradation-began', entry.verdict.sentence, {
       id: report.id,
       metric: verdict.metric,
       tier: verdict.tier,
@@ -49,11 +54,16 @@ export function onDegradationBegan(turn: Turn, { report }: Extract<ServiceEvent,
       onsetLow: verdict.onsetLowMs,
       onsetHigh: verdict.onsetHighMs,
       statistic: { ...verdict.statistic },
-      baseline: verdict.baseline,
+      baseline: entry.verdict.baseline,
       attribution: report.attribution,
       reasons: entry.reasons,
       suppressed: report.suppressed,
     });
+}
+
+/** Words of other processes are bounded before they enter state and ledger (I15). */
+function shortened(verdict: Verdict): Verdict {
+  return { ...verdict, sentence: verdict.sentence.slice(0, 600), baseline: verdict.baseline.slice(0, 400) };
 }
 
 export function onDegradationEnded(turn: Turn, { report }: Extract<ServiceEvent, { type: 'degradation-ended' }>): void {
@@ -61,12 +71,12 @@ export function onDegradationEnded(turn: Turn, { report }: Extract<ServiceEvent,
   const known = state.degradations.find(({ id }) => id === report.id);
   if (!known) return;
   state.degradations = state.degradations.filter(({ id }) => id !== report.id);
-  turn.record('degradation-ended', report.sentence, { id: report.id, at: report.at });
+  turn.record('degradation-ended', report.sentence.slice(0, 600), { id: report.id, at: report.at });
+  if (state.degradations.length > 0 || state.operation || state.fallbackInUse) return;
   // A proposal whose reason went away is taken back: nobody should approve yesterday's problem.
-  if (state.incident?.phase === 'awaiting-approval' && state.degradations.length === 0) {
-    turn.record('incident-ended', 'the degradation ended before anybody approved');
-    state.incident = null;
-  }
+  const { phase } = state.incident ?? {};
+  if (phase === 'awaiting-approval' || phase === 'waiting-for-human' || phase === 'on-fallback')
+    endIncident(turn, 'the degradation ended by itself');
 }
 
 export function onTiersReported(turn: Turn, { report }: Extract<ServiceEvent, { type: 'tiers-reported' }>): void {
@@ -74,7 +84,12 @@ export function onTiersReported(turn: Turn, { report }: Extract<ServiceEvent, { 
   state.tiers = report.tiers.slice(0, 60);
   state.environment = report.environment.slice(0, 10);
   if (report.unmeasuredSince === null) {
-    if (state.unmeasuredSince !== null) measuredAgain(turn);
+    if (state.unmeasuredSince !== null) {
+      // The calm that stood still goes on from here; see `keepCalm`.
+      if (state.calmSince !== null)
+        state.calmFrozenAt ??= Math.max(state.calmSince, Math.min(now, state.unmeasuredSince));
+      state.unmeasuredSince = null;
+    }
   } else if (state.unmeasuredSince === null) {
     state.unmeasuredSince = report.unmeasuredSince;
     alertService(turn, `unmeasured/${report.unmeasuredSince}`, {
@@ -88,7 +103,7 @@ export function onTiersReported(turn: Turn, { report }: Extract<ServiceEvent, { 
     });
   }
   const { confirming } = state;
-  if (confirming && !confirming.measured) {
+  if (confirming && !confirming.measured && report.version === state.declared?.primary) {
     const measured = report.tiers.some(
       ({ metric, kind, at }) => metric === confirming.metric && kind === 'ok' && at > confirming.from,
     );
