@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism, loadavg, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import type { Configuration } from '../../workers/configuration/configuration';
 import type { Context } from '../context';
@@ -163,7 +163,10 @@ async function temporal(configuration: Configuration): Promise<Finding[]> {
     ];
   const { measureChain, judgeChain } = await import('./temporal-chain');
   try {
-    return [fine('Temporal', `${address} answers`), judgeChain(await measureChain(configuration, address))];
+    return [
+      fine('Temporal', `${address} answers`),
+      judgeChain(await measureChain(configuration, address), (loadavg()[0] ?? 0) / availableParallelism()),
+    ];
   } catch (error) {
     return [
       fine('Temporal', `${address} answers`),

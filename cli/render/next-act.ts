@@ -24,6 +24,7 @@ export function nextAct(view: ServiceView): string[] {
   const held = state.degradations.find(({ decided }) => decided === 'held' || decided === 'refused');
   if (held && !operation) return [`lastgood explain ${service}`, `lastgood rollback ${service} --reason '…'`];
   if (incident) return [`lastgood explain ${incident.id}`];
+  if (state.versions.length === 0) return ['lastgood artifacts import DIRECTORY'];
   if (!state.declared) return [`lastgood deploy ${service}@VERSION --reason '…'`];
   if (readiness.target === null && state.versions.length < 2) return ['lastgood artifacts import DIRECTORY'];
   return [];

@@ -224,8 +224,9 @@ test('an old Node, a missing /proc and a slow Temporal are findings with a remed
   expect(nodeVersion('20.19.0').level).toBe('ok');
   expect(nodeVersion('22.1.0').level).toBe('ok');
   expect(procIsThere(false).remedy).toContain('runtime: external');
-  expect(judgeChain(400).level).toBe('ok');
-  expect(judgeChain(1_600).remedy).toContain('history.transferProcessorMaxPollRPS');
+  expect(judgeChain(400, 0.5).level).toBe('ok');
+  expect(judgeChain(1_600, 7)).toMatchObject({ level: 'not measured' });
+  expect(judgeChain(1_600, 0.5).remedy).toContain('history.transferProcessorMaxPollRPS');
 });
 
 test('words: spans, rates, tables and shell words', () => {
