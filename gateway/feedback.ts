@@ -110,8 +110,11 @@ export class Feedback {
     writes.push(() => this.store(item, observedMs, answer.at));
     if (before && before.label === item.label) return 'repeated';
     const of = counted(answer.version, answer.epoch, answer.reason === 'drill' ? 'drill' : 'live');
-    if (before) this.recorder.label(of, before.label, -1, before.label === answer.class);
-    this.recorder.label(of, item.label, 1, item.label === answer.class);
+    // Without a predicted class nothing can be right or wrong: a failed answer counts as a failure already.
+    if (answer.class === null) return before ? 'corrected' : 'accepted';
+    const delayMs = Math.max(0, Date.now() - answer.at);
+    if (before) this.recorder.label(of, before.label, -1, before.label === answer.class, delayMs);
+    this.recorder.label(of, item.label, 1, item.label === answer.class, delayMs);
     return before ? 'corrected' : 'accepted';
   }
 

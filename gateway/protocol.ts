@@ -109,6 +109,8 @@ export const countsRowSchema = z.object({
   scoreCount: z.int(),
   /** Labels that arrived in this time, joined to the version that answered: by true class. Negative by correction. */
   labels: z.record(z.string(), z.object({ n: z.int(), correct: z.int() })),
+  /** Mean time from the answer to the arrival of its label, over the labels of this row: when it was answered, not when it was known. */
+  labelDelayMs: z.number().exactOptional(),
 });
 
 export const eventRowSchema = z.object({

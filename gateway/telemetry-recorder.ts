@@ -38,6 +38,8 @@ export class OpenRow {
   readonly buckets = new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0);
   readonly predicted = new Map<string, number>();
   readonly labels = new Map<string, { n: number; correct: number }>();
+  labelDelaySumMs = 0;
+  labelDelayCount = 0;
 
   constructor(readonly of: Counted) {}
 
@@ -126,8 +128,11 @@ export class TelemetryRecorder {
     this.hurry();
   }
 
-  label(of: Counted, label: string, n: 1 | -1, correct: boolean): void {
-    const { labels } = this.row(of);
+  label(of: Counted, label: string, n: 1 | -1, correct: boolean, delayMs: number): void {
+    const row = this.row(of);
+    const { labels } = row;
+    row.labelDelaySumMs += delayMs;
+    row.labelDelayCount += 1;
     const name = labels.has(label) || labels.size < CLASSES_MAX ? label : OTHER_CLASS;
     const entry = labels.get(name) ?? { n: 0, correct: 0 };
     entry.n += n;
@@ -215,6 +220,7 @@ function closedRow(row: OpenRow, fromMs: number, toMs: number): NewRow {
     scoreSum: row.scoreSum,
     scoreCount: row.scoreCount,
     labels: Object.fromEntries(row.labels),
+    ...(row.labelDelayCount > 0 ? { labelDelayMs: row.labelDelaySumMs / row.labelDelayCount } : {}),
   };
   return has ? { row: counts, sketch: sketch.toProto() } : { row: counts };
 }

@@ -107,7 +107,7 @@ test('rows are numbered without gaps, a failed write changes no number, and minu
     recorder.close();
   }
   expect(() => {
-    recorder.label(of, 'spam', 1, true);
+    recorder.label(of, 'spam', 1, true, 4_000);
     recorder.close(() => {
       throw new Error('disk');
     });
@@ -115,6 +115,14 @@ test('rows are numbered without gaps, a failed write changes no number, and minu
   const rows = store.linesAfter(0, 100).map((line) => JSON.parse(line) as CountsRow);
   expect(rows.map((row) => row.seq)).toEqual([1, 2, 3, 4]);
   expect(rows[3]?.labels).toEqual({});
+  recorder.label(of, 'spam', 1, true, 3_000);
+  recorder.label(of, 'bulk', 1, false, 5_000);
+  recorder.close();
+  const [labelled] = store.linesAfter(4, 10).map((line) => JSON.parse(line) as CountsRow);
+  expect(labelled).toMatchObject({
+    labels: { spam: { n: 1, correct: 1 }, bulk: { n: 1, correct: 0 } },
+    labelDelayMs: 4_000,
+  });
   expect(rows[0]).toMatchObject({
     requests: 100,
     failures: 1,
@@ -132,6 +140,6 @@ test('rows are numbered without gaps, a failed write changes no number, and minu
   expect(minutes[0]?.latency?.p50Ms).toBeCloseTo(50, -1);
   expect(store.linesAfter(0, 100)).toEqual([]);
   // All rows are folded away, the numbers go on.
-  expect(new TelemetryStore(storage, 'mail').lastSeq).toBe(4);
+  expect(new TelemetryStore(storage, 'mail').lastSeq).toBe(5);
   storage.close();
 });
