@@ -39,7 +39,7 @@ export class InvariantWatch {
 
   constructor(
     private readonly reduce: Reduce,
-    private readonly everyNth = 4,
+    private readonly everyNth = 8,
   ) {}
 
   readonly observe = (step: Step, simulator: ServiceSimulator): void => {

@@ -180,6 +180,7 @@ function comeToRest(simulator: ServiceSimulator): void {
     while (simulator.asked.length > 0) simulator.answerAsked();
     if (round % 3 === 0) simulator.look();
     simulator.pass(round % 10 === 9 ? 2 * hour : 5 * 60_000);
+    if (round >= 4 && !simulator.state.operation && simulator.child === null && simulator.preparing.length === 0) break;
   }
   const { operation } = simulator.state;
   if (operation && operation.waiting === null) throw new Error(`I9: ${operation.id} never ends (${operation.step})`);
