@@ -43,7 +43,7 @@ export const bench: Benchmark = async ({ seed, dataDir, more, say }) => {
   const asked = more['episodes'] === undefined ? null : Number(more['episodes']);
   if (asked !== null && !(Number.isInteger(asked) && asked > 0))
     throw new NotMeasured(`--episodes: found ${more['episodes']}, expected a whole number above 0`);
-  const plan = asked === null ? SHORT : { ...FULL, episodes: asked };
+  const plan = { ...(asked === null ? SHORT : { ...FULL, episodes: asked }), ...given(more) };
   if (asked === null)
     say(`short run: ${plan.episodes} episodes of ${faults.join(', ')}; --episodes 20 is the full one`);
   const began = performance.now();
@@ -90,6 +90,18 @@ export const bench: Benchmark = async ({ seed, dataDir, more, say }) => {
     await installed.stop();
   }
 };
+
+/** `--history S` and `--clean S`: seconds of good history and of the run without faults. */
+function given(more: Readonly<Record<string, string>>): { historyMs?: number; cleanMs?: number } {
+  const seconds = (name: string): number | null => {
+    if (more[name] === undefined) return null;
+    const value = Number(more[name]);
+    if (value > 0) return value * 1_000;
+    throw new NotMeasured(`--${name}: found ${more[name]}, expected a number of seconds above 0`);
+  };
+  const [historyMs, cleanMs] = [seconds('history'), seconds('clean')];
+  return { ...(historyMs === null ? {} : { historyMs }), ...(cleanMs === null ? {} : { cleanMs }) };
+}
 
 function faultsOf(list: string | undefined): FaultName[] {
   if (list === undefined) return [...FAULTS];
