@@ -132,7 +132,9 @@ export class WatchFold {
     for (const spec of this.specs) {
       if (!routed && !spec.labelled) continue;
       const tally = tallyOf(spec, row);
-      if (tally !== null) this.charts.set(spec.name, foldTally(this.chart(spec), spec, tally, row.fromMs, policy));
+      // A label speaks of the moment of its answer: the onset is when users were served badly, not when it was known.
+      const at = spec.labelled ? Math.max(routedAt, row.fromMs - (row.labelDelayMs ?? 0)) : row.fromMs;
+      if (tally !== null) this.charts.set(spec.name, foldTally(this.chart(spec), spec, tally, at, policy));
       this.judge(spec, row);
     }
     if (routed && this.latencyOf) this.foldLatency(this.latencyOf, row);

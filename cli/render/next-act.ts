@@ -9,7 +9,7 @@ export function nextAct(view: ServiceView): string[] {
   if (operation && operation.waiting !== null)
     return [
       `lastgood explain ${operation.incident ?? operation.id} --service ${service}`,
-      `lastgood intervene ${operation.incident ?? operation.id} retry|choose|accept|abort --reason '…'`,
+      `lastgood intervene ${operation.incident ?? operation.id} retry --reason 'WHY'   (or: choose --target VERSION, accept, abort)`,
     ];
   if (incident?.phase === 'awaiting-approval')
     return [`lastgood explain ${incident.id}`, `lastgood approve ${incident.id} --reason '…'`];

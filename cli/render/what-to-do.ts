@@ -32,7 +32,10 @@ function forOutcome(story: IncidentStory): string[] {
   switch (story.outcome) {
     case 'waiting for a human':
       return waiting && textOf(waiting.facts, 'step') !== null
-        ? ['Say how to go on:', `  lastgood intervene ${id} retry|choose|accept|abort --reason '…'`]
+        ? [
+            'Say how to go on:',
+            `  lastgood intervene ${id} retry --reason 'WHY'   (or: choose --target VERSION, accept, abort)`,
+          ]
         : waiting && /not confirmed$/.test(waiting.summary)
           ? ['See why the metric is not measured (labels late? no traffic?):', `  lastgood status ${service}`]
           : waiting && /breaker open/.test(waiting.summary)

@@ -1,4 +1,4 @@
-import { unusable } from '../rollback/candidates';
+import { rankCandidates, unusable } from '../rollback/candidates';
 import { pausedBy } from './readiness';
 import type { OperatorMessage } from './messages';
 import type { ServiceState, VersionFacts } from './state';
@@ -14,7 +14,7 @@ export function check(state: ServiceState, message: OperatorMessage, now: number
     return no('nobody proved who sends this; use the lastgood CLI or API, or set operators.unverified: allow');
   switch (message.name) {
     case 'rollback':
-      return checkRollback(state, message.to);
+      return checkRollback(state, message.to, now);
     case 'deploy':
       return checkDeploy(state, message, now);
     case 'clearBreaker':
@@ -68,15 +68,23 @@ function busy(state: ServiceState): Check | null {
   return no(`${operation.kind} ${operation.id} is in flight (step ${operation.step}); wait, or lastgood cancel`);
 }
 
-function checkRollback(state: ServiceState, to: string | undefined): Check {
+function checkRollback(state: ServiceState, to: string | undefined, now: number): Check {
   const inFlight = busy(state);
   if (inFlight) return inFlight;
   if (!state.declared) return no('nothing is live yet; deploy a version first');
-  if (to === undefined) return fine;
+  if (to === undefined) return somebodyMayServe(state, now);
   return known(state, to, (facts) => {
     if (facts.version === state.declared?.primary) return no(`${to} is live already`);
     return chosenByHand(state, facts);
   });
+}
+
+/** An act that would move nothing is refused, with the reason for each version. */
+function somebodyMayServe(state: ServiceState, now: number): Check {
+  const { candidates, refused } = rankCandidates(state, now);
+  if (candidates.length > 0) return fine;
+  const reasons = refused.filter(({ why }) => why !== 'is live').map(({ version, why }) => `${version}: ${why}`);
+  return no(`no version may take the traffic (${reasons.slice(0, 6).join('; ') || 'there is no other version'})`);
 }
 
 /** A person may choose what the machine would not, but never what was not validated, and a quarantine is cleared first (I1). */

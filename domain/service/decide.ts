@@ -134,19 +134,22 @@ function askApproval(turn: Turn): void {
   const { state, now } = turn;
   const { incident } = state;
   if (!incident) return;
-  const best = rankCandidates(state, now).candidates[0];
+  const { candidates, refused } = rankCandidates(state, now);
+  const best = candidates[0];
+  // Nobody should be asked to approve nothing.
+  if (!best) return nobodyLeft(turn, refused);
   turn.updateIncident({ phase: 'awaiting-approval', approvalUntil: now + state.policy.approval.timeoutMs });
   turn.record(
     'rollback-held',
-    `proposes to roll back from ${incident.from} to ${best?.version ?? 'nothing'}; waits for an approval`,
+    `proposes to roll back from ${incident.from} to ${best.version}; waits for an approval`,
     {
-      target: best?.version ?? null,
+      target: best.version,
       until: now + state.policy.approval.timeoutMs,
     },
   );
   alertIncident(turn, 'approval', incident, {
     severity: 'page',
-    title: `${state.service}: approve the rollback from ${incident.from} to ${best?.version ?? '?'}`,
+    title: `${state.service}: approve the rollback from ${incident.from} to ${best.version}`,
     did: 'Decided to roll back and waits for you.',
     users: usersNow(state),
     must: `Approve or deny within ${duration(state.policy.approval.timeoutMs)}; then it ${state.policy.approval.onTimeout === 'proceed' ? 'goes ahead' : 'stays as it is'}.`,

@@ -105,7 +105,7 @@ function waiting(turn: Turn, what: What<'waiting'>): void {
     did: `Stopped at ${what.step}: ${what.why}. The traffic is on ${what.primary}.`,
     users: usersNow(state),
     must: 'Say how to go on: retry, choose a version, accept what is, or abort.',
-    command: `lastgood intervene ${id} retry|choose|accept|abort --reason '…'`,
+    command: `lastgood intervene ${id} retry --reason 'WHY'`,
   };
   const incident = ownIncident(state, state.operation);
   if (incident) alertIncident(turn, `waiting/${what.step}`, incident, lines);
@@ -227,7 +227,7 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
   if (before && left)
     retire(turn, before.version, before.instance, `${left.version} is kept until the move is confirmed`);
   alertIncident(turn, 'settled', state.incident ?? incident, {
-    severity: 'page',
+    severity: 'ticket',
     title: `${state.service}: rolled back from ${operation.from} to ${target}`,
     did: `Rolled back in ${duration(at - incident.detectedAt)} after it was noticed${what.verified?.byProbesOnly ? '; there was no traffic, the probes decided' : ''}.`,
     users: `served by ${target} again${exposure !== null ? `; exposed for ${duration(exposure)}` : ''}`,

@@ -72,6 +72,7 @@ async function showAlerts(
     await new Promise<void>((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
+        signal.removeEventListener('abort', done);
         resolve();
       };
       const timer = setTimeout(done, lookEveryMs);

@@ -168,7 +168,7 @@ test('a rollback for which no version may be chosen is no success', async () => 
     await rig.played.message({ name: 'revoke', version, requestId: version, reason: 'x', actor: alice });
   const { code, out } = await rig.run('rollback', '--reason', 'I must');
   expect(code).toBe(1);
-  expect(out).toContain('nothing moves');
+  expect(out).toContain('no version may take the traffic');
 });
 
 test('which ends with 1 for an answer that is not known, and names the gap', async () => {
