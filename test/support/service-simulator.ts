@@ -552,6 +552,7 @@ export function serviceWithStandby(policy?: ServicePolicy, reduce?: Reduce): Ser
     simulator.say('deploy', { version });
     simulator.runOperation();
     simulator.tiers('ok');
+    simulator.pass(60_000);
   }
   simulator.proof(true);
   return simulator;
