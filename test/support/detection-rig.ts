@@ -201,10 +201,9 @@ async function waiting<I, R>(calls: { input: I; answer: (result: R) => void; ove
 }
 
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
-export async function detectionBundle(interceptors: string[] = []): Promise<WorkflowBundleWithSourceMap> {
+export async function detectionBundle(): Promise<WorkflowBundleWithSourceMap> {
   bundle ??= bundleWorkflowCode({
     workflowsPath: require.resolve('./detection-workflows'),
-    workflowInterceptorModules: interceptors,
     logger: quiet,
   });
   return await bundle;

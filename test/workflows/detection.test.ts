@@ -215,6 +215,30 @@ describe('detection', () => {
     expect(next?.input.cursor).toBeGreaterThan(5);
   });
 
+  it('costs at most 20,000 events a day at the shipped settings, by what each turn of a loop costs', async () => {
+    let assessed = 0;
+    const watched = new Watched({
+      assessShortWindow: async () => {
+        assessed += 1;
+        return assessment({ observed: observed(7, '1.3') });
+      },
+    });
+    const it = await started(watched);
+    const fast = { ...policy, detection: { ...policy.detection, shortWindow: { everyMs: 100, windowMs: 60_000 } } };
+    await it.route(routeOf({ policy: fast }));
+    const length = async (): Promise<number> => (await it.handle.describe()).historyLength;
+    await until('the first windows', () => assessed >= 3, 20_000);
+    const before = { assessed, length: await length() };
+    await until('more windows', () => assessed >= before.assessed + 8, 40_000);
+    const perWindow = ((await length()) - before.length) / (assessed - before.assessed);
+    // Without news: a watch or a guard is an activity and a task (6), a report a signal and a task (5), a trend as a window.
+    const day = 1_440 * perWindow + 96 * 6 + 144 * (6 + 5) + 288 * 5 + 24 * perWindow + 4 * 6;
+    process.stdout.write(`detection: ${perWindow.toFixed(1)} events a window, ${Math.round(day)} a day\n`);
+
+    expect(perWindow).toBeGreaterThan(5);
+    expect(day).toBeLessThanOrEqual(20_000);
+  });
+
   it('does not stumble over a message that it cannot read', async () => {
     const watched = new Watched();
     const it = await started(watched);
