@@ -1,5 +1,5 @@
 import { WatchFold } from '../../../activities/detection/watch-fold';
-import type { TelemetryRow } from '../../../gateway/protocol';
+import type { CountsRow, TelemetryRow } from '../../../gateway/protocol';
 import type { StandingVerdict, WatchInput } from '../../../workflows/contract/activities';
 import { baseline, counts, event, latency, policy, rows, startMs, watchInput } from './detection-rows';
 
@@ -14,7 +14,7 @@ function folded(all: readonly TelemetryRow[], change: Partial<WatchInput> = {}):
   return fold;
 }
 
-const failing = (seq: number): TelemetryRow => counts(seq, { failures: seq > 30 ? 14 : 0 });
+const failing = (seq: number): CountsRow => counts(seq, { failures: seq > 30 ? 14 : 0 });
 
 describe('the fold of the watch', () => {
   it('begins a hard verdict within a second of rows in which most requests fail, with its onset', () => {

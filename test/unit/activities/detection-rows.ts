@@ -89,6 +89,6 @@ export function event(seq: number, kind: EventRow['event'], change: Partial<Even
 }
 
 /** Numbers the rows of a function of their place. */
-export function rows(count: number, make: (seq: number) => TelemetryRow): TelemetryRow[] {
+export function rows<R extends TelemetryRow>(count: number, make: (seq: number) => R): R[] {
   return Array.from({ length: count }, (_, index) => make(index + 1));
 }
