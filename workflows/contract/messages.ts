@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Actor } from '../../domain/ledger';
-import type { ServicePolicy } from '../../domain/policy';
 import type { MessageName, OperatorMessage } from '../../domain/service/messages';
+import { NEWEST_RULES } from './inputs';
+import { policySchema } from './policy';
 
 /**
  * What people and the controller say to a service workflow. Every message exists as an Update and as a Signal of the
@@ -24,11 +25,6 @@ const envelope = {
   /** Only say what would happen. */
   dryRun: z.boolean().exactOptional(),
 };
-
-const policySchema = z.custom<ServicePolicy>(
-  (value) => typeof value === 'object' && value !== null && 'mode' in value && 'detection' in value,
-  'a policy as the controller sends it',
-);
 
 /** One schema a message; the table has every name of the domain's union, or it does not compile. */
 export const messageSchemas = {
@@ -55,7 +51,7 @@ export const messageSchemas = {
   revoke: z.strictObject({ ...envelope, version }),
   clearQuarantine: z.strictObject({ ...envelope, version }),
   setMode: z.strictObject({ ...envelope, mode: z.enum(['observe', 'confirm', 'act']) }),
-  configure: z.strictObject({ ...envelope, policy: policySchema, rules: z.int().min(1) }),
+  configure: z.strictObject({ ...envelope, policy: policySchema, rules: z.int().min(1).max(NEWEST_RULES) }),
 } as const satisfies Record<MessageName, z.ZodType>;
 
 export type { Answer, MessageName, OperatorMessage } from '../../domain/service/messages';

@@ -3,49 +3,120 @@ import type { ServiceEvent } from '../../domain/service/events';
 import { signalNames } from '../contract/signals';
 
 /**
- * Reports of our own workflows, read as `unknown` all the same: a raw signal from the Temporal UI may carry anything,
- * and a throw in a handler would wedge the workflow for ever. Only what the reducer relies on is checked.
+ * Reports of our own workflows, read as `unknown` all the same: a raw signal from the Temporal UI may carry anything. A
+ * throw in a handler would wedge the workflow for ever, and a value of the wrong shape that enters the state would fail
+ * every event after it. Everything that the rules read is checked; what a newer worker adds passes.
  */
-const verdict = z.looseObject({
-  kind: z.enum(['ok', 'degraded', 'inconclusive', 'unmeasured']),
-  tier: z.enum(['immediate', 'short-window', 'trend']),
-  metric: z.string(),
-  hard: z.boolean(),
-  sentence: z.string(),
+const word = z.string().max(300);
+const text = z.string().max(20_000);
+/** Milliseconds since the epoch that a `Date` can hold. */
+const instant = z.number().min(0).max(8.64e15);
+const epoch = z.int().min(0);
+const measure = z.number().nullable();
+const tier = z.enum(['immediate', 'short-window', 'trend']);
+const kind = z.enum(['ok', 'degraded', 'inconclusive', 'unmeasured']);
+
+const backend = z.looseObject({ address: word, instance: word, digest: word });
+const record = z.looseObject({
+  service: word,
+  epoch,
+  primary: word,
+  share: z.looseObject({ version: word, weight: z.number(), until: instant }).optional(),
+  pins: z.array(z.looseObject({ version: word, until: instant })).max(100),
+  fallback: word.optional(),
+  backends: z.record(z.string(), z.array(backend).max(20)),
 });
-const route = z.looseObject({ epoch: z.int(), primary: z.string(), pins: z.array(z.unknown()), backends: z.object() });
+const verdict = z.looseObject({
+  kind,
+  tier,
+  metric: word,
+  hard: z.boolean(),
+  observed: measure,
+  expected: measure,
+  ucl: measure,
+  lcl: measure,
+  unit: word,
+  samples: z.number(),
+  sinceMs: instant.nullable(),
+  onsetMs: instant.nullable(),
+  onsetLowMs: instant.nullable(),
+  onsetHighMs: instant.nullable(),
+  statistic: z.looseObject({ name: word, value: z.number(), threshold: z.number(), falseAlarmDays: measure }),
+  sentence: text,
+  baseline: text,
+});
+const copy = z.looseObject({ version: word, instance: word });
+const what = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('began'), step: word, version: word.nullable(), deadlineAt: instant }),
+  z.looseObject({ type: z.literal('succeeded'), step: word, version: word, ms: z.number(), note: text }),
+  z.looseObject({ type: z.literal('dropped'), version: word, step: word, why: text, next: word.nullable() }),
+  z.looseObject({ type: z.literal('shifted'), record, note: text }),
+  z.looseObject({ type: z.literal('waiting'), step: word, why: text, primary: word }),
+  z.looseObject({
+    type: z.literal('ended'),
+    outcome: z.enum(['settled', 'failed', 'cancelled']),
+    record: record.nullable(),
+    why: text,
+    idle: z.array(copy).max(100),
+    verified: z.looseObject({ goodAnswers: z.number(), ms: z.number(), byProbesOnly: z.boolean() }).nullable(),
+  }),
+]);
+
 const schemas = {
   [signalNames.degradationBegan]: z.looseObject({
-    id: z.string(),
-    epoch: z.int(),
-    version: z.string(),
+    id: word,
+    epoch,
+    version: word,
     verdict,
     attribution: z.enum(['model', 'environment', 'undetermined']),
-    reasons: z.array(z.string()),
+    reasons: z.array(text).max(50),
     suppressed: z.boolean(),
   }),
-  [signalNames.degradationEnded]: z.looseObject({ id: z.string(), at: z.number(), sentence: z.string() }),
+  [signalNames.degradationEnded]: z.looseObject({ id: word, epoch, at: instant, sentence: text }),
   [signalNames.tiersReported]: z.looseObject({
-    tiers: z.array(z.unknown()),
-    unmeasuredSince: z.number().nullable(),
-    environment: z.array(z.string()),
+    epoch,
+    version: word,
+    at: instant,
+    tiers: z
+      .array(
+        z.looseObject({
+          tier,
+          metric: word,
+          kind,
+          observed: measure,
+          expected: measure,
+          limit: measure,
+          samples: z.number(),
+          at: instant,
+        }),
+      )
+      .max(500),
+    unmeasuredSince: instant.nullable(),
+    environment: z.array(text).max(100),
   }),
   [signalNames.standbyReported]: z.looseObject({
-    instance: z.string(),
+    version: word,
+    instance: word,
     ok: z.boolean(),
-    at: z.number(),
-    why: z.string(),
+    at: instant,
+    why: text,
   }),
   [signalNames.routeObserved]: z.looseObject({
-    observed: z.looseObject({ record: route.nullable(), floor: z.int(), fallback: z.unknown() }),
+    observed: z.looseObject({
+      record: record.nullable(),
+      floor: epoch,
+      fallback: z.looseObject({ version: word, since: instant, epoch, reason: text }).nullable(),
+    }),
+    at: instant,
   }),
-  [signalNames.stepReported]: z.looseObject({
-    operation: z.string(),
-    no: z.int(),
-    at: z.number(),
-    what: z.looseObject({ type: z.enum(['began', 'succeeded', 'dropped', 'shifted', 'waiting', 'ended']) }),
+  [signalNames.stepReported]: z.looseObject({ operation: word, no: z.int().min(1), at: instant, what }),
+  [signalNames.retirementEnded]: z.looseObject({
+    version: word,
+    instance: word,
+    outcome: z.enum(['stopped', 'spared', 'failed']),
+    at: instant,
+    why: text,
   }),
-  [signalNames.retirementEnded]: z.looseObject({ version: z.string(), instance: z.string(), outcome: z.string() }),
 } as const;
 
 export type ReportName = keyof typeof schemas;
