@@ -10,28 +10,50 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Alert } from '../domain/alert';
-import type { ServiceEvent } from '../domain/service/events';
 import { initialState } from '../domain/service/initial-state';
 import { readinessOf } from '../domain/service/readiness';
 import { reduce } from '../domain/service/reduce';
+import type { Answer } from '../domain/service/messages';
+import type { ServiceEvent } from '../domain/service/events';
 import type { ServiceState } from '../domain/service/state';
 import { nextWakeAt } from '../domain/service/timers';
 import type { ServiceInput } from './contract/inputs';
 import type { ServiceStatus } from './contract/status';
 import { control } from './proxies';
+import { AlarmClock } from './service/alarm-clock';
 import { detailsOf, searchAttributesOf } from './service/details';
-import { Effects } from './service/effects';
-import { Inbox } from './service/inbox';
+import { Effects, type EffectCommand } from './service/effects';
+import { Inbox, type Received } from './service/inbox';
+import { Notices } from './service/notices';
+import { entryRefused, ledgerSilent, reducerFailed } from './service/own-alerts';
 import { counterOf, Recorder } from './service/recorder';
+
+/** Events reduced in one workflow task; the worker gives a task two seconds before it calls it a deadlock. */
+const EVENTS_AT_ONCE = 500;
+/** A server refuses an input of two megabytes for ever; more waits for the ledger than that only in a flood. */
+const CARRIED_OUTBOX_CHARS = 600_000;
+/** Where the artifact store does not answer, it is asked again after this. */
+const STORE_AGAIN_MS = 5 * 60_000;
+
+/** What one run hands to the next beside the state: nothing that was decided or said may end with a run. */
+export interface ServiceRun extends ServiceInput {
+  readonly unsent?: readonly Alert[];
+  /** Starts that wait for the ledger. */
+  readonly held?: readonly EffectCommand[];
+}
 
 /**
  * One per service, for ever: an interpreter around the pure reducer, and the only decider. Handlers enqueue, the loop
  * reduces one event after the other, decisions go to the ledger, effects follow them.
  */
-export async function serviceWorkflow(input: ServiceInput): Promise<void> {
+export async function serviceWorkflow(input: ServiceRun): Promise<void> {
   const loop = new ServiceLoop(input);
-  await loop.start();
-  await loop.run();
+  // Ending the only decider is no way to stop it: `pause` and `mode observe` are, and say who did it.
+  CancellationScope.current().cancelRequested.catch(() => loop.refuseCancel());
+  await CancellationScope.nonCancellable(async () => {
+    await loop.start();
+    await loop.run();
+  });
   await continueAsNew<typeof serviceWorkflow>(loop.carriedInput());
 }
 
@@ -40,35 +62,49 @@ class ServiceLoop {
   private readonly inbox: Inbox;
   private readonly recorder: Recorder;
   private readonly effects: Effects;
-  private wake: { at: number; scope: CancellationScope } | null = null;
-  private wakeDue = false;
+  private readonly notices: Notices;
+  private readonly clock = new AlarmClock();
+  private lookingUp = false;
+  private storeAway = false;
   private shown = '';
+  private attributesShown = '';
 
-  constructor(private readonly input: ServiceInput) {
+  constructor(private readonly input: ServiceRun) {
     const { service, host, policy, rules, samples } = input;
     this.state = input.carried ?? initialState({ service, host, policy, rules, samples });
+    this.notices = new Notices(service);
     this.inbox = new Inbox(
       () => this.status(),
       (version) => this.state.versions.some((facts) => facts.version === version),
     );
     const first = this.state.outbox[0];
-    this.recorder = new Recorder(
-      () => this.state.outbox,
-      first ? counterOf(first) - 1 : this.state.counters.ledger,
-      (upTo) => this.step({ type: 'recorded', upTo }),
-    );
+    this.recorder = new Recorder(() => this.state.outbox, first ? counterOf(first) - 1 : this.state.counters.ledger, {
+      recorded: (upTo) => this.step({ event: { type: 'recorded', upTo }, reply: null }),
+      silent: () => this.notices.send(ledgerSilent(this.state, Date.now())),
+      refused: (entry, why) => this.notices.send(entryRefused(this.state, entry, why, Date.now())),
+    });
     this.effects = new Effects(
-      { service, host, ledgerWaitMs: () => this.state.policy.ledgerWaitMs },
+      {
+        service,
+        host,
+        policy: () => this.state.policy,
+        inFlight: () => this.state.operation?.id ?? null,
+        enqueue: (event) => this.inbox.put(event),
+        listVersions: () => this.inbox.wantVersions(),
+      },
       this.recorder,
-      (event) => this.inbox.put(event),
-      () => this.alert(this.ledgerSilent()),
     );
   }
 
   /** A first start learns what the ledger, the router and the store know; a carried state goes on where it was. */
   async start(): Promise<void> {
-    const { service, carried } = this.input;
-    if (!carried) {
+    const { service, carried, unsent = [], held = [] } = this.input;
+    if (carried) {
+      for (const alert of unsent) this.notices.send(alert);
+      for (const command of held) this.effects.push(command);
+      // A look-up that the last run began ended with it.
+      this.inbox.wantVersions();
+    } else {
       const [recovered, observed, versions] = await Promise.all([
         control.recoverState(service).then(
           (value) => ({ readable: true, value }),
@@ -77,13 +113,8 @@ class ServiceLoop {
         control.observeRoute(service).catch(() => null),
         control.listVersions(service).catch(() => []),
       ]);
-      this.step({
-        type: 'started',
-        recovered: recovered.value,
-        ledgerReadable: recovered.readable,
-        observed,
-        versions,
-      });
+      const { readable, value } = recovered;
+      this.handle({ type: 'started', recovered: value, ledgerReadable: readable, observed, versions });
     }
     void this.recorder.run();
   }
@@ -91,94 +122,95 @@ class ServiceLoop {
   async run(): Promise<void> {
     this.inbox.put({ type: 'detection-started' });
     for (;;) {
-      this.armTimer();
-      await condition(() => this.inbox.size > 0 || this.wakeDue || this.inbox.versionsStale || this.mayContinue());
-      if (this.inbox.versionsStale) void this.refreshVersions();
-      for (let event = this.inbox.take(); event; event = this.inbox.take()) this.step(event);
-      if (this.wakeDue) {
-        this.wakeDue = false;
-        this.step({ type: 'tick' });
+      this.clock.set(() => nextWakeAt(this.state));
+      await condition(() => this.hasWork || this.mayContinue());
+      if (this.inbox.versionsWanted && !this.lookingUp) void this.refreshVersions();
+      let count = 0;
+      for (let next = this.inbox.take(); next; next = this.inbox.take()) {
+        this.step(next);
+        if (++count % EVENTS_AT_ONCE === 0) await sleep(1, { summary: 'a flood of events' });
       }
+      if (this.clock.take()) this.handle({ type: 'tick' });
       this.show();
       if (this.mayContinue()) return;
     }
   }
 
-  carriedInput(): ServiceInput {
+  carriedInput(): ServiceRun {
     const { next } = this.state;
-    const policy = next.policy ?? this.state.policy;
-    const rules = next.rules ?? this.state.rules;
-    const carried = { ...this.state, policy, rules, next: { policy: null, rules: null } };
-    return { ...this.input, policy, rules, carried };
+    const quiet = this.quiet;
+    const policy = (quiet ? next.policy : null) ?? this.state.policy;
+    const rules = (quiet ? next.rules : null) ?? this.state.rules;
+    const carried = { ...this.state, policy, rules, next: quiet ? { policy: null, rules: null } : next };
+    const { unsent: _unsent, held: _held, ...input } = this.input;
+    return { ...input, policy, rules, carried, unsent: this.notices.pending(), held: this.effects.waiting };
+  }
+
+  refuseCancel(): void {
+    const problem = 'a cancel in Temporal is not obeyed; use lastgood pause or lastgood mode observe';
+    this.inbox.put({ type: 'unreadable', name: 'cancel', problem });
+  }
+
+  private get hasWork(): boolean {
+    return this.inbox.size > 0 || this.clock.due || (this.inbox.versionsWanted && !this.lookingUp);
+  }
+
+  private handle(event: ServiceEvent): void {
+    this.step({ event, reply: null });
   }
 
   /** One event through the reducer. A fault in a rule loses that event with an alert; it never wedges the service. */
-  private step(event: ServiceEvent): void {
+  private step({ event, reply }: Received): void {
     try {
       const { state, commands, answer } = reduce(this.state, event, Date.now(), this.state.rules);
       this.state = state;
       for (const command of commands) {
         if (command.kind === 'effect') this.effects.push(command);
-        else if (command.kind === 'alert') this.alert(command.alert);
-        else if (command.kind === 'annotate') this.annotate(command.version, command.text);
+        else if (command.kind === 'alert') this.notices.send(command.alert);
+        else if (command.kind === 'annotate') this.notices.annotate(command.version, command.text);
       }
-      if (answer) this.inbox.answer(answer);
+      if (answer) reply?.(answer);
     } catch (error) {
       log.error('the reducer failed on an event', { type: event.type, error: String(error) });
-      this.alert(this.reducerFailed(event, String(error)));
-      if (event.type === 'message')
-        this.inbox.answer({
-          requestId: event.message.requestId,
-          decision: 'refused',
-          why: `lastgood failed to decide: ${String(error)}`,
-          reference: null,
-          repeated: false,
-          plan: [],
-        });
+      this.notices.send(reducerFailed(this.state, event, String(error), Date.now()));
+      if (event.type === 'message') reply?.(failedAnswer(event.message.requestId, error));
     }
   }
 
   private async refreshVersions(): Promise<void> {
-    this.inbox.versionsStale = false;
+    const ended = this.inbox.beginLookUp();
+    this.lookingUp = true;
     const versions = await control.listVersions(this.input.service).catch(() => null);
     if (versions) this.inbox.put({ type: 'versions-listed', versions });
+    ended();
+    this.lookingUp = false;
+    if (versions || this.storeAway) return;
+    this.storeAway = true;
+    await sleep(STORE_AGAIN_MS, { summary: 'the artifact store answers' });
+    this.storeAway = false;
+    this.inbox.wantVersions();
   }
 
-  /** One timer, armed anew only when the next due moment has changed: the history stays small. */
-  private armTimer(): void {
-    const at = nextWakeAt(this.state);
-    if (this.wake?.at === at) return;
-    this.wake?.scope.cancel();
-    this.wake = null;
-    if (at === null) return;
-    const scope = new CancellationScope();
-    this.wake = { at, scope };
-    void scope
-      .run(async () => {
-        await sleep(Math.max(1, at - Date.now()), { summary: 'next decision by time alone' });
-        this.wake = null;
-        this.wakeDue = true;
-      })
-      .catch(() => undefined);
+  private get quiet(): boolean {
+    return this.state.operation === null && this.state.preparing === null;
   }
 
-  /** A quiet moment, and a reason: the history is long enough, or a new policy waits. */
+  /**
+   * A long history, at any moment at which nothing is under way here (children live on, and report to the next run); a
+   * new policy or new rules, at a quiet one.
+   */
   private mayContinue(): boolean {
     const { historyLength, continueAsNewSuggested } = workflowInfo();
-    const { next, operation, preparing } = this.state;
-    const due =
-      continueAsNewSuggested ||
-      historyLength >= (this.input.maxEventsBeforeContinue ?? Infinity) ||
-      next.policy !== null ||
-      next.rules !== null;
+    const { next } = this.state;
+    const long = continueAsNewSuggested || historyLength >= (this.input.maxEventsBeforeContinue ?? Infinity);
+    const configured = (next.policy !== null || next.rules !== null) && this.quiet;
     return (
-      due &&
-      operation === null &&
-      preparing === null &&
-      this.inbox.size === 0 &&
-      !this.wakeDue &&
+      (long || configured) &&
+      !this.hasWork &&
+      !this.lookingUp &&
       this.effects.idle &&
-      allHandlersFinished()
+      allHandlersFinished() &&
+      JSON.stringify(this.state.outbox).length < CARRIED_OUTBOX_CHARS
     );
   }
 
@@ -192,63 +224,25 @@ class ServiceLoop {
     };
   }
 
-  /** What the Temporal UI shows of the service, kept up to date but not written twice. */
+  /** What the Temporal UI shows of the service, kept up to date but not written twice; words never fail a decision. */
   private show(): void {
-    const details = detailsOf(this.state, readinessOf(this.state, Date.now()));
-    if (details === this.shown) return;
-    this.shown = details;
-    setCurrentDetails(details);
-    const attributes = searchAttributesOf(this.state, this.input.searchAttributes);
-    if (attributes.length > 0) upsertSearchAttributes(attributes);
+    try {
+      const details = detailsOf(this.state, readinessOf(this.state, Date.now()));
+      if (details === this.shown) return;
+      this.shown = details;
+      setCurrentDetails(details);
+      const attributes = searchAttributesOf(this.state, this.input.searchAttributes);
+      const shown = JSON.stringify(attributes.map(({ value }) => value));
+      if (attributes.length === 0 || shown === this.attributesShown) return;
+      this.attributesShown = shown;
+      upsertSearchAttributes(attributes);
+    } catch (error) {
+      log.error('the state could not be shown', { error: String(error) });
+    }
   }
+}
 
-  private alert(alert: Alert): void {
-    void control.sendAlert
-      .executeWithOptions({ summary: alert.title.slice(0, 200) }, [alert])
-      .catch((error) => log.warn('an alert was not delivered', { key: alert.key, error: String(error) }));
-  }
-
-  private annotate(version: string, text: string): void {
-    void control
-      .annotateVersion({ service: this.input.service, version, at: Date.now(), text })
-      .catch((error) => log.warn('a note was not written', { version, error: String(error) }));
-  }
-
-  private ledgerSilent(): Alert {
-    const oldest = this.state.outbox[0];
-    return {
-      ...this.ownAlert(`ledger-silent/${oldest?.key ?? ''}`),
-      severity: 'page',
-      title: `${this.input.service}: the ledger does not answer`,
-      wrong: `${this.state.outbox.length} decisions wait to be written, the oldest: ${oldest?.summary ?? ''}`,
-      did: 'Holds what the policy does not allow without a record; the decisions are kept and written later.',
-      must: 'Bring the ledger back (disk full? process down?).',
-      command: 'lastgood doctor',
-    };
-  }
-
-  private reducerFailed(event: ServiceEvent, error: string): Alert {
-    return {
-      ...this.ownAlert(`reducer-failed/${event.type}/${error.slice(0, 40)}`),
-      severity: 'page',
-      title: `${this.input.service}: lastgood failed to decide on ${event.type}`,
-      wrong: error.slice(0, 500),
-      did: 'Left that event out; everything else goes on.',
-      must: 'Check the service yourself, and report this as a fault of lastgood.',
-      command: `lastgood status ${this.input.service}`,
-    };
-  }
-
-  private ownAlert(key: string): Pick<Alert, 'key' | 'service' | 'incident' | 'at' | 'users' | 'link'> {
-    const { service } = this.input;
-    const users = this.state.declared ? `served by ${this.state.declared.primary}` : 'not served';
-    return {
-      key: `${service}/${key}`,
-      service,
-      incident: this.state.incident?.id ?? null,
-      at: Date.now(),
-      users,
-      link: null,
-    };
-  }
+function failedAnswer(requestId: string, error: unknown): Answer {
+  const why = `lastgood failed to decide: ${String(error)}`;
+  return { requestId, decision: 'refused', why, reference: null, repeated: false, plan: [] };
 }

@@ -5,65 +5,104 @@ import {
   ChildWorkflowCancellationType,
   startChild,
   WorkflowIdReusePolicy,
+  type ActivityOptions,
 } from '@temporalio/workflow';
+import type { ServicePolicy } from '../../domain/policy';
 import type { Command, Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
 import { detectionWorkflowId, retirementWorkflowId, rollbackWorkflowId } from '../contract/ids';
 import { signalNames } from '../contract/signals';
 import { control, hostOf, routerOf } from '../proxies';
+import { Lane } from './lane';
 import type { Recorder } from './recorder';
 
-type EffectCommand = Extract<Command, { kind: 'effect' }>;
+/** The rest of the step's time is for the answer; a copy that is not ready by then says so itself. */
+const LOAD_SHARE = 0.9;
 
-/** How long a decision waits for a ledger that does not answer before a person is told. */
-const LEDGER_SILENT_MS = 15_000;
+export type EffectCommand = Extract<Command, { kind: 'effect' }>;
+
+/** A decision may be shown to the world without its record from then on, where the policy says `proceed`. */
+interface Due {
+  readonly command: EffectCommand;
+  readonly dueAt: number;
+}
+
+export interface EffectsAbout {
+  readonly service: string;
+  readonly host: string;
+  readonly policy: () => Pick<ServicePolicy, 'ledgerWaitMs' | 'steps'>;
+  /** The operation that may change the route now. */
+  readonly inFlight: () => string | null;
+  readonly enqueue: (event: ServiceEvent) => void;
+  readonly listVersions: () => void;
+}
 
 /**
  * Does what the reducer asked for, each effect after the decisions before it are durable. Commands to the operation in
- * flight and to the router keep their order; what takes long (a standby, a retirement) runs beside them and reports by
- * an event.
+ * flight and to the router keep their order; word to detection has a lane of its own; what takes long (a standby, a
+ * retirement) runs beside them and reports by an event. A start that must wait for the ledger waits aside: a fence or
+ * an order never stands behind it.
  */
 export class Effects {
-  private readonly queue: EffectCommand[] = [];
-  private working = false;
+  private readonly lanes: Readonly<Record<'operation' | 'detection', Lane<Due>>>;
+  private readonly held = new Set<EffectCommand>();
   private beside = 0;
 
   constructor(
-    private readonly about: { readonly service: string; readonly host: string; readonly ledgerWaitMs: () => number },
+    private readonly about: EffectsAbout,
     private readonly recorder: Recorder,
-    private readonly enqueue: (event: ServiceEvent) => void,
-    private readonly onLedgerSilent: () => void,
-  ) {}
+  ) {
+    const perform = async (due: Due): Promise<void> => {
+      await this.waitForLedger(due);
+      await this.perform(due.command.effect);
+    };
+    // Every effect is found again by reconcile, a deadline or the next report; it must not stop the ones behind it.
+    const failed = ({ command }: Due, error: unknown): void =>
+      log.warn('an effect failed', { type: command.effect.type, error: String(error) });
+    this.lanes = { operation: new Lane(perform, failed), detection: new Lane(perform, failed) };
+  }
 
+  /** Nothing is under way but what is held, which continue-as-new carries. */
   get idle(): boolean {
-    return !this.working && this.queue.length === 0 && this.beside === 0;
+    return this.lanes.operation.idle && this.lanes.detection.idle && this.beside === 0;
+  }
+
+  /** Starts that wait for the ledger. */
+  get waiting(): EffectCommand[] {
+    return [...this.held];
   }
 
   push(command: EffectCommand): void {
-    this.queue.push(command);
-    if (!this.working) void this.work();
+    const { effect, ledgerDown, afterEntry } = command;
+    if (effect.type === 'order' && this.withdraw(effect)) return;
+    if (ledgerDown === 'hold' && !this.recorder.isDurable(afterEntry)) return void this.hold(command);
+    const lane = effect.type === 'tell-detection' ? this.lanes.detection : this.lanes.operation;
+    // The waits of effects that stand behind each other run at the same time, or a fence would be late by their sum.
+    lane.push({ command, dueAt: Date.now() + this.about.policy().ledgerWaitMs });
   }
 
-  private async work(): Promise<void> {
-    this.working = true;
-    for (let next = this.queue.shift(); next; next = this.queue.shift()) {
-      await this.waitForLedger(next);
-      try {
-        await this.perform(next.effect);
-      } catch (error) {
-        // Every effect is found again by reconcile, a deadline or the next report; it must not stop the ones behind it.
-        log.warn('an effect failed', { type: next.effect.type, error: String(error) });
-      }
-    }
-    this.working = false;
+  private async hold(command: EffectCommand): Promise<void> {
+    this.held.add(command);
+    await this.recorder.untilDurable(command.afterEntry);
+    if (this.held.delete(command)) this.lanes.operation.push({ command, dueAt: 0 });
   }
 
-  private async waitForLedger({ afterEntry, ledgerDown }: EffectCommand): Promise<void> {
-    if (ledgerDown === 'proceed') {
-      await this.recorder.durable(afterEntry, this.about.ledgerWaitMs());
-      return;
+  /** An operation that is stopped before it was started is never started; it ends as its child would have said. */
+  private withdraw({ operation, order }: Extract<Effect, { type: 'order' }>): boolean {
+    if (order.type !== 'stop') return false;
+    for (const command of this.held) {
+      if (command.effect.type !== 'start-operation' || command.effect.input.operation !== operation) continue;
+      this.held.delete(command);
+      const why = `it had not begun: ${order.why}`;
+      const what = { type: 'ended', outcome: 'cancelled', record: null, why, idle: [], verified: null } as const;
+      this.about.enqueue({ type: 'step-reported', report: { operation, no: 1, at: Date.now(), what } });
+      return true;
     }
-    while (!(await this.recorder.durable(afterEntry, LEDGER_SILENT_MS))) this.onLedgerSilent();
+    return false;
+  }
+
+  private async waitForLedger({ command, dueAt }: Due): Promise<void> {
+    await this.recorder.durable(command.afterEntry, dueAt - Date.now());
   }
 
   private async perform(effect: Effect): Promise<void> {
@@ -95,7 +134,7 @@ export class Effects {
       case 'ask-operation':
         return this.besides(this.askOperation(effect.operation));
       case 'list-versions':
-        return this.besides(this.listVersions());
+        return this.about.listVersions();
     }
   }
 
@@ -109,16 +148,24 @@ export class Effects {
   }
 
   private async startOperation({ input, summary }: Extract<Effect, { type: 'start-operation' }>): Promise<void> {
-    await startChild('rollbackWorkflow', {
-      workflowId: rollbackWorkflowId(input.service, input.operation),
-      args: [input],
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      cancellationType: ChildWorkflowCancellationType.ABANDON,
-      // Repeated after a lost effect, the same operation is found running or ended, never started twice.
-      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-      staticSummary: summary,
-      staticDetails: input.reason,
-    });
+    // Given up while it waited: its epochs are over, and nobody would listen to its reports.
+    if (this.about.inFlight() !== input.operation) return;
+    try {
+      await startChild('rollbackWorkflow', {
+        workflowId: rollbackWorkflowId(input.service, input.operation),
+        args: [input],
+        parentClosePolicy: ParentClosePolicy.ABANDON,
+        cancellationType: ChildWorkflowCancellationType.ABANDON,
+        // Repeated after a lost effect, the same operation is found running or ended, never started twice.
+        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+        staticSummary: summary,
+        staticDetails: input.reason,
+      });
+    } catch (error) {
+      // It ran before this history was reset, or its reports were lost: what it left is read at once, not at its deadline.
+      log.warn('an operation was not started', { operation: input.operation, error: String(error) });
+      this.besides(this.askOperation(input.operation));
+    }
   }
 
   private async applyRoute({ record }: Extract<Effect, { type: 'apply-route' }>): Promise<void> {
@@ -128,14 +175,19 @@ export class Effects {
         { summary: `epoch ${record.epoch}: ${record.primary}` },
         [record],
       );
-      this.enqueue({
+      this.about.enqueue({
         type: 'route-applied',
         epoch: record.epoch,
         applied: result.applied,
         why: result.applied ? '' : result.detail,
       });
     } catch (error) {
-      this.enqueue({ type: 'route-applied', epoch: record.epoch, applied: false, why: String(error).slice(0, 300) });
+      this.about.enqueue({
+        type: 'route-applied',
+        epoch: record.epoch,
+        applied: false,
+        why: String(error).slice(0, 300),
+      });
     }
   }
 
@@ -147,18 +199,23 @@ export class Effects {
     model,
   }: Extract<Effect, { type: 'prepare-standby' }>): Promise<void> {
     const { service, host } = this.about;
+    const { steps } = this.about.policy();
     const report = (backend: Parameters<typeof this.preparedEvent>[2], why: string): void =>
-      this.enqueue(this.preparedEvent(version, instance, backend, why));
+      this.about.enqueue(this.preparedEvent(version, instance, backend, why));
     try {
-      const valid = await control.validateArtifact.executeWithOptions({ summary: version }, [
+      const within = (scheduleToCloseTimeout: number, summary: string): ActivityOptions => ({
+        scheduleToCloseTimeout,
+        summary,
+      });
+      const valid = await control.validateArtifact.executeWithOptions(within(steps.validateMs, version), [
         { service, version, digest },
       ]);
       if (!valid.ok) return report(null, valid.why);
-      const loaded = await hostOf(host).loadTarget.executeWithOptions({ summary: instance }, [
-        { service, version, digest, instance, model, readyWithinMs: 5 * 60_000 },
+      const loaded = await hostOf(host).loadTarget.executeWithOptions(within(steps.loadMs, instance), [
+        { service, version, digest, instance, model, readyWithinMs: Math.floor(steps.loadMs * LOAD_SHARE) },
       ]);
       if (!loaded.ok) return report(null, loaded.why);
-      const proven = await control.probeInstance.executeWithOptions({ summary: instance }, [
+      const proven = await control.probeInstance.executeWithOptions(within(steps.probeMs, instance), [
         { service, version, model, backend: loaded.backend },
       ]);
       report(proven.ok ? loaded.backend : null, proven.ok ? '' : proven.why);
@@ -188,19 +245,24 @@ export class Effects {
   }
 
   /** A signal to a workflow that does not run fails: that is the answer. */
-  private async askOperation(operation: string): Promise<void> {
-    const { service } = this.about;
-    let running: boolean | null = true;
+  private async runs(operation: string): Promise<boolean> {
     try {
-      await getExternalWorkflowHandle(rollbackWorkflowId(service, operation)).signal(signalNames.asked);
+      await getExternalWorkflowHandle(rollbackWorkflowId(this.about.service, operation)).signal(signalNames.asked);
+      return true;
     } catch {
-      running = false;
+      return false;
     }
-    const observed = await control.observeRoute(service).catch(() => null);
-    this.enqueue({ type: 'operation-asked', operation, running: observed === null ? null : running, observed });
   }
 
-  private async listVersions(): Promise<void> {
-    this.enqueue({ type: 'versions-listed', versions: await control.listVersions(this.about.service) });
+  private waits(operation: string): boolean {
+    return this.waiting.some(({ effect }) => effect.type === 'start-operation' && effect.input.operation === operation);
+  }
+
+  private async askOperation(operation: string): Promise<void> {
+    const { service } = this.about;
+    // What still waits for the ledger is not gone, it has not begun.
+    const running = this.waits(operation) ? null : await this.runs(operation);
+    const observed = await control.observeRoute(service).catch(() => null);
+    this.about.enqueue({ type: 'operation-asked', operation, running: observed === null ? null : running, observed });
   }
 }

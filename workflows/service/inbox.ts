@@ -1,5 +1,6 @@
 import {
   ApplicationFailure,
+  CancellationScope,
   condition,
   defineQuery,
   defineSignal,
@@ -8,66 +9,112 @@ import {
   uuid4,
 } from '@temporalio/workflow';
 import type { ServiceEvent } from '../../domain/service/events';
-import { messageNames, parseMessage, type Answer, type MessageName } from '../contract/messages';
+import { messageNames, parseMessage, type Answer, type MessageName, type OperatorMessage } from '../contract/messages';
 import { signalNames } from '../contract/signals';
 import { statusQueryName, type ServiceStatus } from '../contract/status';
 import { readReport, reportNames } from './reports';
 
-/** More than this waiting is a flood; reports of our own workflows come again, so the newest are kept out. */
-const INBOX_LIMIT = 5_000;
+/** Up to here every event is kept as it came; beyond it is a flood, and what is only the newest state counts once. */
+const CALM = 200;
+/** Signals that change something are kept up to here; what is left out beyond it is counted and told. */
+const FLOOD = 2_000;
+/** Each one that cannot be read is a ledger entry and an alert; more than this at once are told as a number. */
+const UNREADABLE = 20;
+const LOOK_UP_MS = 10_000;
+
+/** An event in its turn; `reply` when somebody waits for the decision. */
+export interface Received {
+  readonly event: ServiceEvent;
+  readonly reply: ((answer: Answer) => void) | null;
+}
 
 /**
  * Everything that reaches the service workflow. Handlers only parse and enqueue; an Update then waits for the main loop,
  * which decides in the same workflow task.
  */
 export class Inbox {
-  private readonly events: ServiceEvent[] = [];
-  private readonly answers = new Map<string, Answer>();
-  /** Set when the versions must be read again; the main loop starts the activity. */
-  versionsStale = false;
+  private readonly queue: Received[] = [];
+  /** In a flood: the newest of what tells a whole state each time. */
+  private readonly newest = new Map<string, ServiceEvent>();
+  private unreadable = 0;
+  private leftOut = 0;
+  private lookUps = { asked: 0, begun: 0, ended: 0 };
 
   constructor(status: () => ServiceStatus, knows: (version: string) => boolean) {
     setHandler(defineQuery<ServiceStatus>(statusQueryName), status);
     for (const name of messageNames) this.listenForMessage(name, knows);
     for (const name of reportNames)
-      setHandler(defineSignal<[unknown]>(name), (input) => this.put(readReport(name, input)));
-    setHandler(defineSignal(signalNames.detectionStarted), () => this.put({ type: 'detection-started' }));
-    setHandler(defineSignal(signalNames.artifactsChanged), () => {
-      this.versionsStale = true;
-    });
+      setHandler(defineSignal<[unknown]>(name), (input) => this.putSignal(readReport(name, input)));
+    setHandler(defineSignal(signalNames.detectionStarted), () => this.putSignal({ type: 'detection-started' }));
+    setHandler(defineSignal(signalNames.artifactsChanged), () => this.wantVersions());
   }
 
   get size(): number {
-    return this.events.length;
+    return this.queue.length + this.newest.size + (this.leftOut > 0 ? 1 : 0);
   }
 
+  /** What the workflow itself finds out; never left out. */
   put(event: ServiceEvent): void {
-    if (this.events.length < INBOX_LIMIT) this.events.push(event);
+    this.queue.push({ event, reply: null });
   }
 
-  take(): ServiceEvent | undefined {
-    return this.events.shift();
+  take(): Received | undefined {
+    const first = this.queue.shift();
+    if (first) return first;
+    for (const [kind, event] of this.newest) {
+      this.newest.delete(kind);
+      return { event, reply: null };
+    }
+    if (this.leftOut === 0) {
+      this.unreadable = 0;
+      return undefined;
+    }
+    const problem = `${this.leftOut} more messages came at once and were left out`;
+    this.leftOut = 0;
+    return { event: { type: 'unreadable', name: 'flood', problem }, reply: null };
   }
 
-  answer(answer: Answer): void {
-    this.answers.set(answer.requestId, answer);
+  /** The list of versions must be read again. */
+  wantVersions(): void {
+    this.lookUps.asked += 1;
+  }
+
+  get versionsWanted(): boolean {
+    return this.lookUps.begun < this.lookUps.asked;
+  }
+
+  /** Begins a look-up that answers everybody who has asked so far; the result is called when the list is in the inbox. */
+  beginLookUp(): () => void {
+    const upTo = this.lookUps.asked;
+    this.lookUps.begun = upTo;
+    return () => {
+      this.lookUps.ended = Math.max(this.lookUps.ended, upTo);
+    };
+  }
+
+  private putSignal(event: ServiceEvent): void {
+    const waiting = this.queue.length;
+    const kind = waiting >= CALM ? wholeState(event) : null;
+    if (kind !== null) {
+      this.newest.delete(kind);
+      this.newest.set(kind, event);
+    } else if (event.type === 'unreadable' && (this.unreadable += 1) > UNREADABLE) this.leftOut += 1;
+    else if (waiting >= FLOOD && event.type !== 'step-reported') this.leftOut += 1;
+    else this.put(event);
   }
 
   private listenForMessage(name: MessageName, knows: (version: string) => boolean): void {
+    const learn = async (message: OperatorMessage): Promise<void> => {
+      if (message.name === 'deploy' && !knows(message.version)) await this.freshVersions();
+    };
     setHandler(
       defineUpdate<Answer, [unknown]>(name),
       async (input) => {
         const parsed = parseMessage(name, input);
         if (!parsed.ok) throw unreadable(name, parsed.problem);
         const { message } = parsed;
-        if (message.name === 'deploy' && !knows(message.version)) await this.freshVersions();
-        this.answers.delete(message.requestId);
-        this.put({ type: 'message', message });
-        await condition(() => this.answers.has(message.requestId));
-        const answer = this.answers.get(message.requestId);
-        this.answers.delete(message.requestId);
-        if (!answer) throw unreadable(name, 'its answer was lost');
-        return answer;
+        await learn(message);
+        return await new Promise<Answer>((reply) => this.queue.push({ event: { type: 'message', message }, reply }));
       },
       {
         validator: (input) => {
@@ -78,18 +125,33 @@ export class Inbox {
     );
     setHandler(defineSignal<[unknown]>(name), (input) => {
       const parsed = parseMessage(name, withRequestId(input));
-      this.put(
-        parsed.ok
-          ? { type: 'message', message: parsed.message }
-          : { type: 'unreadable', name, problem: parsed.problem },
-      );
+      if (!parsed.ok) return this.putSignal({ type: 'unreadable', name, problem: parsed.problem });
+      const { message } = parsed;
+      if (message.name !== 'deploy' || knows(message.version)) return this.putSignal({ type: 'message', message });
+      return learn(message).then(() => this.putSignal({ type: 'message', message }));
     });
   }
 
   /** A version that was imported a moment ago is looked up before it is called unknown. */
   private async freshVersions(): Promise<void> {
-    this.versionsStale = true;
-    await condition(() => !this.versionsStale, 10_000);
+    this.wantVersions();
+    const ticket = this.lookUps.asked;
+    // A cancelled workflow goes on; a rejection in a signal handler would end it.
+    await CancellationScope.nonCancellable(() => condition(() => this.lookUps.ended >= ticket, LOOK_UP_MS));
+  }
+}
+
+/** Reports that tell a whole state each time: the newest one makes those before it needless. */
+function wholeState(event: ServiceEvent): string | null {
+  switch (event.type) {
+    case 'tiers-reported':
+    case 'route-observed':
+    case 'detection-started':
+      return event.type;
+    case 'standby-reported':
+      return `${event.type}/${event.report.instance}`;
+    default:
+      return null;
   }
 }
 

@@ -1,0 +1,4 @@
+/** The workflows of a service without its detection: the tests report in its place. */
+export { serviceWorkflow } from '../../workflows/service';
+export { rollbackWorkflow } from '../../workflows/rollback';
+export { retirementWorkflow } from '../../workflows/retirement';
