@@ -1,5 +1,5 @@
 import { rankCandidates, unusable } from '../rollback/candidates';
-import { pausedBy } from './readiness';
+import { blockedBy } from './readiness';
 import type { OperatorMessage } from './messages';
 import type { ServiceState, VersionFacts } from './state';
 
@@ -130,10 +130,9 @@ function checkApprove(state: ServiceState, message: Extract<OperatorMessage, { n
     return no(`incident ${message.incident} does not wait for an approval`);
   if (message.decision === 'deny') return fine;
   if (operation) return no(`${operation.kind} ${operation.id} is in flight`);
-  // Whoever approved may not know of what came since; a person who knows rolls back by hand (I3).
-  if (state.breaker.open) return no(`the breaker is open since incident ${state.breaker.incident ?? '?'}`);
-  const paused = pausedBy(state, now);
-  return paused === null ? fine : no(`${paused}; lastgood resume ${state.service} first`);
+  // Whoever approves may not know of what came since the proposal; a person who knows rolls back by hand (I3).
+  const blocked = blockedBy(state, now);
+  return blocked === null ? fine : no(`${blocked}; lastgood rollback ${state.service} moves it by hand`);
 }
 
 function checkIntervene(state: ServiceState, message: Extract<OperatorMessage, { name: 'intervene' }>): Check {

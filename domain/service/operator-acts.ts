@@ -73,18 +73,18 @@ function remember(turn: Turn, requestId: string, decision: 'a' | 'r'): void {
 }
 
 /**
- * A thousand ids of 64 characters would take half of the state (I15). A long one is kept as its ends and two independent
- * sums of all its characters (FNV-1a and a polynomial), 64 bits together.
+ * A thousand ids of 64 characters would take half of the state (I15). A long one is kept as two independent sums of all
+ * its characters (FNV-1a and a polynomial), 64 bits together.
  */
 function shortId(requestId: string): string {
-  if (requestId.length <= 36) return requestId;
+  if (requestId.length <= 16) return requestId;
   let fnv = 2_166_136_261;
   let sum = 7;
   for (let at = 0; at < requestId.length; at++) {
     fnv = Math.imul(fnv ^ requestId.charCodeAt(at), 16_777_619);
     sum = (Math.imul(sum, 31) + requestId.charCodeAt(at)) | 0;
   }
-  return `${requestId.slice(0, 8)}~${(fnv >>> 0).toString(36)}${(sum >>> 0).toString(36)}${requestId.slice(-8)}`;
+  return `~${(fnv >>> 0).toString(36)}.${(sum >>> 0).toString(36)}`;
 }
 
 /** What a rollback or deploy would do now, one line a step. */

@@ -3,6 +3,7 @@ import type { FallbackInUse, RouteRecord } from '../route';
 import { countRollback, holdMove } from './brakes';
 import { declare, FALLBACK_DEGRADATION } from './declared-route';
 import type { ServiceEvent } from './events';
+import { learnServing } from './foreign-changes';
 import { endIncident } from './incident';
 import { alertService, clock, usersNow } from './messages-for-people';
 import { UNWRITTEN_EPOCHS } from './epochs';
@@ -20,6 +21,7 @@ export function onRouteObserved(turn: Turn, { report }: Extract<ServiceEvent, { 
   const { state } = turn;
   const { declared, operation } = state;
   const { observed } = report;
+  if (observed.serving) learnServing(turn, observed.serving);
   // Every grant was or will be fenced by this floor, also those of a service workflow that was lost.
   state.nextEpoch = Math.max(state.nextEpoch, observed.floor);
   if (!declared) return observed.record && !operation ? foreignRecord(turn, observed.record) : undefined;

@@ -3,6 +3,7 @@ import type { Command } from './commands';
 import { decide } from './decide';
 import { detectionView, tellDetection } from './detection-view';
 import type { ServiceEvent } from './events';
+import { followServing } from './foreign-changes';
 import type { Answer } from './messages';
 import { check } from './check';
 import { unverifiedActor } from './messages';
@@ -36,6 +37,7 @@ export function reduce(state: ServiceState, event: ServiceEvent, now: number, ru
   const turn = new Turn(state, now);
   const answer = apply(turn, event);
   if (event.type !== 'recorded') {
+    followServing(turn);
     startQueued(turn);
     decide(turn);
     const { standby } = turn.state;

@@ -15,7 +15,7 @@ export function setStanding(turn: Turn, version: string, standing: Standing, why
   if (!facts || facts.standing === standing || facts.standing === 'revoked') return;
   // A cause that was once determined is not undetermined again.
   if (facts.standing === 'quarantined' && standing === 'suspect') return;
-  changeVersion(turn, version, { standing, why: why.slice(0, 200), since: turn.now });
+  changeVersion(turn, version, { standing, why: why.slice(0, 160), since: turn.now });
 }
 
 /** Learns the versions of the artifact store. What was decided about a version stays; one that vanished is kept as unusable. */
@@ -85,7 +85,7 @@ export function judgeEvaluation(info: StoredVersion, policy: ServicePolicy): Ver
       return { ok: false, why: `recall of ${label} ${percent(recall)} is below ${percent(minRecall)}` };
   return {
     ok: true,
-    why: `accuracy ${percent(evaluation.accuracy)} on ${evaluation.n}, every class above ${percent(minRecall)}`,
+    why: `accuracy ${percent(evaluation.accuracy)} on ${evaluation.n}`,
   };
 }
 

@@ -7,7 +7,7 @@ import type { ServiceEvent } from './events';
 import { alertService, usersNow } from './messages-for-people';
 import type { RecoveredState } from './recovery';
 import { learnVersions } from './standing';
-import type { ServiceState } from './state';
+import type { Operation, ServiceState } from './state';
 import { trafficMoved } from './traffic-moved';
 import type { Turn } from './turn';
 
@@ -29,8 +29,7 @@ export function onStarted(turn: Turn, event: Extract<ServiceEvent, { type: 'star
   const adopted = state.operation;
   // Whatever an unknown child of the lost workflow still holds must not move the traffic besides us (I2).
   if (lost && !adopted) turn.effect({ type: 'fence', epoch: state.nextEpoch });
-  if (adopted && observed?.record)
-    trafficMoved(turn, adopted, observed.record, now, 'read from the router at the start');
+  if (adopted) catchUp(turn, adopted, observed?.record ?? null);
   // A store that could not be read says nothing about versions; it is asked again.
   if (event.versions.length === 0) turn.effect({ type: 'list-versions' });
   else learnVersions(turn, event.versions);
@@ -56,6 +55,20 @@ export function onStarted(turn: Turn, event: Extract<ServiceEvent, { type: 'star
     must: 'Look at status and history, then resume.',
     command: `lastgood resume ${state.service} --reason '…'`,
   });
+}
+
+/**
+ * What the operation did to the route while nobody listened. Its own entries may have told the ledger of the shift
+ * already; the standing of the version that was left is still to be set.
+ */
+function catchUp(turn: Turn, operation: Operation, observed: RouteRecord | null): void {
+  const { state, now } = turn;
+  const { declared } = state;
+  const record = (observed?.epoch ?? 0) > (declared?.epoch ?? 0) ? observed : declared;
+  const mine = (declared?.epoch ?? 0) >= operation.epochs.from && (declared?.epoch ?? 0) <= operation.epochs.to;
+  if (mine && !operation.shifted) state.declared = null;
+  if (record) trafficMoved(turn, operation, record, now, 'read at the start');
+  state.declared ??= declared;
 }
 
 function takeOver(turn: Turn, recovered: RecoveredState): void {

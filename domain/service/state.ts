@@ -3,8 +3,9 @@ import type { Tier, Verdict } from '../detection/types';
 import type { Actor, LedgerEntry } from '../ledger';
 import type { Mode, ServicePolicy } from '../policy';
 import type { Backend, FallbackInUse, RouteRecord } from '../route';
-import type { EvaluationSummary, Standing } from '../version';
+import type { EvaluationSummary, ObservedVersion, Standing } from '../version';
 import type { TierReading } from './events';
+import type { SeenServing } from './foreign-changes';
 
 /** What the service workflow knows of one version. Written only by decisions; each change is in the ledger. */
 export interface VersionFacts {
@@ -23,6 +24,8 @@ export interface VersionFacts {
   readonly deployedAt: number | null;
   readonly probes: number;
   readonly model: string;
+  /** Set where only an address tells of it: what its identity rests on. */
+  readonly observed?: ObservedVersion;
 }
 
 export interface StandbyState {
@@ -178,6 +181,8 @@ export interface ServiceState {
   /** The router's record that lastgood did not declare; a resume takes it as the truth. */
   readonly foreign: RouteRecord | null;
   readonly fallbackInUse: FallbackInUse | null;
+  /** Who answers at the address that something else runs; absent where lastgood runs what serves. */
+  readonly serving?: SeenServing;
   readonly tiers: readonly TierReading[];
   readonly unmeasuredSince: number | null;
   readonly environment: readonly string[];
@@ -203,4 +208,5 @@ export interface StoredVersion {
   readonly evaluation: EvaluationSummary | null;
   readonly probes: number;
   readonly model: string;
+  readonly observed?: ObservedVersion;
 }

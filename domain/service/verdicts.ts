@@ -6,6 +6,9 @@ import { alertService, clock, usersNow } from './messages-for-people';
 import type { StandingDegradation } from './state';
 import type { Turn } from './turn';
 
+/** More that stand at once are one outage; the newest are kept (I15). */
+export const STANDING_LIMIT = 12;
+
 /** A degradation began. One of another epoch is recorded and has no effect; a known one is only renewed. */
 export function onDegradationBegan(turn: Turn, { report }: Extract<ServiceEvent, { type: 'degradation-began' }>): void {
   const { state, now } = turn;
@@ -30,13 +33,13 @@ export function onDegradationBegan(turn: Turn, { report }: Extract<ServiceEvent,
     version: report.version,
     verdict: shortened(verdict),
     attribution: report.attribution,
-    reasons: report.reasons.slice(0, 6).map((reason) => reason.slice(0, 300)),
+    reasons: report.reasons.slice(0, 4).map((reason) => reason.slice(0, 200)),
     suppressed: report.suppressed,
     reportedAt: known?.reportedAt ?? now,
     decided: known?.decided ?? 'open',
     heldBy: known?.heldBy ?? null,
   };
-  state.degradations = [...state.degradations.filter(({ id }) => id !== report.id), entry].slice(-20);
+  state.degradations = [...state.degradations.filter(({ id }) => id !== report.id), entry].slice(-STANDING_LIMIT);
   state.calmSince = null;
   if (!known)
     turn.record('degradation-began', entry.verdict.sentence, {
@@ -63,7 +66,7 @@ export function onDegradationBegan(turn: Turn, { report }: Extract<ServiceEvent,
 
 /** Words of other processes are bounded before they enter state and ledger (I15). */
 function shortened(verdict: Verdict): Verdict {
-  return { ...verdict, sentence: verdict.sentence.slice(0, 600), baseline: verdict.baseline.slice(0, 400) };
+  return { ...verdict, sentence: verdict.sentence.slice(0, 400), baseline: verdict.baseline.slice(0, 200) };
 }
 
 export function onDegradationEnded(turn: Turn, { report }: Extract<ServiceEvent, { type: 'degradation-ended' }>): void {

@@ -340,5 +340,5 @@ test('what the detection says is cut to what state and ledger can bear', () => {
   const simulator = serviceWithStandby();
   const sentence = 'x'.repeat(5_000);
   simulator.verdict('v1', { ...verdictOf('error-rate', 'immediate', simulator.now), sentence });
-  expect(simulator.state.degradations[0]?.verdict.sentence).toHaveLength(600);
+  expect(simulator.state.degradations[0]?.verdict.sentence).toHaveLength(400);
 });

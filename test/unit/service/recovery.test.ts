@@ -1,0 +1,269 @@
+import { hour } from '../../support/service-policy';
+import { serviceWithStandby, ServiceSimulator, storedVersion, START, verdictOf } from '../../support/service-simulator';
+import { servicePolicy } from '../../support/service-policy';
+import type { Effect } from '../../../domain/service/commands';
+
+function performed<T extends Effect['type']>(simulator: ServiceSimulator, type: T): Extract<Effect, { type: T }>[] {
+  return simulator.effects.filter((effect): effect is Extract<Effect, { type: T }> => effect.type === type);
+}
+
+/** A breaker that is open while the router has a high epoch. */
+function braked(): ServiceSimulator {
+  const simulator = serviceWithStandby();
+  simulator.say('deploy', { version: '1.2' });
+  simulator.runOperation();
+  simulator.pass(60_000);
+  simulator.say('vouch', { version: '1.0' });
+  for (const id of ['first', 'second']) {
+    simulator.verdict(id);
+    simulator.runOperation();
+    simulator.pass(31 * 60_000);
+  }
+  return simulator;
+}
+
+test('a service that was lost with an open breaker keeps it open, begins above every epoch and fences the rest', () => {
+  const simulator = braked();
+  const { nextEpoch, breaker } = simulator.state;
+  simulator.loseService({ minimal: true });
+  expect(simulator.state.breaker).toEqual(breaker);
+  expect(simulator.state.nextEpoch).toBeGreaterThan(nextEpoch);
+  expect(performed(simulator, 'fence').at(-1)?.epoch).toBe(1 + nextEpoch - 1 + 1_000);
+  expect(simulator.state.pausedWhy).toBeNull();
+  const operations = performed(simulator, 'start-operation').length;
+  simulator.verdict('third', { hard: true, tier: 'immediate' });
+  expect(performed(simulator, 'start-operation')).toHaveLength(operations);
+});
+
+test('a cooldown and a pause go on where they were', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  simulator.runOperation();
+  simulator.say('pause', { forMs: hour });
+  const { cooldownUntil, pausedUntil } = simulator.state;
+  simulator.loseService();
+  expect(simulator.state).toMatchObject({ cooldownUntil, pausedUntil, consecutive: 1 });
+});
+
+test('a rollback in flight is taken over from the ledger, and its further reports count', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  const child = simulator.child;
+  if (!child) throw new Error('no rollback began');
+  simulator.loseService();
+  expect(simulator.state.operation?.id).toBe(child.input.operation);
+  simulator.runOperation();
+  expect(simulator.state).toMatchObject({ operation: null, consecutive: 1 });
+  expect(simulator.state.declared?.primary).toBe('1.0');
+});
+
+test('a shift that happened while nobody listened is learned from the router', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  const child = simulator.child;
+  if (!child) throw new Error('no rollback began');
+  simulator.childStep(child, true);
+  child.mail.length = 0;
+  simulator.loseService();
+  expect(simulator.state.declared?.primary).toBe('1.0');
+  expect(simulator.state.versions.find(({ version }) => version === '1.1')?.standing).toBe('quarantined');
+  expect(simulator.state.pausedWhy).toBeNull();
+});
+
+test('names that were given and never written are not given again', () => {
+  const simulator = serviceWithStandby();
+  simulator.setLedger(false);
+  simulator.verdict('v1', { tier: 'immediate' });
+  const first = simulator.state.incident?.id;
+  expect(first).toBeDefined();
+  simulator.ledgerDown = false;
+  simulator.loseService();
+  simulator.say('resume', {});
+  simulator.pass(1);
+  simulator.verdict('v2', { tier: 'immediate' });
+  expect(performed(simulator, 'start-operation').at(-1)?.input.operation).not.toBe(first);
+  expect(simulator.keys.size).toBe(simulator.ledger.length);
+});
+
+test('without a readable ledger it is paused, counts one rollback and begins with a cooldown', () => {
+  const simulator = serviceWithStandby();
+  simulator.setLedger(false);
+  simulator.loseService();
+  expect(simulator.state.pausedWhy).toBe('the ledger cannot be read');
+  expect(simulator.state).toMatchObject({ consecutive: 1, cooldownUntil: simulator.now + 30 * 60_000 });
+  simulator.setLedger(true);
+  // What an older entry says of the brakes is not overwritten by what nobody knew.
+  expect(simulator.ledger.at(-1)?.facts).not.toHaveProperty('changes.breaker');
+});
+
+test('a record that nobody declared pauses and is never repaired; resume declares it anew above its epoch', () => {
+  const simulator = serviceWithStandby();
+  const { record } = simulator.router;
+  if (!record) throw new Error('no route');
+  simulator.apply({ ...record, epoch: 5_700 });
+  const applied = performed(simulator, 'apply-route').length;
+  simulator.look();
+  expect(simulator.state.pausedWhy).toMatch(/epoch 5700/);
+  expect(performed(simulator, 'apply-route')).toHaveLength(applied);
+  expect(simulator.alerts.at(-1)).toMatchObject({ severity: 'page' });
+  simulator.look();
+  expect(simulator.ledger.filter(({ kind }) => kind === 'foreign-change')).toHaveLength(1);
+  simulator.say('resume', {});
+  expect(simulator.state.declared?.epoch).toBeGreaterThan(5_700);
+  expect(simulator.router.record?.epoch).toBe(simulator.state.declared?.epoch);
+});
+
+test('the same epoch with another content is foreign too', () => {
+  const simulator = serviceWithStandby();
+  const { record } = simulator.router;
+  if (!record) throw new Error('no route');
+  simulator.router = { ...simulator.router, record: { ...record, primary: '1.0' } };
+  simulator.look();
+  expect(simulator.state.pausedWhy).not.toBeNull();
+});
+
+test('a router that lost its record gets the declared one again', () => {
+  const simulator = serviceWithStandby();
+  const { declared } = simulator.state;
+  simulator.router = { record: null, floor: 0, fallback: null };
+  simulator.look();
+  expect(simulator.router.record).toEqual(declared);
+});
+
+test('a router that is ahead inside the open grant is a rollback at work and left alone', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  const child = simulator.child;
+  if (!child) throw new Error('no rollback began');
+  simulator.childStep(child, true);
+  simulator.look();
+  expect(simulator.state.pausedWhy).toBeNull();
+});
+
+test('the router on its fallback is followed by one durable rollback, without any other verdict', () => {
+  const simulator = serviceWithStandby();
+  simulator.primaryDies();
+  simulator.look();
+  const last = performed(simulator, 'start-operation').at(-1)?.input;
+  expect(last).toMatchObject({ kind: 'rollback', procedure: 'emergency', candidates: [{ version: '1.0' }] });
+  expect(last?.fallbackSince).toBe(simulator.now);
+  simulator.verdict('dead', { hard: true, tier: 'immediate' });
+  simulator.runOperation();
+  expect(simulator.state).toMatchObject({ consecutive: 1, fallbackInUse: null });
+  expect(simulator.state.declared?.primary).toBe('1.0');
+});
+
+test('inside the cooldown the service stays on its fallback, waits for a human and pages', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  simulator.runOperation();
+  simulator.say('vouch', { version: '1.2' });
+  simulator.prepared(true);
+  simulator.proof(true);
+  simulator.tiers('ok');
+  simulator.pass(11 * 60_000);
+  simulator.tiers('ok');
+  expect(simulator.router.record?.fallback).toBe('1.2');
+  simulator.primaryDies();
+  const operations = performed(simulator, 'start-operation').length;
+  simulator.look();
+  expect(performed(simulator, 'start-operation')).toHaveLength(operations);
+  expect(simulator.state.incident?.phase).toBe('on-fallback');
+  expect(simulator.alerts.at(-1)?.severity).toBe('page');
+});
+
+test('a child that vanished after the shift ends as abandoned, counted by the brakes, with the route of the router', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  const child = simulator.child;
+  if (!child) throw new Error('no rollback began');
+  simulator.childStep(child, true);
+  child.mail.length = 0;
+  child.phase = 'ended';
+  simulator.pass(hour);
+  simulator.answerAsked();
+  expect(simulator.state).toMatchObject({ operation: null, incident: null, consecutive: 1 });
+  expect(simulator.state.declared?.primary).toBe('1.0');
+  expect(simulator.alerts.at(-1)?.key).toMatch(/abandoned/);
+});
+
+test('a late, repeated or overtaken report changes nothing twice', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  const child = simulator.child;
+  if (!child) throw new Error('no rollback began');
+  simulator.childStep(child, true);
+  simulator.deliver(child, 1);
+  expect(simulator.state.declared?.primary).toBe('1.0');
+  const entries = simulator.ledger.length;
+  simulator.deliver(child, 0, true);
+  simulator.deliver(child, 0);
+  expect(simulator.ledger).toHaveLength(entries);
+});
+
+test('the traffic counts as moved when only the end of the operation was heard', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  const child = simulator.child;
+  if (!child) throw new Error('no rollback began');
+  simulator.childStep(child, true);
+  simulator.childStep(child, true);
+  child.mail.splice(0, child.mail.length - 1);
+  simulator.deliver(child);
+  expect(simulator.state.declared?.primary).toBe('1.0');
+  expect(simulator.state.versions.find(({ version }) => version === '1.1')?.standing).toBe('quarantined');
+});
+
+test('a deploy of the version that stands by does not retire the copy that serves now', () => {
+  const simulator = serviceWithStandby();
+  const standby = simulator.state.standby?.backend.instance;
+  simulator.say('deploy', { version: '1.0' });
+  simulator.runOperation();
+  expect(simulator.state.declared?.backends['1.0']?.[0]?.instance).toBe(standby);
+  expect([...simulator.retiring.keys()]).not.toContain(standby);
+  expect(simulator.state.standby?.version).toBe('1.1');
+});
+
+test('I15: with 200 versions, 1,000 requests and 50 metrics the state stays below 128 KiB, every command below 16', () => {
+  const { detection } = servicePolicy();
+  const [first] = detection.metrics;
+  if (!first) throw new Error('no metric');
+  const metrics = Array.from({ length: 50 }, (_, n) => ({ ...first, metric: `recall-of-class-${n}` }));
+  const simulator = new ServiceSimulator(servicePolicy({ detection: { ...detection, metrics } }), undefined, (step) => {
+    for (const command of step.commands) expect(JSON.stringify(command).length).toBeLessThanOrEqual(16 * 1024);
+  });
+  simulator.stored = Array.from({ length: 200 }, (_, n) => storedVersion(`1.${n}`, START - 1e9 + n));
+  simulator.step({ type: 'versions-listed', versions: simulator.stored });
+  for (const version of ['1.0', '1.1', '1.2']) {
+    simulator.say('deploy', { version });
+    simulator.runOperation();
+  }
+  for (let n = 3; n < 190; n++) simulator.say('revoke', { version: `1.${n}`, requestId: `revoke-${n}` });
+  for (let n = 0; n < 1_000; n++) simulator.say('pause', { forMs: 1_000, requestId: `${n}-`.padEnd(64, 'f') });
+  for (let n = 0; n < 20; n++)
+    simulator.verdict(`v${n}`, {
+      ...verdictOf(`recall-of-class-${n}`, 'trend', simulator.now),
+      sentence: 'y'.repeat(900),
+    });
+  simulator.verdict('hard', { hard: true, tier: 'immediate' });
+  const { declared } = simulator.state;
+  const reading = {
+    tier: 'trend',
+    kind: 'ok',
+    observed: 0.912345678,
+    expected: 0.95,
+    limit: 0.9,
+    samples: 1e6,
+  } as const;
+  const tiers = metrics.map(({ metric }) => ({ ...reading, metric, at: simulator.now }));
+  const report = { epoch: declared?.epoch ?? 0, version: '1.2', at: simulator.now, tiers, unmeasuredSince: null };
+  simulator.step({ type: 'tiers-reported', report: { ...report, environment: [] } });
+  simulator.pass(2_000);
+  const { outbox, ...state } = simulator.state;
+  expect(outbox).toEqual([]);
+  const bytes = JSON.stringify(state).length;
+  process.stdout.write(`state: ${bytes} bytes\n`);
+  expect(bytes).toBeLessThanOrEqual(128 * 1024);
+  expect(simulator.say('rollback', { dryRun: true }).plan.length).toBeLessThan(40);
+  expect(JSON.stringify(simulator.say('rollback', { dryRun: true })).length).toBeLessThanOrEqual(16 * 1024);
+});
