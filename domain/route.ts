@@ -1,3 +1,5 @@
+import type { ObservedServing } from './observed-serving';
+
 /** One running copy of a version, as the router sees it. */
 export interface Backend {
   /** `http://host:port`, no path. */
@@ -105,4 +107,6 @@ export interface ObservedRoute {
     readonly reason: string;
   } | null;
   readonly pinned: Readonly<Record<string, { readonly sessions: number; readonly lastEndsAt: number }>>;
+  /** Who answers at the address of a service that something else runs, where that was looked at. */
+  readonly serving?: ObservedServing | null;
 }

@@ -1,3 +1,5 @@
+import type { IdentityMeans } from './observed-serving';
+
 /** What a version may be used for. Everything but `candidate` is the result of a decision in the ledger. */
 export type Standing = 'candidate' | 'validated' | 'suspect' | 'quarantined' | 'revoked';
 
@@ -26,6 +28,14 @@ export interface VersionInfo {
   /** Features served from outside the process, declared with address and version. */
   readonly external: readonly { readonly name: string; readonly version: string }[];
   readonly bytes: number;
+  /** Set where no artifact stands behind the version: only the address that something else serves it at tells of it. */
+  readonly observed?: ObservedVersion;
+}
+
+export interface ObservedVersion {
+  readonly means: IdentityMeans;
+  /** It has an address of its own, so that the traffic can be moved to it and away. */
+  readonly ownAddress: boolean;
 }
 
 /** One thing that is wrong with an artifact, located. */

@@ -64,7 +64,7 @@ export function unusable(
     if (facts.human === null) return 'no person vouched for it';
     if (facts.standing === 'suspect') return `suspect: ${facts.why}`;
   }
-  if (!facts.evaluation.ok) return `not validated: ${facts.evaluation.why}`;
+  if (!facts.evaluation.ok && !vouchedAtItsAddress(facts)) return `not validated: ${facts.evaluation.why}`;
   const minimum = state.versions.find((other) => other.version === state.policy.minimumAcceptable);
   if (minimum && facts.importedAt < minimum.importedAt) return `older than the minimum acceptable ${minimum.version}`;
   const liveFacts = state.versions.find((other) => other.version === live);
@@ -72,6 +72,11 @@ export function unusable(
     return `newer than ${liveFacts.version} and never live`;
   if (state.incident?.dropped.includes(facts.version)) return 'failed a step in this incident';
   return null;
+}
+
+/** No artifact, so no report: a person's word stands for it, where its address lets the traffic be moved to it. */
+function vouchedAtItsAddress({ observed, human }: VersionFacts): boolean {
+  return observed?.ownAddress === true && human !== null;
 }
 
 function placeOf(facts: VersionFacts, only: 'any' | 'hold'): { rank: number; why: string } {
