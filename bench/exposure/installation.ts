@@ -54,6 +54,8 @@ export class Bench {
       for (const version of [TRUSTED, LIVE]) {
         const path = built.versions.find((one) => one.version === version)?.directory;
         await bench.controller.importArtifact(path ?? '');
+        const knows = (state: State): boolean => state.versions.some((facts) => facts.version === version);
+        await bench.until(`${version} is known`, knows, 20_000);
       }
       return bench;
     } catch (error) {

@@ -196,6 +196,7 @@ export class Installation {
   async importLight(version: LightVersion): Promise<string> {
     const directory = writeLightVersion(join(this.directory, 'versions', version.version), version);
     await this.api.post('/v1/artifacts/import', { path: directory });
+    await this.isKnown(version.version);
     return directory;
   }
 
@@ -205,7 +206,15 @@ export class Installation {
     for (const version of versions) {
       const path = built.versions.find((one) => one.version === version)?.directory;
       await this.api.post('/v1/artifacts/import', { path });
+      await this.isKnown(version);
     }
+  }
+
+  /** The store has told the service workflow. */
+  private async isKnown(version: string): Promise<void> {
+    await this.api.whenState(`${version} is known`, ({ versions }) =>
+      versions.some((facts) => facts.version === version),
+    );
   }
 
   /** Users, counted; stopped with the installation. */
