@@ -20,6 +20,8 @@ const PER_SECOND = 50;
 const LABEL_DELAY_MS = { min: 3_000, max: 6_000 };
 const GOOD_HISTORY_MS = 45_000;
 const DETECTION_LIMIT_MS = 90_000;
+/** Labels are up to 6 s late and the chart looks 10 s back. */
+const RECOVERY_MS = 18_000;
 const CHART_EVERY_MS = 2_000;
 const CHART_WINDOW_MS = 10_000;
 const WATCHED_CLASS = 'bulk';
@@ -120,7 +122,8 @@ async function story(
   const before = (await controller.ledgerAfter(0)).length;
   await act(controller, 'deploy', { version: '1.3', reason: 'demo: the next release' });
   const end = await follow(controller, chart, before);
-  await pause(4_000, () => chart.draw());
+  tell.line('the labels of the last answers of 1.3 still come in; then the chart is that of 1.2 again', 'quiet');
+  await pause(RECOVERY_MS, () => chart.draw());
   await load.stop();
   return report(embedded, load, end);
 }

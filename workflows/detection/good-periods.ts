@@ -2,7 +2,7 @@ import type { GoodPeriod } from '../contract/activities';
 import type { DetectionState } from '../contract/inputs';
 
 const PERIODS_MAX = 20;
-/** Shorter ones say nothing; neighbours that are closer than this become one. */
+/** Shorter ones say nothing, unless the policy is content with less; neighbours that are closer than this become one. */
 const SHORTEST_MS = 60_000;
 
 type Kept = Pick<DetectionState, 'goodPeriods' | 'goodSince'>;
@@ -32,20 +32,24 @@ export function keepGoodPeriods(state: DetectionState, now: number, version: str
   if (goodSince === null || version === null) return { goodPeriods, goodSince: null };
   const onsets = state.standing.map(({ verdict }) => verdict.onsetLowMs ?? verdict.onsetMs ?? now);
   const to = Math.min(now, ...onsets);
-  return { goodPeriods: withPeriod(goodPeriods, { version, from: goodSince, to }), goodSince: null };
+  return { goodPeriods: withPeriod(goodPeriods, { version, from: goodSince, to }, shortestMs(state)), goodSince: null };
 }
 
 /** All good periods up to now, the running one included. */
 export function goodPeriodsUntil(state: DetectionState, now: number): readonly GoodPeriod[] {
   const { goodPeriods, goodSince, route } = state;
   if (goodSince === null || route === null) return goodPeriods;
-  return withPeriod(goodPeriods, { version: route.version, from: goodSince, to: now });
+  return withPeriod(goodPeriods, { version: route.version, from: goodSince, to: now }, shortestMs(state));
 }
 
-function withPeriod(periods: readonly GoodPeriod[], period: GoodPeriod): readonly GoodPeriod[] {
-  if (period.to - period.from < SHORTEST_MS) return periods;
+function shortestMs({ route }: DetectionState): number {
+  return Math.min(SHORTEST_MS, route?.policy.detection.minHistoryMs ?? SHORTEST_MS);
+}
+
+function withPeriod(periods: readonly GoodPeriod[], period: GoodPeriod, shortest: number): readonly GoodPeriod[] {
+  if (period.to - period.from < shortest) return periods;
   const last = periods[periods.length - 1];
-  if (last && last.version === period.version && period.from - last.to < SHORTEST_MS)
+  if (last && last.version === period.version && period.from - last.to < shortest)
     return [...periods.slice(0, -1), { ...last, to: period.to }];
   return [...periods, period].slice(-PERIODS_MAX);
 }
