@@ -22,6 +22,8 @@ export function declare(turn: Turn, record: RouteRecord, at: number): void {
   if (!moved) return;
   state.routedAt = at;
   state.bake = null;
+  // Readings of the version that was left say nothing of the one that serves now.
+  state.tiers = [];
   // Nobody may approve a rollback from a version that does not serve any more.
   if (state.incident?.phase === 'awaiting-approval') endIncident(turn, `${record.primary} serves now`);
 }

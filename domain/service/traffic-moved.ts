@@ -15,8 +15,6 @@ export function trafficMoved(turn: Turn, operation: Operation, record: RouteReco
   if (record.epoch < epochs.from || record.epoch > epochs.to) return;
   if (state.declared !== null && record.epoch <= state.declared.epoch) return;
   const target = record.primary;
-  // Readings of the version that is left say nothing of the one that serves now.
-  if (target !== state.declared?.primary) state.tiers = [];
   const judgedGood = state.unmeasuredSince === null && !state.degradations.some(({ version }) => version === left);
   declare(turn, record, at);
   if (target === left && !operation.shifted) return shared(turn, record, note);
