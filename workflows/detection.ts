@@ -136,6 +136,8 @@ class Detection {
     const before = this.state.route;
     const { applied } = this.state;
     const onFallback = this.state.onFallback && before?.epoch === route.epoch;
+    // A copy that becomes the standby again is unproven again to the service, and must be told of anew.
+    if (route.standby?.backend.instance !== this.state.standbyKnown?.instance) this.change({ standbyKnown: null });
     if (before?.version === route.version) {
       this.change({ route, onFallback });
     } else {

@@ -176,7 +176,7 @@ async function verify(operation: Operation, trial: RunningTrial, step: PlanStep)
           model,
           digest,
           epoch,
-          sinceMs: operation.shiftedAt ?? beganAt,
+          sinceMs: servesSince(operation, version) ?? beganAt,
           goodAnswers: limits.verify.goodAnswers,
           maxMs: limits.verify.verifyMaxMs,
         },
@@ -194,6 +194,13 @@ async function verify(operation: Operation, trial: RunningTrial, step: PlanStep)
   const again = operation.primary === version ? trial.plan.indexOf(step) : firstStepTowardsShift(trial.plan);
   operation.shiftedAt = null;
   return { kind: 'stuck', step: step.step, why: `${result.why}; ${where}`, trial: { ...trial, from: again } };
+}
+
+/** Answers count from when the version served everybody: before the shift already, where the router fell back to it. */
+function servesSince({ input, shiftedAt }: Operation, version: string): number | null {
+  const { fallbackSince, route } = input;
+  if (shiftedAt === null || fallbackSince === null || route?.fallback !== version) return shiftedAt;
+  return Math.min(shiftedAt, fallbackSince);
 }
 
 async function settle(operation: Operation, trial: Trial, step: PlanStep): Promise<Progress> {
