@@ -1,39 +1,18 @@
-import { z } from 'zod';
 import type { ChainedEntry } from '../domain/ledger';
 import type { RouteRecord } from '../domain/route';
-import type { BreakerState, VersionFacts } from '../domain/service/state';
+import type { VersionFacts } from '../domain/service/state';
 import type { ControlActivities } from '../workflows/contract/activities';
 import type { RecoveredState } from '../workflows/contract/recovery';
 import type { Ledger } from './ports';
+import { recordedFact, type FactName, type Recorded } from './recorded-facts';
 
 const pageSize = 500;
 /** Months of decisions of a busy service; what is older than this and never changed since counts as never decided. */
 const entryLimit = 50_000;
-const versionsLimitChars = 12_000;
+/** I15: a result is at most 16 KiB; what is not a version is small, and comes first. */
+const resultLimitChars = 15_500;
 
-/** What an entry's `facts.changes` may hold: whole new values of the slices that a lost service needs. */
-const changesSchema = z.object({
-  route: z.custom<RouteRecord>(isRoute).nullable().optional(),
-  versions: z.array(z.custom<VersionFacts>(isVersionFacts)).optional(),
-  cooldownUntil: z.number().nullable().optional(),
-  breaker: z.custom<BreakerState>(isBreaker).optional(),
-  consecutive: z.int().min(0).optional(),
-  incident: z.object({ id: z.string(), phase: z.string() }).nullable().optional(),
-  incidentCounter: z.int().min(0).optional(),
-  nextEpoch: z.int().min(0).optional(),
-  mode: z.enum(['observe', 'confirm', 'act']).optional(),
-});
-type Changes = z.infer<typeof changesSchema>;
-
-/** A decision cannot be read back as one: nothing may be decided on a state that was half understood. */
-export class DecisionUnreadable extends Error {
-  override readonly name = 'DecisionUnreadable';
-  constructor(service: string, seq: number, problem: string) {
-    super(`entry ${seq} in the ledger of ${service}: ${problem}`);
-  }
-}
-
-/** Folds the chain, newest first, until every fact is known or the chain ends. Read-only. */
+/** Folds the chain, newest first. Read-only, so it may run twice. */
 export function recoverState({ ledger }: { ledger: Ledger }): ControlActivities['recoverState'] {
   return async (service) => {
     const fold = new Fold();
@@ -58,112 +37,103 @@ async function readBefore(ledger: Ledger, service: string, before: number | null
   return page.reverse();
 }
 
+/** Facts of which the newest value counts, and only that one is read. */
+const newestOf = [
+  'cooldownUntil',
+  'breaker',
+  'consecutive',
+  'mode',
+  'bake',
+  'pausedUntil',
+  'confirming',
+  'standby',
+  'operation',
+  'incident',
+  'incidentCounter',
+] as const satisfies readonly FactName[];
+type Newest = { [N in (typeof newestOf)[number]]?: Recorded<N> };
+
 class Fold {
   private newest: ChainedEntry | null = null;
+  private readonly facts: Newest = {};
   private route: RouteRecord | null | undefined;
+  /** A shift that an operation wrote and the service had not written yet: the service is told a moment later. */
+  private shiftedTo: RouteRecord | null = null;
   private highestEpoch = 0;
   private readonly versions = new Map<string, VersionFacts>();
-  private cooldownUntil: number | null | undefined;
-  private breaker: BreakerState | undefined;
-  private consecutive: number | undefined;
-  private incident: { id: string; phase: string } | null | undefined;
-  private incidentCounter: number | undefined;
-  private mode: RecoveredState['mode'] = null;
 
   take(entry: ChainedEntry): void {
     this.newest ??= entry;
-    const { changes } = entry.facts;
-    if (changes === undefined) return;
-    const parsed = changesSchema.safeParse(changes);
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      const problem = `facts.changes.${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not readable'}`;
-      throw new DecisionUnreadable(entry.service, entry.seq, problem);
-    }
-    this.takeChanges(parsed.data);
-  }
-
-  private takeChanges(changes: Changes): void {
-    if (this.route === undefined) this.route = changes.route;
-    this.highestEpoch = Math.max(this.highestEpoch, changes.route?.epoch ?? 0, (changes.nextEpoch ?? 1) - 1);
-    for (const facts of changes.versions ?? []) {
+    for (const name of newestOf) this.takeFact(entry, name);
+    const route = recordedFact(entry, 'route');
+    this.highestEpoch = Math.max(this.highestEpoch, route?.epoch ?? 0, (recordedFact(entry, 'nextEpoch') ?? 1) - 1);
+    if (this.route === undefined && route !== undefined) this.takeRoute(entry, route);
+    for (const facts of recordedFact(entry, 'versions') ?? []) {
       if (!this.versions.has(facts.version)) this.versions.set(facts.version, facts);
     }
-    if (this.cooldownUntil === undefined) this.cooldownUntil = changes.cooldownUntil;
-    this.breaker ??= changes.breaker;
-    this.consecutive ??= changes.consecutive;
-    if (this.incident === undefined) this.incident = changes.incident;
-    this.incidentCounter ??= changes.incidentCounter;
-    this.mode ??= changes.mode ?? null;
+  }
+
+  private takeFact<N extends keyof Newest>(entry: ChainedEntry, name: N): void {
+    if (this.facts[name] === undefined) Object.assign(this.facts, { [name]: recordedFact(entry, name) });
+  }
+
+  /** What the service declared counts; a shift of an operation counts beside it only when it is above it. */
+  private takeRoute(entry: ChainedEntry, route: RouteRecord | null): void {
+    if (entry.key.startsWith(`service/${entry.service}/`)) this.route = route;
+    else if (route && route.epoch > (this.shiftedTo?.epoch ?? 0)) this.shiftedTo = route;
   }
 
   result(): RecoveredState | null {
     if (this.newest === null) return null;
-    const open = this.incident && this.incident.phase !== 'ended' ? this.incident.id : null;
-    return {
+    const { facts, shiftedTo } = this;
+    const declared = this.route ?? null;
+    const incident = facts.incident ?? null;
+    const core: Omit<RecoveredState, 'versions'> = {
       seq: this.newest.seq,
       at: this.newest.at,
-      route: this.route ?? null,
+      route: shiftedTo && shiftedTo.epoch > (declared?.epoch ?? 0) ? shiftedTo : declared,
       highestEpoch: this.highestEpoch,
-      versions: withinLimit([...this.versions.values()]),
-      cooldownUntil: this.cooldownUntil ?? null,
-      breaker: this.breaker ?? { open: false, epoch: 0, openedAt: null, incident: null },
-      consecutive: this.consecutive ?? 0,
-      openIncident: open,
-      incidentCounter: this.incidentCounter ?? 0,
-      mode: this.mode,
+      cooldownUntil: facts.cooldownUntil ?? null,
+      breaker: facts.breaker ?? { open: false, epoch: 0, openedAt: null, incident: null },
+      consecutive: facts.consecutive ?? 0,
+      openIncident: incident && incident.phase !== 'ended' ? incident.id : null,
+      incidentCounter: facts.incidentCounter ?? 0,
+      mode: facts.mode ?? null,
+      operation: facts.operation ?? null,
+      incident,
+      bake: facts.bake ?? null,
+      confirming: facts.confirming ?? null,
+      pausedUntil: facts.pausedUntil ?? null,
+      standby: facts.standby ?? null,
+    };
+    return {
+      ...core,
+      versions: withinLimit([...this.versions.values()], resultLimitChars - JSON.stringify(core).length),
     };
   }
 }
 
 /**
- * I15: a result is at most 16 KiB. Who must not be used is never left out; of the others the newest are kept, as those are
- * the ones to choose from.
+ * Who must not be used, and who a person vouched for, is never left out (in the worst case without the words about it); of
+ * the others the newest are kept, as those are the ones to choose from.
  */
-function withinLimit(versions: readonly VersionFacts[]): VersionFacts[] {
-  const barred = ({ standing }: VersionFacts): boolean => standing !== 'candidate' && standing !== 'validated';
+function withinLimit(versions: readonly VersionFacts[], limitChars: number): VersionFacts[] {
+  const byImport = [...versions].sort((left, right) => left.importedAt - right.importedAt);
+  if (JSON.stringify(byImport).length <= limitChars) return byImport;
+  const needed = ({ standing, human }: VersionFacts): boolean =>
+    (standing !== 'candidate' && standing !== 'validated') || (human ?? null) !== null;
   const byNeed = [...versions].sort(
-    (left, right) => Number(barred(right)) - Number(barred(left)) || right.importedAt - left.importedAt,
+    (left, right) => Number(needed(right)) - Number(needed(left)) || right.importedAt - left.importedAt,
   );
   const kept: VersionFacts[] = [];
   let chars = 0;
   for (const facts of byNeed) {
     const short = { ...facts, why: facts.why.slice(0, 120) };
-    chars += JSON.stringify(short).length + 1;
-    if (chars <= versionsLimitChars || barred(facts)) kept.push(short);
+    const size = JSON.stringify(short).length + 1;
+    if (chars + size <= limitChars) kept.push(short);
+    else if (needed(facts)) kept.push({ ...facts, why: '' });
+    else continue;
+    chars += size;
   }
   return kept.sort((left, right) => left.importedAt - right.importedAt);
-}
-
-function isVersionFacts(value: unknown): boolean {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'version' in value &&
-    typeof value.version === 'string' &&
-    'standing' in value &&
-    'digest' in value
-  );
-}
-
-function isRoute(value: unknown): boolean {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'epoch' in value &&
-    typeof value.epoch === 'number' &&
-    'primary' in value &&
-    'backends' in value
-  );
-}
-
-function isBreaker(value: unknown): boolean {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'open' in value &&
-    typeof value.open === 'boolean' &&
-    'epoch' in value &&
-    typeof value.epoch === 'number'
-  );
 }

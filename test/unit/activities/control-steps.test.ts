@@ -61,9 +61,30 @@ describe('steps of the controller', () => {
     };
     const version = { ...facts, version: '1.3', deployedAt: null, probes: 2, model };
     const breaker = { open: true, epoch: 2, openedAt: 5, incident: '20261123-4' };
+    const incident = {
+      id: '20261123-4',
+      phase: 'rolling-back',
+      tier: 'immediate',
+      metric: 'error-rate',
+      hard: true,
+      from: '1.3',
+      target: '1.2',
+      attribution: 'model',
+      onsetAt: null,
+      detectedAt: 3,
+      decidedAt: 4,
+      preparedAt: null,
+      shiftedAt: null,
+      settledAt: null,
+      approvalUntil: null,
+      sentence: 'error-rate is 20 %',
+      dropped: [],
+      automatic: true,
+      holdMove: false,
+    };
     const changes = [
       { versions: [{ ...version, standing: 'validated' }], mode: 'act', consecutive: 0, nextEpoch: 40 },
-      { breaker, consecutive: 2, incident: { id: '20261123-4', phase: 'rolling-back' }, incidentCounter: 4 },
+      { breaker, consecutive: 2, incident, incidentCounter: 4 },
       { route: JSON.parse(JSON.stringify(recordOf('1.2', 57))) as never, cooldownUntil: 9_000 },
       { versions: [{ ...version, standing: 'quarantined' }], cooldownUntil: null },
     ];
@@ -82,6 +103,12 @@ describe('steps of the controller', () => {
       openIncident: '20261123-4',
       incidentCounter: 4,
       mode: 'act',
+      incident,
+      operation: null,
+      bake: null,
+      confirming: null,
+      pausedUntil: null,
+      standby: null,
     });
   });
 
