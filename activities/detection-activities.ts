@@ -5,10 +5,11 @@ import { attributeCause, type AttributionPorts } from './attribute-cause';
 import { computeBaseline, type BaselinePorts } from './compute-baseline';
 import { guarded } from './failures';
 import { guardStandby, type GuardPorts } from './guard-standby';
+import { watchServing, type ServingPorts } from './watch-serving';
 import { watchTelemetry, type WatchPorts } from './watch-telemetry';
 
 export type DetectionPorts = WindowPorts & TrendPorts & BaselinePorts & AttributionPorts;
-export type WatchQueuePorts = WatchPorts & GuardPorts;
+export type WatchQueuePorts = WatchPorts & GuardPorts & ServingPorts;
 
 export type AssessmentActivities = Pick<
   ControlActivities,
@@ -30,5 +31,6 @@ export function watchActivities(ports: WatchQueuePorts): WatchActivities {
   return guarded<WatchActivities>({
     watchTelemetry: watchTelemetry(ports),
     guardStandby: guardStandby(ports),
+    watchServing: watchServing(ports),
   });
 }

@@ -1,3 +1,4 @@
+import { identityKey, NO_IDENTITY, schemeOf } from '../domain/observed-serving';
 import type { StepOutcome } from '../workflows/contract/activities';
 import { messageOf } from './failures';
 import type { Engine, GoldenProbe } from './ports';
@@ -17,8 +18,14 @@ export function identityProblem(
   { digest, version, means }: Identity,
   expected: { readonly digest: string; readonly version: string },
 ): string | null {
+  // Known by its address alone, or by the name that it gives itself.
+  if (expected.digest === NO_IDENTITY) return null;
+  if (schemeOf(expected.digest) === 'version:') {
+    const key = identityKey({ digest, version });
+    return key === expected.digest ? null : `it reports ${key} (${means}), expected ${expected.digest}`;
+  }
   // A fingerprint of answers and a digest of a manifest cannot be compared; then the golden probes are the identity.
-  if (digest !== null && scheme(digest) === scheme(expected.digest)) {
+  if (digest !== null && schemeOf(digest) === schemeOf(expected.digest)) {
     return digest === expected.digest ? null : `it reports ${digest} (${means}), expected ${expected.digest}`;
   }
   if (version !== null) {
@@ -28,10 +35,6 @@ export function identityProblem(
   }
   if (means === 'probe-fingerprint') return null;
   return `it reports neither digest nor version (${means}), expected ${expected.digest}`;
-}
-
-function scheme(digest: string): string {
-  return digest.slice(0, digest.indexOf(':') + 1);
 }
 
 /** Readiness and identity of one running copy. Nothing that the copy does makes this reject. */

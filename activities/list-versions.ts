@@ -20,6 +20,7 @@ export function listVersions({ artifacts }: { artifacts: ArtifactStore }): Contr
   };
 }
 
-function knownOf({ version, digest, importedAt, evaluation, probes, model }: VersionInfo): KnownVersion {
-  return { version, digest, importedAt, evaluation, probes, model };
+function knownOf({ version, digest, importedAt, evaluation, probes, model, observed }: VersionInfo): KnownVersion {
+  const known = { version, digest, importedAt, evaluation, probes, model };
+  return observed === undefined ? known : { ...known, observed };
 }

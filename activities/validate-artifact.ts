@@ -1,21 +1,34 @@
-import type { ArtifactProblem } from '../domain/version';
+import { identityWords } from '../domain/observed-serving';
+import type { ArtifactProblem, ObservedVersion, VersionInfo } from '../domain/version';
 import type { ControlActivities } from '../workflows/contract/activities';
 import { withHeartbeat } from './heartbeat';
 import type { ArtifactStore } from './ports';
 
 const problemsShown = 5;
 
-/** Every file against the manifest, and the manifest against the decision. Read-only, so twice is once. */
+/**
+ * Every file against the manifest, and the manifest against the decision. A version without an artifact is what its
+ * address says of itself, and the outcome says so. Read-only, so twice is once.
+ */
 export function validateArtifact({ artifacts }: { artifacts: ArtifactStore }): ControlActivities['validateArtifact'] {
   return async ({ service, version, digest }) =>
     await withHeartbeat(1_000, async () => {
       const info = await artifacts.get(service, version);
       if (info === null) return { ok: false, why: `${service}@${version} is not in the artifact store` };
       if (info.digest !== digest)
-        return { ok: false, why: `the store holds ${info.digest}, the decision names ${digest}` };
+        return { ok: false, why: `${holder(info)} ${info.digest}, the decision names ${digest}` };
+      if (info.observed !== undefined) return { ok: true, note: nothingToVerify(info, info.observed) };
       const problems = await artifacts.verify(service, version);
       return problems.length === 0 ? { ok: true } : { ok: false, why: problemsText(problems) };
     });
+}
+
+function holder({ observed }: VersionInfo): string {
+  return observed === undefined ? 'the store holds' : 'its address serves';
+}
+
+function nothingToVerify({ digest }: VersionInfo, { means }: ObservedVersion): string {
+  return `nothing to verify: this version has no artifact; its identity is ${digest}, known by ${identityWords(means)}`;
 }
 
 /** Each problem with its place, what was expected and what was found. */

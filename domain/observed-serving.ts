@@ -16,6 +16,16 @@ export interface ObservedServing {
   readonly means: IdentityMeans;
 }
 
+/** What answered last at the address of the live version, and what was made of it. */
+export interface SeenServing extends ObservedServing {
+  /** Identity that answered there before; null when it is the first one. */
+  readonly before: string | null;
+  /** Nothing is left to decide on it. */
+  readonly handled: boolean;
+  /** Not what is declared, and not adopted. */
+  readonly alarmed: boolean;
+}
+
 const VERSION_SCHEME = 'version:';
 /** Of a server that reports nothing and has no golden probes: every content looks the same. */
 export const NO_IDENTITY = 'none:';

@@ -32,7 +32,7 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     ledger,
     alerts,
     environment,
-    artifacts: adapters.store,
+    artifacts: adapters.versions,
     router: adapters.router,
     telemetry: adapters.telemetry,
     engine: adapters.engineOf,
@@ -45,15 +45,16 @@ export function watchWorkerActivities({ adapters, environment }: ControlSources)
   return watchActivities({
     telemetry: adapters.telemetry,
     router: adapters.router,
-    artifacts: adapters.store,
+    artifacts: adapters.versions,
     engine: adapters.engineOf,
+    servedAt: adapters.servedAt,
     environment,
   });
 }
 
 export function hostWorkerActivities({ adapters }: ActivitySources): HostActivities {
   return hostActivities({
-    artifacts: adapters.store,
+    artifacts: adapters.versions,
     router: adapters.router,
     serving: adapters.runtimeOf,
     engine: adapters.engineOf,
@@ -64,7 +65,7 @@ export function routerWorkerActivities({ adapters, decisions }: ActivitySources)
   return routerActivities({
     router: adapters.router,
     standing: standingOf(decisions),
-    artifacts: adapters.store,
+    artifacts: adapters.versions,
     engine: adapters.engineOf,
   });
 }

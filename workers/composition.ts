@@ -1,12 +1,22 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import type { Alerts, Engine, ServingRuntime, Telemetry, TrafficRouter } from '../activities/ports';
+import type {
+  Alerts,
+  ArtifactStore,
+  Engine,
+  GoldenProbe,
+  ServingRuntime,
+  Telemetry,
+  TrafficRouter,
+} from '../activities/ports';
+import type { ServingPlaces } from '../activities/watch-serving';
 import { fanOutAlerts } from '../adapters/alerts/fan-out';
 import { journalSink } from '../adapters/alerts/journal';
 import type { AlertSink } from '../adapters/alerts/sink';
 import { terminalSink } from '../adapters/alerts/terminal';
 import { webhookSink } from '../adapters/alerts/webhook';
 import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
+import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import { openHostEnvironment, type HostEnvironment } from '../adapters/environment/host-environment';
 import { openAiEngine } from '../adapters/serving/openai';
@@ -18,6 +28,7 @@ import { gatewayRouter } from '../adapters/traffic/gateway';
 import {
   ConfigurationError,
   type Configuration,
+  type ConfiguredProbe,
   type ServiceConfiguration,
   type WebhookConfiguration,
 } from './configuration/configuration';
@@ -26,11 +37,16 @@ import { readEnvironment, type Environment } from './environment';
 
 /** The adapters of one process, built from the configuration: the only place that does. */
 export interface Adapters {
+  /** What was imported. */
   readonly store: DirectoryStore;
+  /** What was imported, and what is served at configured addresses. */
+  readonly versions: ArtifactStore;
   readonly router: TrafficRouter & { close(): Promise<void> };
   readonly telemetry: Telemetry & { close(): Promise<void> };
   engineOf(service: string): Engine;
   runtimeOf(service: string): ServingRuntime;
+  /** Where something else serves the service; null where lastgood does. */
+  servedAt(service: string): ServingPlaces | null;
   close(): Promise<void>;
 }
 
@@ -48,8 +64,15 @@ export async function openAdapters(
     const engine = engines.get(service.name) as Engine;
     runtimes.set(service.name, await openRuntime(configuration, service, engine, environment));
   }
+  const store = await openDirectoryStore({ directory: configuration.artifactDirectory });
+  const external = new Map(
+    configuration.services.map((service) => [service.name, externalVersions(service, engines.get(service.name))]),
+  );
+  const places = new Map(configuration.services.map((service) => [service.name, servingPlaces(service)]));
   return {
-    store: await openDirectoryStore({ directory: configuration.artifactDirectory }),
+    store,
+    versions: withExternalVersions(store, (service) => external.get(service) ?? null),
+    servedAt: (service) => places.get(service) ?? null,
     router,
     telemetry,
     engineOf: (service) => known(engines, configuration, service),
@@ -67,11 +90,40 @@ function known<T>(map: ReadonlyMap<string, T>, configuration: Configuration, ser
   throw new Error(`service ${service} is not in ${configuration.file}`);
 }
 
+function servingPlaces({ serving, model }: ServiceConfiguration): ServingPlaces | null {
+  if (serving.runtime !== 'external') return null;
+  const { serves } = serving;
+  if ('address' in serves) return { model, places: [{ configured: null, address: serves.address }] };
+  const places = Object.entries(serves.versions).map(([configured, address]) => ({ configured, address }));
+  return { model, places };
+}
+
+function externalVersions(
+  { serving, model }: ServiceConfiguration,
+  engine: Engine | undefined,
+): ExternalVersions | null {
+  if (serving.runtime !== 'external' || engine === undefined) return null;
+  const versions = 'versions' in serving.serves ? serving.serves.versions : {};
+  return { model, engine, versions, probes: goldenProbes(serving.probes) };
+}
+
+/** Those that say which answer must come. */
+function goldenProbes(probes: readonly ConfiguredProbe[]): GoldenProbe[] {
+  return probes.flatMap(({ id, request, expect }) => {
+    if (expect === undefined) return [];
+    const { output, value, tolerance } = expect;
+    return [{ id, request, expect: { output, value, ...(tolerance === undefined ? {} : { tolerance }) } }];
+  });
+}
+
 export function engineFor(service: ServiceConfiguration): Engine {
-  const { engine, digestHeader, versionHeader, http } = service.serving;
+  const { serving } = service;
+  const { engine, digestHeader, versionHeader, http } = serving;
+  const fingerprintProbes = serving.runtime === 'external' ? serving.probes.map(({ request }) => request) : [];
   const identity = {
     ...(digestHeader === null ? {} : { digestHeader }),
     ...(versionHeader === null ? {} : { versionHeader }),
+    ...(fingerprintProbes.length === 0 ? {} : { fingerprintProbes }),
   };
   switch (engine) {
     case 'open-inference':

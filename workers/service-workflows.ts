@@ -27,7 +27,8 @@ export async function ensureWorkflows(service: ServiceConfiguration, options: En
     samples: keepsSamples(service),
     searchAttributes: options.registered,
   };
-  const detectionInput: DetectionInput = { service: service.name };
+  const external = service.serving.runtime === 'external';
+  const detectionInput: DetectionInput = { service: service.name, ...(external ? { external } : {}) };
   const common = {
     taskQueue: CONTROL_QUEUE,
     workflowIdConflictPolicy: 'USE_EXISTING' as const,

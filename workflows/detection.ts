@@ -23,6 +23,8 @@ import { initialDetection, withBegan, withEnded } from './detection/state';
 import { control, watch } from './proxies';
 
 const GUARD_RETURN_MS = 10 * 60_000;
+const SERVING_EVERY_MS = 10_000;
+const SERVING_RETURN_MS = 60 * 60_000;
 const AFTER_FAULT_MS = 5_000;
 
 /**
@@ -35,7 +37,7 @@ export async function detectionWorkflow(input: DetectionInput): Promise<void> {
   await continueAsNew<typeof detectionWorkflow>(detection.carriedInput());
 }
 
-type Loop = 'watch' | 'guard';
+type Loop = 'watch' | 'guard' | 'serving';
 
 class Detection {
   state: DetectionState;
@@ -67,6 +69,7 @@ class Detection {
       this.loop('causes', () => this.askCause());
       this.loop('cooldown', () => this.awaitCooldown());
       this.loop('standby', () => this.guardOnce());
+      if (this.input.external) this.loop('serving', () => this.lookWhoServes());
     });
     await all;
     const reports = this.reports.run(() => this.stopping);
@@ -156,6 +159,7 @@ class Detection {
         nextTrendAt: now + route.policy.detection.trend.everyMs,
       });
     }
+    if (before?.live?.address !== route.live?.address) this.scopes.get('serving')?.cancel();
     if (!before) return;
     if (watched(before) !== watched(route)) this.scopes.get('watch')?.cancel();
     if (guarded(before) !== guarded(route)) this.scopes.get('guard')?.cancel();
@@ -298,6 +302,22 @@ class Detection {
     if (!result || this.state.route?.standby?.backend.instance !== instance) return;
     this.change({ standbyKnown: { instance, proof: result.ok ? 'ok' : 'failed' } });
     this.reports.proofOf({ version, instance, ok: result.ok, at: result.at, why: result.why });
+  }
+
+  /** A deploy by somebody else: who answers at the address is somebody else. Also finds the first version of a service. */
+  private async lookWhoServes(): Promise<void> {
+    const { service } = this.input;
+    const live = this.state.route?.live ?? null;
+    const known = this.state.servingKnown ?? (live && { key: live.digest, address: live.address });
+    const input = { intervalMs: SERVING_EVERY_MS, returnAfterMs: SERVING_RETURN_MS };
+    const result = await this.cancellable('serving', () =>
+      watch.watchServing.executeWithOptions({ summary: live?.instance ?? 'nothing is live' }, [
+        { service, live: live?.address ?? null, known, ...input },
+      ]),
+    );
+    if (!result?.seen) return;
+    this.reports.observe({ ...(await control.observeRoute(service)), serving: result.seen });
+    await condition(() => !this.reports.owesServing);
   }
 
   /** Runs what a change of the route may cancel; null when it did. */

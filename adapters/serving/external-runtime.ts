@@ -1,4 +1,5 @@
 import type { Engine, InstanceState, ServingRuntime } from '../../activities/ports';
+import { identityKey, observedName } from '../../domain/observed-serving';
 import { instanceName } from '../../domain/route';
 import { EngineAnswerRefused, EngineUnreachable, ServingRefused } from './errors';
 
@@ -41,14 +42,9 @@ export function externalRuntime(options: ExternalRuntimeOptions): ServingRuntime
       const identity = await engine.identity(address, model, { timeoutMs });
       const known =
         'versionOf' in serves && identity.digest !== null ? (serves.versionOf?.(identity.digest) ?? null) : null;
-      // Without a name the digest is the name: two models behind one address must never share one.
-      const named =
-        version ??
-        known ??
-        identity.version ??
-        identity.digest?.replace(/[^A-Za-z0-9]+/g, '-').slice(0, 40) ??
-        'unknown';
-      const state = { ...base, instance: nameOf(named), version: named, address, digest: identity.digest, exit: null };
+      const key = identityKey(identity);
+      const named = known ?? observedName({ configured: version, version: identity.version, key });
+      const state = { ...base, instance: nameOf(named), version: named, address, digest: key, exit: null };
       return { ...state, state: 'running' };
     } catch (fault) {
       if (fault instanceof EngineUnreachable || fault instanceof EngineAnswerRefused) return gone(fault.message);
@@ -61,15 +57,24 @@ export function externalRuntime(options: ExternalRuntimeOptions): ServingRuntime
     return Promise.all(Object.entries(serves.versions).map(([version, address]) => look(version, address)));
   }
 
+  /** Its own address, else the one that serves its content now: something else may have deployed it there. */
+  async function addressOf(
+    { version, digest }: { readonly version: string; readonly digest: string },
+    versions: Readonly<Record<string, string>>,
+  ): Promise<string | null> {
+    if (Object.hasOwn(versions, version)) return versions[version] ?? null;
+    const found = await all();
+    return found.find((state) => state.state === 'running' && state.digest === digest)?.address ?? null;
+  }
+
   return {
     kind: 'external',
     async start(request, signal) {
       signal.throwIfAborted();
       if (request.service !== service)
         throw new ServingRefused(`this runtime serves ${service}, not ${request.service}`);
-      const address = 'address' in serves ? serves.address : serves.versions[request.version];
-      if (address === undefined)
-        throw new ServingRefused(`${service}@${request.version}: no address is configured for it`);
+      const address = 'address' in serves ? serves.address : await addressOf(request, serves.versions);
+      if (address === null) throw new ServingRefused(`${service}@${request.version}: no address is configured for it`);
       const state = await look('address' in serves ? null : request.version, address);
       if (state.state !== 'running')
         throw new ServingRefused(`${service}@${request.version}: ${state.exit?.logTail ?? state.state}`);

@@ -35,6 +35,9 @@ export async function fingerprint(
     const answer = await infer(probe);
     // A failed answer says nothing of the model: no fingerprint rather than a false one.
     if (answer.status !== 200) throw new EngineAnswerRefused(`a fingerprint request was answered ${answer.status}`);
+    // No outputs would be the same fingerprint for every model.
+    if (Object.keys(answer.outputs).length === 0)
+      throw new EngineAnswerRefused('a fingerprint request was answered without any output to tell models apart by');
     const rounded = Object.entries(answer.outputs).map(([name, value]) => [
       name,
       typeof value === 'number' ? value.toPrecision(6) : value,

@@ -88,11 +88,19 @@ function somebodyMayServe(state: ServiceState, now: number): Check {
 }
 
 /** A person may choose what the machine would not, but never what was not validated, and a quarantine is cleared first (I1). */
-function chosenByHand(state: ServiceState, { version, standing, why, evaluation }: VersionFacts): Check {
+function chosenByHand(state: ServiceState, facts: VersionFacts): Check {
+  const { version, standing, why } = facts;
   if (standing === 'revoked') return no(`${version} is revoked: ${why}`);
   if (standing === 'quarantined')
     return no(`${version} is quarantined (${why}); lastgood quarantine clear ${state.service}@${version} first`);
-  return evaluation.ok ? fine : no(`${version} is not validated: ${evaluation.why}`);
+  return provable(facts);
+}
+
+/** Without an artifact there is no report; a person who names a version that has an address of its own stands for it. */
+function provable({ version, evaluation, observed }: VersionFacts): Check {
+  if (evaluation.ok || observed?.ownAddress === true) return fine;
+  const elsewhere = observed ? '; it has no address of its own, so whoever runs it must put it back' : '';
+  return no(`${version} is not validated: ${evaluation.why}${elsewhere}`);
 }
 
 function checkDeploy(state: ServiceState, message: Extract<OperatorMessage, { name: 'deploy' }>, now: number): Check {
@@ -108,8 +116,7 @@ function checkDeploy(state: ServiceState, message: Extract<OperatorMessage, { na
     if (facts.version === state.declared?.primary) return no(`${facts.version} is live already`);
     if (facts.standing === 'quarantined' || facts.standing === 'revoked')
       return no(`${facts.version} is ${facts.standing}: ${facts.why}`);
-    if (!facts.evaluation.ok) return no(`${facts.version} is not validated: ${facts.evaluation.why}`);
-    return fine;
+    return provable(facts);
   });
 }
 

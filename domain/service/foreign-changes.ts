@@ -1,5 +1,11 @@
 import type { Actor } from '../ledger';
-import { identityWords, isSameIdentity, observedName, type ObservedServing } from '../observed-serving';
+import {
+  identityWords,
+  isSameIdentity,
+  observedName,
+  type ObservedServing,
+  type SeenServing,
+} from '../observed-serving';
 import { instanceName, type Backend, type RouteRecord } from '../route';
 import { declare } from './declared-route';
 import { endIncident } from './incident';
@@ -10,16 +16,6 @@ import type { Turn } from './turn';
 
 /** Versions that only an address told of, and about which nothing was decided, are remembered up to this many. */
 const REMEMBERED = 20;
-
-/** What answered last at the address of the live version, and what was made of it. */
-export interface SeenServing extends ObservedServing {
-  /** Identity that answered there before; null when it is the first one. */
-  readonly before: string | null;
-  /** Nothing is left to decide on it. */
-  readonly handled: boolean;
-  /** Not what is declared, and not adopted. */
-  readonly alarmed: boolean;
-}
 
 /** Takes a report of who answers at the address; what it means is decided by {@link followServing}. */
 export function learnServing(turn: Turn, observed: ObservedServing): void {

@@ -19,8 +19,9 @@ export function setStanding(turn: Turn, version: string, standing: Standing, why
 }
 
 /** Learns the versions of the artifact store. What was decided about a version stays; one that vanished is kept as unusable. */
-export function learnVersions(turn: Turn, stored: readonly StoredVersion[]): void {
+export function learnVersions(turn: Turn, listed: readonly StoredVersion[]): void {
   const { state } = turn;
+  const stored = withoutAliases(state, listed);
   const known = new Map(state.versions.map((facts) => [facts.version, facts]));
   const next = stored.map((info): VersionFacts => {
     const before = known.get(info.version);
@@ -44,6 +45,7 @@ export function learnVersions(turn: Turn, stored: readonly StoredVersion[]): voi
       deployedAt: null,
       probes: info.probes,
       model: info.model,
+      ...(info.observed ? { observed: info.observed } : {}),
     };
   });
   const present = new Set(stored.map(({ version }) => version));
@@ -65,6 +67,17 @@ export function learnVersions(turn: Turn, stored: readonly StoredVersion[]): voi
   );
 }
 
+/**
+ * Something else deployed over the address of a version: what serves there is known under a name of its own, and the
+ * configured name must not stand for the same content again.
+ */
+function withoutAliases({ versions }: ServiceState, listed: readonly StoredVersion[]): readonly StoredVersion[] {
+  return listed.filter(
+    ({ observed, digest, version }) =>
+      !observed || !versions.some((facts) => facts.observed && facts.digest === digest && facts.version !== version),
+  );
+}
+
 /** Nothing was ever decided about it and nothing runs it: it needs no memory when its artifact is gone. */
 function forgettable({ declared, standby }: ServiceState, facts: VersionFacts): boolean {
   const { version, standing, human, lastGoodAt, deployedAt } = facts;
@@ -76,6 +89,7 @@ function forgettable({ declared, standby }: ServiceState, facts: VersionFacts): 
 export function judgeEvaluation(info: StoredVersion, policy: ServicePolicy): VersionFacts['evaluation'] {
   const { evaluation, probes } = info;
   const { minAccuracy, minRecall } = policy.validated;
+  if (info.observed) return { ok: false, why: 'it has no artifact, so no evaluation report' };
   if (!evaluation) return { ok: false, why: 'it has no evaluation report' };
   if (probes === 0) return { ok: false, why: 'it has no golden probes' };
   if (evaluation.accuracy < minAccuracy)

@@ -2,10 +2,10 @@ import type { Attribution } from '../detection/attribution';
 import type { Tier, Verdict } from '../detection/types';
 import type { Actor, LedgerEntry } from '../ledger';
 import type { Mode, ServicePolicy } from '../policy';
+import type { SeenServing } from '../observed-serving';
 import type { Backend, FallbackInUse, RouteRecord } from '../route';
 import type { EvaluationSummary, ObservedVersion, Standing } from '../version';
 import type { TierReading } from './events';
-import type { SeenServing } from './foreign-changes';
 
 /** What the service workflow knows of one version. Written only by decisions; each change is in the ledger. */
 export interface VersionFacts {

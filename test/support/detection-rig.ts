@@ -168,6 +168,7 @@ export class Watched {
       ...this.control,
       watchTelemetry: async (input) => await waiting(this.watches, input),
       guardStandby: async (input) => await waiting(this.guards, input),
+      watchServing: refuse('watchServing'),
     };
   }
 

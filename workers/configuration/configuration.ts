@@ -1,6 +1,7 @@
+import type { z } from 'zod';
 import type { ServicePolicy } from '../../domain/policy';
 import type { ListenAddress } from './fields';
-import type { ServiceText } from './schema';
+import type { probesSchema, ServiceText } from './schema';
 
 /** The configuration as the processes use it: every default filled in, every path absolute, times in milliseconds. */
 export interface Configuration {
@@ -42,6 +43,8 @@ export interface WebhookConfiguration {
   readonly secret: { readonly file: string } | { readonly env: string };
 }
 
+export type ConfiguredProbe = z.output<typeof probesSchema>[number];
+
 /** How to talk to a serving process. */
 export interface ProtocolConfiguration {
   readonly engine: ServiceText['serving']['engine'];
@@ -62,6 +65,8 @@ export type ServingConfiguration = ProtocolConfiguration &
     | {
         readonly runtime: 'external';
         readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };
+        /** Answers to them identify a server that reports nothing; those with `expect` are golden probes as well. */
+        readonly probes: readonly ConfiguredProbe[];
       }
   );
 

@@ -72,6 +72,13 @@ function checkService(service: ServiceText): Contradiction[] {
       });
     }
   }
+  if (serving.runtime === 'external' && serving.probes !== undefined && serving.engine === 'plain-http') {
+    if (Object.keys(serving.http.outputs).length === 0)
+      found.push({
+        path: ['serving', 'probes'],
+        problem: 'found probes and no http.outputs: without them every answer would look the same',
+      });
+  }
   if (policy.freezeWindows.some(({ fromHour, toHour }) => fromHour >= toHour)) {
     found.push({ path: ['policy', 'freezeWindows'], problem: 'found fromHour not before toHour' });
   }

@@ -4,13 +4,20 @@ import type { z } from 'zod';
 import {
   ConfigurationError,
   type Configuration,
+  type ConfiguredProbe,
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
 import { resolvePolicy } from './policy-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
-import { configurationSchema, policyFileSchema, type ConfigurationText, type ServiceText } from './schema';
+import {
+  configurationSchema,
+  policyFileSchema,
+  probesSchema,
+  type ConfigurationText,
+  type ServiceText,
+} from './schema';
 import { readYaml, type YamlFile } from './yaml-file';
 
 export interface LoadOptions {
@@ -172,11 +179,29 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
   };
   if (text.runtime === 'external') {
     const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
-    return { ...protocol, runtime: 'external', serves };
+    return { ...protocol, runtime: 'external', serves, probes: readProbes(text.probes, here) };
   }
   const { command, env, startLimit } = text;
   const directory = resolve(here, text.directory ?? '.');
   return { ...protocol, runtime: 'process', command, env, directory, startLimitMs: startLimit };
+}
+
+function readProbes(text: string | readonly ConfiguredProbe[] | undefined, here: string): readonly ConfiguredProbe[] {
+  if (typeof text !== 'string') return text ?? [];
+  const file = resolve(here, text);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new ConfigurationError([`${file}: ${(error as Error).message}; serving.probes names it`]);
+  }
+  const parsed = probesSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new ConfigurationError(
+    parsed.error.issues
+      .slice(0, 10)
+      .map(({ path, message }) => `${file}: ${path.join('.') || '(the whole file)'}: ${message}`),
+  );
 }
 
 /** Mappings are merged key by key, everything else is replaced. */

@@ -68,6 +68,19 @@ const processServing = z.strictObject({
   startLimit: duration({ min: '1s', max: '2h' }).prefault('2m'),
 });
 
+const scalar = z.union([z.string(), z.number()]);
+const probe = z.strictObject({
+  id: z.string().min(1).max(64),
+  /** Body of the engine's inference call; must be answered alike each time (temperature 0). */
+  request: z.json(),
+  /** An answer that must come; without it the probe only belongs to the fingerprint. */
+  expect: z
+    .strictObject({ output: z.string().min(1), value: scalar, tolerance: z.number().min(0).optional() })
+    .optional(),
+});
+/** What stands in the file that `serving.probes` names, or in the configuration itself. */
+export const probesSchema = z.array(probe).min(1).max(20);
+
 const externalServing = z.strictObject({
   runtime: z.literal('external'),
   ...protocol,
@@ -75,6 +88,8 @@ const externalServing = z.strictObject({
   versions: z.record(versionName, backendAddress).optional(),
   /** … or one address, whose version is what it says of itself. */
   address: backendAddress.optional(),
+  /** Golden probes of versions without an artifact: a list, or a JSON file with one. */
+  probes: z.union([file, probesSchema], 'a list of probes, or the path of a JSON file with one').optional(),
 });
 
 const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };

@@ -8,7 +8,8 @@ import type { ChainedEntry, LedgerEntry } from '../../domain/ledger';
 import type { DetectionPolicy } from '../../domain/policy';
 import type { Backend, ObservedRoute, RouteRecord } from '../../domain/route';
 import type { StandingVerdict, TierReading } from '../../domain/service/events';
-import type { EvaluationSummary } from '../../domain/version';
+import type { ObservedServing } from '../../domain/observed-serving';
+import type { EvaluationSummary, ObservedVersion } from '../../domain/version';
 import type { Alert } from '../../domain/alert';
 import type { ApplyResult } from '../../gateway/protocol';
 import type { RecoveredState } from './recovery';
@@ -21,6 +22,7 @@ export interface KnownVersion {
   readonly evaluation: EvaluationSummary | null;
   readonly probes: number;
   readonly model: string;
+  readonly observed?: ObservedVersion;
 }
 
 /** Outcome of a step that may fail for a reason that belongs to the candidate. Faults are thrown instead. */
@@ -35,7 +37,11 @@ export interface ControlActivities {
   sendAlert(alert: Alert): Promise<void>;
   annotateVersion(input: { service: string; version: string; at: number; text: string }): Promise<void>;
   /** Every file against the manifest; read-only. Idempotent. */
-  validateArtifact(input: { service: string; version: string; digest: string }): Promise<StepOutcome>;
+  validateArtifact(input: {
+    service: string;
+    version: string;
+    digest: string;
+  }): Promise<StepOutcome<{ readonly note?: string }>>;
   /** Readiness, reported digest, golden probes of one running copy; read-only, so it may run twice. */
   probeInstance(input: {
     service: string;
@@ -102,6 +108,8 @@ export interface WatchActivities {
   watchTelemetry(input: WatchInput): Promise<WatchResult>;
   /** Repeats the standby proof; returns when its outcome changes, or after `returnAfterMs`. */
   guardStandby(input: GuardInput): Promise<GuardResult>;
+  /** Asks who answers at the address of a service that something else runs; returns when that changes, or after `returnAfterMs`. */
+  watchServing(input: ServingWatchInput): Promise<{ readonly seen: ObservedServing | null }>;
 }
 
 /** Queue of the host that serves; one slot. */
@@ -285,6 +293,16 @@ export interface GuardResult {
   readonly at: number;
   readonly why: string;
   readonly changed: boolean;
+}
+
+export interface ServingWatchInput {
+  readonly service: string;
+  /** Address of the live version; null while nothing is live. */
+  readonly live: string | null;
+  /** Identity and address that the service knows of. */
+  readonly known: { readonly key: string; readonly address: string } | null;
+  readonly intervalMs: number;
+  readonly returnAfterMs: number;
 }
 
 export type { ChainedEntry, ObservedRoute, StandingVerdict, TierReading };

@@ -26,6 +26,8 @@ export interface ServiceInput {
 /** Start of `detectionWorkflow`; without a route it waits for the first `routeChanged`. */
 export interface DetectionInput {
   readonly service: string;
+  /** Something else runs what serves: who answers at its address is watched. */
+  readonly external?: boolean;
   readonly carried?: DetectionState;
   readonly maxEventsBeforeContinue?: number;
 }
@@ -67,6 +69,8 @@ export interface DetectionState {
   readonly environment: readonly string[];
   readonly onFallback: boolean;
   readonly standbyKnown: { readonly instance: string; readonly proof: 'ok' | 'failed' } | null;
+  /** Who answered at the address of the service, as it was told last. */
+  readonly servingKnown?: { readonly key: string; readonly address: string };
   readonly nextWindowAt: number;
   readonly nextTrendAt: number;
 }

@@ -56,17 +56,24 @@ export class Reports {
 
   /** What the router says; a quiet picture that was told already is not told again. */
   observe(observed: ObservedRoute): void {
-    const { record, floor, fallback } = observed;
+    const { record, floor, fallback, serving } = observed;
     const picture = JSON.stringify([record, floor, fallback]);
     // A router that is behind is told each time until it is put right.
     const behind = (record?.epoch ?? 0) < (this.about.state.route?.epoch ?? 0);
-    if (picture === this.observedTold && !behind) return;
+    if (picture === this.observedTold && !behind && !serving) return;
     this.observedTold = picture;
-    this.observed = observed;
+    // A look at the router alone must not take the place of a report that is still to be sent.
+    const unsent = serving ?? this.observed?.serving;
+    this.observed = unsent ? { ...observed, serving: unsent } : observed;
   }
 
   proofOf(report: StandbyReported): void {
     this.standby = report;
+  }
+
+  /** Who serves was seen, and the service was not told yet. */
+  get owesServing(): boolean {
+    return Boolean(this.observed?.serving);
   }
 
   get owesProof(): boolean {
@@ -99,12 +106,12 @@ export class Reports {
     if (!this.asked) due.push({ name: 'detectionStarted', payload: [], sent: () => (this.asked = true) });
     const { state } = this.about;
     const { route } = state;
-    if (!route) return due;
     const { observed, standby } = this;
     if (observed) {
       const payload: RouteObserved = { observed, at: now };
       due.push({ name: 'routeObserved', payload: [payload], sent: () => this.forgetObserved(observed) });
     }
+    if (!route) return due;
     for (const entry of state.standing) {
       const told = `${route.epoch}/${isSuppressed(state, now)}`;
       if (entry.cause === null || entry.told === told || entry.version !== route.version) continue;
@@ -184,6 +191,8 @@ export class Reports {
   }
 
   private forgetObserved(observed: ObservedRoute): void {
+    const { serving } = observed;
+    if (serving) this.about.change({ servingKnown: { key: serving.key, address: serving.address } });
     if (this.observed === observed) this.observed = null;
   }
 

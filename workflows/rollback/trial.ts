@@ -73,7 +73,12 @@ async function validate(operation: Operation, trial: Trial, step: PlanStep): Pro
     { stoppable: true },
   );
   if (result.kind !== 'done') return ended(result, trial, step);
-  operation.succeeded(step.step, version, Date.now() - beganAt, 'every file is what its manifest says');
+  operation.succeeded(
+    step.step,
+    version,
+    Date.now() - beganAt,
+    result.value.note ?? 'every file is what its manifest says',
+  );
   return { backend: trial.backend };
 }
 

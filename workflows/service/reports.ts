@@ -26,6 +26,14 @@ const record = z.looseObject({
   fallback: word.optional(),
   backends: z.record(z.string(), z.array(backend).max(20)),
 });
+const serving = z.looseObject({
+  configured: word.nullable(),
+  address: z.string().regex(/^https?:\/\/[^/\s]+$/),
+  model: word,
+  key: z.string().min(1).max(200),
+  version: word.nullable(),
+  means: z.enum(['reported-digest', 'model-metadata', 'response-header', 'probe-fingerprint', 'none']),
+});
 const verdict = z.looseObject({
   kind,
   tier,
@@ -106,6 +114,7 @@ const schemas = {
       record: record.nullable(),
       floor: epoch,
       fallback: z.looseObject({ version: word, since: instant, epoch, reason: text }).nullable(),
+      serving: serving.nullish(),
     }),
     at: instant,
   }),
