@@ -71,7 +71,8 @@ export interface StepReport {
         readonly why: string;
         readonly next: string | null;
       }
-    | { readonly type: 'shifted'; readonly record: RouteRecord; readonly note: string }
+    /** `at`: since when the router has the record in force, by its own clock; without it the time of the report counts. */
+    | { readonly type: 'shifted'; readonly record: RouteRecord; readonly note: string; readonly at?: number }
     | { readonly type: 'waiting'; readonly step: string; readonly why: string; readonly primary: string }
     | {
         readonly type: 'ended';

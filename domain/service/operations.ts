@@ -2,6 +2,7 @@ import type { Actor, Json, LedgerKind } from '../ledger';
 import type { Candidate, OperationInput, OperationKind } from '../rollback/operation';
 import type { PlanStep, Procedure } from '../rollback/plan';
 import { copiesOf } from './retiring';
+import type { Incident } from './state';
 import type { Turn } from './turn';
 
 /** More than any plan of `maxCandidates` candidates uses: shift, stages and the way back, for each. */
@@ -49,7 +50,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
       forward || (tier !== undefined && policy.sessions.keepPinsOn.includes(tier)) ? policy.sessions.maxLifetimeMs : 0,
     // A version that failed hard is no refuge; one that lost a class still serves better than a target that fails.
     safest: hard && !forward ? 'target' : 'previous',
-    fallbackSince: state.fallbackInUse?.since ?? null,
+    fallbackSince: state.fallbackInUse?.since ?? fallbackOnset(state.incident),
     host: state.host,
     model: state.versions.find(({ version }) => version === request.candidates[0]?.version)?.model ?? state.service,
     limits: {
@@ -97,6 +98,11 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
   );
   spareCopies(turn, request.candidates);
   turn.effect({ type: 'start-operation', input, summary: request.summary.slice(0, 180) }, request.ledgerDown);
+}
+
+/** The verdict on a router that fell back may arrive before the router's own word on it; its onset is the same moment. */
+function fallbackOnset(incident: Incident | null): number | null {
+  return incident?.metric === 'live-backend' ? incident.onsetAt : null;
 }
 
 /** The copies of a candidate that were about to be retired are kept: a late stop must not kill a version chosen again. */

@@ -89,7 +89,7 @@ function dropped(turn: Turn, what: What<'dropped'>): void {
 
 function shifted(turn: Turn, at: number, what: What<'shifted'>): void {
   const { operation } = turn.state;
-  if (operation) trafficMoved(turn, operation, what.record, at, what.note);
+  if (operation) trafficMoved(turn, operation, what.record, what.at ?? at, what.note);
 }
 
 function waiting(turn: Turn, what: What<'waiting'>): void {

@@ -24,7 +24,7 @@ export async function shift(operation: Operation, trial: RunningTrial, step: Pla
   operation.record = record;
   operation.returned = false;
   operation.shiftedAt = moved.at;
-  operation.chronicle.report({ type: 'shifted', record, note: moved.note });
+  operation.chronicle.report({ type: 'shifted', record, note: moved.note, at: moved.at });
   recordShift(operation, record, `all traffic goes to ${version} (epoch ${epoch}; ${moved.note})`);
   operation.succeeded(step.step, version, Date.now() - beganAt, moved.note);
   return null;
@@ -55,7 +55,8 @@ export async function stages(operation: Operation, trial: RunningTrial, step: Pl
       return notShifted(operation, trial, step, moved);
     }
     operation.record = record;
-    operation.chronicle.report({ type: 'shifted', record, note: `${percent} of new requests; ${moved.note}` });
+    const note = `${percent} of new requests; ${moved.note}`;
+    operation.chronicle.report({ type: 'shifted', record, note, at: moved.at });
     recordShift(operation, record, `${percent} of new requests go to ${version} (epoch ${epoch})`);
     const checked = await operation.run(
       { ...step, deadlineMs: gradual.stageMs + steps.shiftMs },
@@ -112,7 +113,8 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
   }
   operation.record = record;
   operation.returned = true;
-  operation.chronicle.report({ type: 'shifted', record, note: `back to ${record.primary}; ${moved.note}` });
+  const note = `back to ${record.primary}; ${moved.note}`;
+  operation.chronicle.report({ type: 'shifted', record, note, at: moved.at });
   recordShift(operation, record, `all traffic is back on ${record.primary} (epoch ${epoch})`);
   return `the traffic is back on ${record.primary}`;
 }

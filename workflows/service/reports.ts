@@ -58,7 +58,7 @@ const what = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('began'), step: word, version: word.nullable(), deadlineAt: instant }),
   z.looseObject({ type: z.literal('succeeded'), step: word, version: word, ms: z.number(), note: text }),
   z.looseObject({ type: z.literal('dropped'), version: word, step: word, why: text, next: word.nullable() }),
-  z.looseObject({ type: z.literal('shifted'), record, note: text }),
+  z.looseObject({ type: z.literal('shifted'), record, note: text, at: instant.optional() }),
   z.looseObject({ type: z.literal('waiting'), step: word, why: text, primary: word }),
   z.looseObject({
     type: z.literal('ended'),
