@@ -39,7 +39,7 @@ export class InvariantWatch {
 
   constructor(
     private readonly reduce: Reduce,
-    private readonly everyNth = 8,
+    private readonly everyNth = 12,
   ) {}
 
   readonly observe = (step: Step, simulator: ServiceSimulator): void => {
@@ -80,6 +80,7 @@ export class InvariantWatch {
   private passTime({ event, now, after }: Step): void {
     if (this.okNow) this.okMs += now - this.lastAt;
     this.lastAt = now;
+    if (this.okMs >= after.policy.breaker.calmMs) this.ended = 0;
     if (event.type === 'tiers-reported') this.okNow = event.report.tiers.every(({ kind }) => kind === 'ok');
     if (after.degradations.length > 0 || after.incident) this.okMs = 0;
   }
@@ -205,8 +206,8 @@ export class InvariantWatch {
   }
 
   private countEnded(after: ServiceState): void {
-    const { calmMs, consecutiveRollbacks } = after.policy.breaker;
-    this.ended = this.okMs >= calmMs ? 1 : this.ended + 1;
+    const { consecutiveRollbacks } = after.policy.breaker;
+    this.ended += 1;
     this.okMs = 0;
     if (this.ended >= consecutiveRollbacks)
       holds(after.breaker.open, 'I3: the second rollback did not open the breaker');

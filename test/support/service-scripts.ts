@@ -29,7 +29,7 @@ export const scripts: fc.Arbitrary<Script> = fc.record({
     vouched: fc.boolean(),
     approvals: fc.boolean(),
   }),
-  lines: fc.array(fc.tuple(fc.constantFrom(...verbs), fc.nat(11), fc.nat(11)), { minLength: 5, maxLength: 45 }),
+  lines: fc.array(fc.tuple(fc.constantFrom(...verbs), fc.nat(11), fc.nat(11)), { minLength: 5, maxLength: 32 }),
 });
 
 const times = [0, 500, 10_000, 60_000, 5 * 60_000, 31 * 60_000, 2 * hour, 25 * hour, 60_000, 1_800_000, 1, hour];
@@ -54,7 +54,10 @@ export function play({ setting, lines }: Script, reduce: Reduce): ServiceSimulat
   simulator.proof(true);
   if (mode !== 'act') simulator.say('setMode', { mode });
   for (const line of lines) perform(simulator, line);
-  comeToRest(simulator);
+  comeToRest(
+    simulator,
+    lines.some(([verb]) => verb === 'lose' || verb === 'kill' || verb === 'foreign'),
+  );
   return simulator;
 }
 
@@ -165,7 +168,7 @@ function foreign(simulator: ServiceSimulator, a: number, b: number): void {
 }
 
 /** Faults stop: reports arrive, the ledger answers, time goes on. */
-function comeToRest(simulator: ServiceSimulator): void {
+function comeToRest(simulator: ServiceSimulator, lost: boolean): void {
   simulator.setLedger(true);
   for (let round = 0; round < 30; round++) {
     for (const child of simulator.children.values()) {
@@ -184,6 +187,16 @@ function comeToRest(simulator: ServiceSimulator): void {
   }
   const { operation } = simulator.state;
   if (operation && operation.waiting === null) throw new Error(`I9: ${operation.id} never ends (${operation.step})`);
+  const known = JSON.stringify([
+    simulator.state.declared,
+    simulator.state.standby,
+    simulator.state.confirming,
+    simulator.state.retiring,
+    simulator.state.operation,
+  ]);
+  if (!operation && !lost)
+    for (const instance of simulator.running)
+      if (!known.includes(instance)) throw new Error(`I7: ${instance} runs and nobody knows of it`);
   if (simulator.state.outbox.length > 0) throw new Error('I4: decisions were never written');
   const { record } = simulator.router;
   const { declared, pausedWhy } = simulator.state;
