@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import type { Configuration, ServiceConfiguration } from '../../workers/configuration/configuration';
 import type { Environment } from '../../workers/environment';
+import { identityWords } from '../../workflows/contract/identity';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
 
@@ -51,6 +52,7 @@ async function askStore(service: ServiceConfiguration, store: Adapters['store'])
   const what = `${service.name}: artifacts`;
   try {
     const versions = await store.list(service.name);
+    if (versions.length === 0 && service.serving.runtime === 'external') return withoutArtifacts(what, service.serving);
     if (versions.length === 0) return warning(what, 'no version is imported', 'lastgood artifacts import DIRECTORY');
     const unfit = versions.filter(({ evaluation, probes }) => evaluation === null || probes === 0);
     const names = versions.map(({ version }) => version).join(', ');
@@ -67,6 +69,24 @@ async function askStore(service: ServiceConfiguration, store: Adapters['store'])
   } catch (error) {
     return wrong(what, messageOf(error), 'see that artifacts.directory is there and belongs to this user');
   }
+}
+
+/** Nothing is missing: something else runs the versions; what could be rolled back to depends on their addresses. */
+function withoutArtifacts(
+  what: string,
+  { serves }: Extract<ServiceConfiguration['serving'], { runtime: 'external' }>,
+): Finding {
+  if ('versions' in serves && Object.keys(serves.versions).length > 1)
+    return warning(
+      what,
+      'none: a version at an address is a target only after a person vouched for it',
+      'lastgood vouch SERVICE@VERSION --reason …',
+    );
+  return warning(
+    what,
+    'none, and one address: it is watched, and lastgood cannot roll back what something else runs there',
+    'give each version an address in serving.versions, or import artifacts',
+  );
 }
 
 async function askServing(
@@ -90,14 +110,6 @@ async function askServing(
 
 type Engine = ReturnType<Adapters['engineOf']>;
 
-const meansWords: Readonly<Record<string, string>> = {
-  'reported-digest': 'the digest that it reports itself: a change behind the address is seen at once',
-  'model-metadata': 'its model metadata: a change is seen only where the metadata change with it',
-  'response-header': 'a response header: it is as true as who sets it',
-  'probe-fingerprint':
-    'a fingerprint of its answers to the golden probes: a change that answers them alike is not seen',
-};
-
 /** Ready was asked before; this is who it says that it is, and by which means. */
 export async function askIdentity(what: string, engine: Engine, address: string, model: string): Promise<Finding> {
   try {
@@ -107,9 +119,9 @@ export async function askIdentity(what: string, engine: Engine, address: string,
       return warning(
         what,
         'ready, but it says nothing of its version: a change behind the address could not be seen',
-        'set digestHeader or versionHeader, or give its version golden probes',
+        'set serving.digestHeader or serving.versionHeader, or serving.probes: golden requests whose answers tell models apart',
       );
-    return fine(what, `ready; ${name}. Known by ${meansWords[means] ?? means}`);
+    return fine(what, `ready; ${name}. Known by ${identityWords(means)}`);
   } catch (error) {
     return warning(
       what,

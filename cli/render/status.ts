@@ -1,6 +1,7 @@
 import type { ServiceView } from '../../api/types';
 import type { Condition } from '../service-condition';
 import type { Readiness, Route, State, VersionFacts } from '../types';
+import { identityWords } from '../../workflows/contract/identity';
 import { nextAct } from './next-act';
 import { ago, clock, labelled, metricValue, span, table, when } from './words';
 
@@ -98,12 +99,29 @@ function servesLines(view: ServiceView, now: number): string[] {
   const digest = route.backends[live]?.[0]?.digest;
   const copies = route.backends[live]?.length ?? 0;
   if (digest) lines.push(`${digest.slice(0, 19)}… Reported by ${copies === 1 ? 'its copy' : `its ${copies} copies`}`);
+  lines.push(...identityLines(state, live));
   if (route.share && route.share.until > now)
     lines.push(
       `${Math.round(route.share.weight * 100)} % goes to ${route.share.version} until ${when(route.share.until, now)}${route.share.drill ? ` (drill ${route.share.drill})` : ''}`,
     );
   for (const pin of route.pins)
     if (pin.until > now) lines.push(`old sessions stay on ${pin.version} until ${when(pin.until, now)}`);
+  return lines;
+}
+
+/** For a version that something else runs: by what a change behind its address would be seen, and whether one was. */
+function identityLines(state: State | null, live: string): string[] {
+  const observed = state?.versions.find(({ version }) => version === live)?.observed;
+  const { serving } = state ?? {};
+  const means = serving?.means ?? observed?.means;
+  if (means === undefined) return [];
+  const where = serving ? ` at ${serving.address}` : '';
+  const lines = [`run by something else${where}; known by ${identityWords(means)}`];
+  if (observed && !observed.ownAddress)
+    lines.push(
+      'the address is shared by all its versions: lastgood can watch and alarm, only whoever runs it can roll back',
+    );
+  if (serving?.alarmed) lines.push(`WARNING: the address serves ${serving.key}, which lastgood did not deploy`);
   return lines;
 }
 

@@ -1,0 +1,2 @@
+/** By which means an identity is known, in words, for the CLI. */
+export { identityWords } from '../../domain/observed-serving';
