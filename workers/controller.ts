@@ -9,6 +9,7 @@ import type { ApiPorts } from '../api/ports';
 import { createApiServer } from '../api/server';
 import type { Health } from '../api/types';
 import { openSqliteLedger } from '../adapters/ledger/sqlite-ledger';
+import type { LedgerEntry } from '../domain/ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
 import { openAdapters, openAlerts, openEnvironment } from './composition';
@@ -46,10 +47,11 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const client = new Client({ connection, namespace: temporal.namespace });
   const decisions = temporalDecisions(client);
   const settled = new Set<string>();
-  const ledger = countedLedger(sqlite, (entry) => {
+  const counted = (entry: LedgerEntry): void => {
     metrics.countEntry(entry);
     if (entry.kind === 'settled') settled.add(entry.service);
-  });
+  };
+  const ledger = countedLedger(sqlite, counted, (entry) => metrics.learn(entry));
   const state = { workers: false, temporal: false, temporalWhy: 'not asked yet' };
 
   const health = async (): Promise<Health> => {

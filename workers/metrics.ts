@@ -1,31 +1,29 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Ledger } from '../activities/ports';
 import type { Tier } from '../domain/detection/types';
-import type { ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
-import type { Incident } from '../domain/service/state';
+import type { ChainedEntry, LedgerEntry } from '../domain/ledger';
+import type { RouteRecord } from '../domain/route';
 import type { ServiceStatus } from '../workflows/contract/status';
+import { DecisionStory } from './decision-story';
 
 const tiers: readonly Tier[] = ['immediate', 'short-window', 'trend'];
-const causes = ['model', 'environment', 'undetermined'];
-const stages = ['detect', 'decide', 'prepare', 'shift', 'verify', 'total'] as const;
 const exposureBuckets = [0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400];
-
-/** Kinds of entries that end or refuse a rollback, and the outcome that they stand for. */
-const outcomes: Partial<Record<LedgerEntry['kind'], string>> = {
-  settled: 'settled',
-  'rollback-held': 'held',
-  'rollback-refused': 'refused',
-  'waiting-for-human': 'waiting-for-human',
-};
+/** Reports name their metrics; more names than a policy has would be series without an end. */
+const metricNamesLimit = 50;
+/** Enough to know why the newest rollback began. */
+const storyEntries = 200;
 
 /**
- * The controller's metrics. Labels are names of the configuration and words of closed lists, never versions' digests,
- * incidents or request ids. Counters begin at zero with the process: entries are counted when they are first appended.
+ * The controller's metrics. Labels are names of the configuration and words of closed lists, never digests, incidents or
+ * request ids; of versions only those that the route names now. Counters begin at zero with the process: entries are
+ * counted when they are first appended.
  */
 export class ControllerMetrics {
   readonly registry = new Registry();
-  private readonly exposed = new Set<string>();
+  private readonly stories = new Map<string, DecisionStory>();
+  private readonly metricNames = new Map<string, Set<string>>();
   private readonly unmeasuredSeenAt = new Map<string, number>();
+  private readonly routeSeries = new Map<string, { role: string; version: string }[]>();
 
   private readonly rollbacks = this.counter('lastgood_rollbacks_total', 'Decisions about a rollback by outcome', [
     'service',
@@ -33,24 +31,23 @@ export class ControllerMetrics {
     'tier',
     'outcome',
   ]);
-  private readonly verdicts = this.counter('lastgood_verdicts_total', 'Verdicts of degradation that began or ended', [
-    'service',
-    'tier',
-    'metric',
-    'what',
-  ]);
+  private readonly verdicts = this.counter(
+    'lastgood_verdicts_total',
+    'Verdicts of degradation by what became of them',
+    ['service', 'tier', 'metric', 'what'],
+  );
   private readonly entries = this.counter('lastgood_ledger_entries_total', 'Decisions written to the ledger', [
     'service',
     'kind',
   ]);
   private readonly unmeasured = this.counter(
     'lastgood_unmeasured_seconds_total',
-    'Time in which a service could not be measured',
+    'Time in which a service could not be measured, as far as this process saw it',
     ['service'],
   );
   private readonly exposure = new Histogram({
     name: 'lastgood_exposure_seconds',
-    help: 'Exposure of users in one incident: onset to restored, and its parts',
+    help: 'Exposure of users in one settled incident: onset to restored, and its parts',
     labelNames: ['service', 'stage'],
     buckets: exposureBuckets,
     registers: [this.registry],
@@ -62,17 +59,19 @@ export class ControllerMetrics {
   private readonly consecutive = this.gauge('lastgood_consecutive_rollbacks', 'Rollbacks without calm between', [
     'service',
   ]);
-  private readonly route = this.gauge('lastgood_route_primary', '1: this version has the traffic', [
+  private readonly route = this.gauge('lastgood_route', '1: the declared route names this version in this role', [
     'service',
+    'role',
     'version',
   ]);
   private readonly epoch = this.gauge('lastgood_route_epoch', 'Epoch of the declared route', ['service']);
   private readonly fallback = this.gauge('lastgood_on_fallback', '1: the router uses the fallback', ['service']);
   private readonly incident = this.gauge('lastgood_incident_open', '1: an incident is open', ['service']);
-  private readonly assessed = this.gauge('lastgood_last_assessment_timestamp_seconds', 'Last assessment of a tier', [
-    'service',
-    'tier',
-  ]);
+  private readonly assessed = this.gauge(
+    'lastgood_last_assessment_timestamp_seconds',
+    'Last time that a tier measured anything',
+    ['service', 'tier'],
+  );
   private readonly lag = this.gauge('lastgood_ledger_lag_seconds', 'Age of the oldest decision not yet in the ledger', [
     'service',
   ]);
@@ -80,7 +79,8 @@ export class ControllerMetrics {
     'service',
   ]);
 
-  constructor() {
+  /** Time before `startedAtMs` was counted by the process before this one. */
+  constructor(private readonly startedAtMs = Date.now()) {
     collectDefaultMetrics({ register: this.registry });
   }
 
@@ -92,25 +92,30 @@ export class ControllerMetrics {
     return this.registry.metrics();
   }
 
-  /** Counts an entry; called once, when it was appended the first time. */
+  /** Reads an entry of the time before this process, so that what follows it is understood; counts nothing. */
+  learn(entry: LedgerEntry): void {
+    this.storyOf(entry.service).take(entry);
+  }
+
+  /** Counts an entry; called once, when it was appended the first time, in the order of the ledger. */
   countEntry(entry: LedgerEntry): void {
-    const { service, kind, facts } = entry;
+    const { service, kind } = entry;
     this.entries.inc({ service, kind });
-    const tier = oneOf(tiers, facts['tier'] ?? inner(facts['verdict'], 'tier'));
-    if (kind === 'degradation-began' || kind === 'degradation-ended') {
-      const metric = text(facts['metric'] ?? inner(facts['verdict'], 'metric')).split(':')[0] ?? 'unknown';
-      this.verdicts.inc({ service, tier, metric, what: kind === 'degradation-began' ? 'began' : 'ended' });
-    }
-    const outcome = kind === 'incident-ended' ? endOf(facts) : outcomes[kind];
-    if (outcome !== undefined) {
-      this.rollbacks.inc({ service, cause: oneOf(causes, facts['attribution'] ?? facts['cause']), tier, outcome });
-    }
+    const { rollback, verdict, exposure } = this.storyOf(service).take(entry);
+    if (rollback) this.rollbacks.inc({ service, ...rollback });
+    if (verdict) this.verdicts.inc({ service, ...verdict, metric: this.boundedMetric(service, verdict.metric) });
+    for (const [stage, ms] of Object.entries(exposure ?? {})) this.exposure.observe({ service, stage }, ms / 1000);
   }
 
   /** Takes over one answer of the status query; null when nobody answered. */
   observe(service: string, status: ServiceStatus | null, nowMs: number): void {
     this.reachable.set({ service }, status === null ? 0 : 1);
-    if (status === null) return;
+    if (status === null) {
+      // Who does not answer rolls nothing back; the other gauges stay what was last known.
+      this.ready.set({ service }, 0);
+      this.warm.set({ service }, 0);
+      return;
+    }
     const { state, readiness, ledgerLag } = status;
     this.ready.set({ service }, readiness.ready ? 1 : 0);
     this.warm.set({ service }, readiness.warm ? 1 : 0);
@@ -120,53 +125,49 @@ export class ControllerMetrics {
     this.fallback.set({ service }, state.fallbackInUse === null ? 0 : 1);
     this.incident.set({ service }, state.incident === null || state.incident.phase === 'ended' ? 0 : 1);
     this.lag.set({ service }, ledgerLag.oldestAt === null ? 0 : Math.max(0, nowMs - ledgerLag.oldestAt) / 1000);
-    this.observeRoute(
-      service,
-      state.declared?.primary ?? null,
-      state.versions.map(({ version }) => version),
-    );
+    this.observeRoute(service, state.declared);
     this.epoch.set({ service }, state.declared?.epoch ?? 0);
-    for (const reading of state.tiers) {
-      this.assessed.set({ service, tier: reading.tier }, reading.at / 1000);
+    for (const tier of tiers) {
+      const measured = state.tiers.filter((reading) => reading.tier === tier && reading.kind !== 'unmeasured');
+      if (measured.length === 0) continue;
+      this.assessed.set({ service, tier }, Math.max(...measured.map(({ at }) => at)) / 1000);
     }
     this.observeUnmeasured(service, state.unmeasuredSince, nowMs);
-    if (state.incident !== null) this.observeExposure(service, state.incident);
   }
 
-  private observeRoute(service: string, primary: string | null, versions: readonly string[]): void {
-    // Versions that are gone must not stay as series for ever.
-    this.route.remove({ service });
-    for (const version of new Set([...versions, ...(primary === null ? [] : [primary])])) {
-      this.route.set({ service, version }, version === primary ? 1 : 0);
-    }
+  /** One series a role; those of versions that the route does not name any more must not stay for ever. */
+  private observeRoute(service: string, route: RouteRecord | null): void {
+    for (const series of this.routeSeries.get(service) ?? []) this.route.remove({ service, ...series });
+    const roles = { primary: route?.primary, share: route?.share?.version, fallback: route?.fallback };
+    const named = Object.entries(roles).flatMap(([role, version]) =>
+      version === undefined ? [] : [{ role, version: version.slice(0, 128) }],
+    );
+    for (const series of named) this.route.set({ service, ...series }, 1);
+    this.routeSeries.set(service, named);
   }
 
   private observeUnmeasured(service: string, since: number | null, nowMs: number): void {
-    if (since === null) {
-      this.unmeasuredSeenAt.delete(service);
-      return;
+    if (since !== null) {
+      const from = Math.max(since, this.unmeasuredSeenAt.get(service) ?? this.startedAtMs);
+      this.unmeasured.inc({ service }, Math.max(0, nowMs - from) / 1000);
+    } else {
+      this.unmeasured.inc({ service }, 0);
     }
-    const from = Math.max(since, this.unmeasuredSeenAt.get(service) ?? since);
-    this.unmeasured.inc({ service }, Math.max(0, nowMs - from) / 1000);
     this.unmeasuredSeenAt.set(service, nowMs);
   }
 
-  private observeExposure(service: string, incident: Incident): void {
-    const { onsetAt, detectedAt, decidedAt, preparedAt, shiftedAt, settledAt } = incident;
-    const key = `${service}/${incident.id}`;
-    if (settledAt === null || decidedAt === null || shiftedAt === null || this.exposed.has(key)) return;
-    this.exposed.add(key);
-    const onset = onsetAt ?? detectedAt;
-    const prepared = preparedAt ?? decidedAt;
-    const spans: Record<(typeof stages)[number], number> = {
-      detect: detectedAt - onset,
-      decide: decidedAt - detectedAt,
-      prepare: prepared - decidedAt,
-      shift: shiftedAt - prepared,
-      verify: settledAt - shiftedAt,
-      total: settledAt - onset,
-    };
-    for (const stage of stages) this.exposure.observe({ service, stage }, Math.max(0, spans[stage]) / 1000);
+  private storyOf(service: string): DecisionStory {
+    const known = this.stories.get(service) ?? new DecisionStory();
+    this.stories.set(service, known);
+    return known;
+  }
+
+  private boundedMetric(service: string, metric: string): string {
+    const names = this.metricNames.get(service) ?? new Set<string>();
+    this.metricNames.set(service, names);
+    if (!/^[a-zA-Z0-9_.-]{1,64}$/.test(metric)) return 'other';
+    if (names.size < metricNamesLimit) names.add(metric);
+    return names.has(metric) ? metric : 'other';
   }
 
   private counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
@@ -178,10 +179,26 @@ export class ControllerMetrics {
   }
 }
 
-/** The ledger, with each entry counted when it is appended the first time. */
-export function countedLedger(ledger: Ledger, onAppended: (entry: LedgerEntry) => void): Ledger {
+/**
+ * The ledger, with each entry counted when it is appended the first time. Before the first entry of a service, `onEarlier`
+ * gets the newest ones that stand in the ledger already.
+ */
+export function countedLedger(
+  ledger: Ledger,
+  onAppended: (entry: LedgerEntry) => void,
+  onEarlier: (entry: LedgerEntry) => void = () => undefined,
+): Ledger {
+  const learned = new Map<string, Promise<void>>();
+  const learn = async (service: string): Promise<void> => {
+    const newest = await ledger.read(service, { newestFirst: true, limit: storyEntries });
+    for (const entry of newest.reverse()) onEarlier(entry);
+  };
   return {
     async append(entry) {
+      const earlier = learned.get(entry.service) ?? learn(entry.service);
+      learned.set(entry.service, earlier);
+      // A count that knows less must not keep a decision out of the ledger; the next entry tries again.
+      await earlier.catch(() => learned.delete(entry.service));
       const result = await ledger.append(entry);
       if (!result.repeated) onAppended(entry);
       return result;
@@ -191,24 +208,6 @@ export function countedLedger(ledger: Ledger, onAppended: (entry: LedgerEntry) =
     verify: (service, expectedHead) => ledger.verify(service, expectedHead),
     services: () => ledger.services(),
   };
-}
-
-function endOf(facts: LedgerEntry['facts']): string | undefined {
-  const outcome = facts['outcome'];
-  return outcome === 'failed' || outcome === 'cancelled' || outcome === 'abandoned' ? outcome : undefined;
-}
-
-function oneOf(words: readonly string[], value: Json | undefined): string {
-  return typeof value === 'string' && words.includes(value) ? value : 'unknown';
-}
-
-function inner(value: Json | undefined, key: string): Json | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return (value as { readonly [name: string]: Json })[key];
-}
-
-function text(value: Json | undefined): string {
-  return typeof value === 'string' ? value : 'unknown';
 }
 
 function secondsFrom(nowMs: number, until: number | null): number {
