@@ -34,7 +34,10 @@ export interface HostFinding {
 export const MIN_RECENT = 3;
 export const MIN_BEFORE = 12;
 
-/** The readings since a moment against those before it, by their medians: one spike is no change. */
+/**
+ * The readings since a moment against those before it, by their medians: one spike is no change. Without enough of a
+ * history `same` is said only of what is within its limit, over all the readings and in the newest.
+ */
 export function compareHost(readings: readonly HostReading[], sinceMs: number, rules: HostRules): HostFinding[] {
   const values: Record<HostMetric, (reading: HostReading) => number | null> = {
     cpu: (reading) => reading.cpuBusy,
@@ -53,12 +56,16 @@ export function compareHost(readings: readonly HostReading[], sinceMs: number, r
     const recent = median(after);
     const before = median(earlier);
     const finding = { metric, recent, before, readings: counted };
-    if (recent === null || before === null || after.length < MIN_RECENT || earlier.length < MIN_BEFORE) {
-      return { ...finding, state: 'unmeasured' };
-    }
     const { limit, margin } = rules[metric];
-    const [worse, bad] = metric === 'cpu' ? [recent - before, recent > limit] : [before - recent, recent < limit];
-    return { ...finding, state: bad && worse >= margin ? 'changed' : 'same' };
+    const bad = (value: number): boolean => (metric === 'cpu' ? value > limit : value < limit);
+    if (recent === null || after.length < MIN_RECENT) return { ...finding, state: 'unmeasured' };
+    if (before === null || earlier.length < MIN_BEFORE) {
+      // What is not bad has not changed for the worse, whatever it was before; what is bad may always have been.
+      const now = median(after.slice(-MIN_RECENT)) ?? recent;
+      return { ...finding, state: bad(recent) || bad(now) ? 'unmeasured' : 'same' };
+    }
+    const worse = metric === 'cpu' ? recent - before : before - recent;
+    return { ...finding, state: bad(recent) && worse >= margin ? 'changed' : 'same' };
   });
 }
 

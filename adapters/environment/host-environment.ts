@@ -27,7 +27,8 @@ export interface HostEnvironment extends Environment {
 /**
  * Processor, memory and disk of this host against their own recent history, and the dependencies of each service by a
  * look at their URLs. Names in `changed` and `unmeasured`: `cpu`, `memory`, `disk`, `dependency:<name>`.
- * The history is in memory: after a restart it is `unmeasured` until it is long enough.
+ * The history is in memory: after a restart a machine in a bad state is `unmeasured` until the history is long enough to
+ * say whether it has always been in it.
  */
 export function openHostEnvironment(options: HostEnvironmentOptions): HostEnvironment {
   const now = options.now ?? Date.now;

@@ -148,15 +148,41 @@ describe('a machine', () => {
     expect((await environment.assess('mail', machine.atMs - 40_000)).changed).toEqual([]);
   });
 
-  it('is unmeasured while its history is short, and where it cannot be read', async () => {
+  it('that is within its limits has not changed, however short its history; where it cannot be read it is unmeasured', async () => {
     const machine = new Machine();
     const environment = open(machine);
     await machine.pass(environment, 8);
-    expect((await environment.assess('mail', machine.atMs - 20_000)).unmeasured).toEqual(['cpu', 'memory', 'disk']);
+    const found = await environment.assess('mail', machine.atMs - 120_000);
+    expect(found).toMatchObject({ changed: [], unmeasured: [], facts: { cpu: { readings: { before: 0 } } } });
     machine.disk = null;
     await machine.pass(environment, 20);
-    const found = await environment.assess('mail', machine.atMs - 20_000);
-    expect(found.unmeasured).toEqual(['disk']);
+    expect((await environment.assess('mail', machine.atMs - 20_000)).unmeasured).toEqual(['disk']);
+  });
+
+  it('of which there are two readings is unmeasured', async () => {
+    const machine = new Machine();
+    const environment = open(machine);
+    await machine.pass(environment, 1);
+    const found = await environment.assess('mail', machine.atMs - 120_000);
+    expect(found).toMatchObject({ changed: [], unmeasured: ['cpu', 'memory', 'disk'] });
+  });
+
+  it.each<[string, Partial<Machine>, string]>([
+    ['fully busy', { cpu: 0.99 }, 'cpu'],
+    ['short of memory', { memory: 0.03 }, 'memory'],
+    ['short of disk', { disk: 0.01 }, 'disk'],
+  ])('that is %s while its history is short is unmeasured, also when that began just now', async (_, change, name) => {
+    const always = Object.assign(new Machine(), change);
+    const busy = open(always);
+    await always.pass(busy, 10);
+    expect(await busy.assess('mail', 0)).toMatchObject({ changed: [], unmeasured: [name] });
+
+    const lately = new Machine();
+    const environment = open(lately);
+    await lately.pass(environment, 10);
+    Object.assign(lately, change);
+    await lately.pass(environment, 2);
+    expect(await environment.assess('mail', 0)).toMatchObject({ changed: [], unmeasured: [name] });
   });
 
   it('is remembered for its history only', async () => {
