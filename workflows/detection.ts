@@ -69,7 +69,7 @@ class Detection {
       this.loop('causes', () => this.askCause());
       this.loop('cooldown', () => this.awaitCooldown());
       this.loop('standby', () => this.guardOnce());
-      if (this.input.external) this.loop('serving', () => this.lookWhoServes());
+      this.loop('serving', () => this.lookWhoServes());
     });
     await all;
     const reports = this.reports.run(() => this.stopping);
@@ -304,9 +304,15 @@ class Detection {
     this.reports.proofOf({ version, instance, ok: result.ok, at: result.at, why: result.why });
   }
 
+  /** By the input of the start; a service that was given to something else later is known by its live copy. */
+  private get isExternal(): boolean {
+    return this.input.external === true || (this.state.route?.live?.instance.endsWith('#external') ?? false);
+  }
+
   /** A deploy by somebody else: who answers at the address is somebody else. Also finds the first version of a service. */
   private async lookWhoServes(): Promise<void> {
     const { service } = this.input;
+    await condition(() => this.isExternal);
     const live = this.state.route?.live ?? null;
     const known = this.state.servingKnown ?? (live && { key: live.digest, address: live.address });
     const input = { intervalMs: SERVING_EVERY_MS, returnAfterMs: SERVING_RETURN_MS };

@@ -178,7 +178,7 @@ function report(context: Context, written: Written): void {
     `${finding.said}${finding.remedy === null ? '' : ` → ${finding.remedy}`}`,
     'next:',
     `  lastgood validate --config ${file}`,
-    `  lastgood up --config ${file}`,
-    `  lastgood artifacts import DIRECTORY   (so that there is a version to roll back to)`,
+    `  lastgood up --config ${file}   (then send the clients to the entrance that it prints)`,
+    `  a way back: serving.versions with an address for each version, or lastgood artifacts import DIRECTORY`,
   ]);
 }
