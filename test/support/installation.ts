@@ -1,64 +1,25 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { stringify } from 'yaml';
 import { allPids, processEnvironment, processFacts } from '../../adapters/disk/proc';
 import { buildVersions } from '../../examples/mail-triage/build';
 import { runPaths } from '../../workers/embedded/paths';
 import { distDirectory, packageDirectory } from '../../workers/program';
 import { serviceWorkflowId } from '../../workflows/contract/ids';
 import { Api } from './installation-api';
+import { configurationText, SERVICE, type InstallationOptions } from './installation-configuration';
+import { runningCopies, type ServingCopy } from './installation-copies';
 import { Traffic } from './installation-traffic';
 import { writeLightVersion, type LightVersion } from './light-versions';
 import { until } from './poll';
 import { temporaryDirectory } from './temporary';
 
+export { SERVICE, type InstallationOptions, type ServingCopy };
+
 export type PartName = 'up' | 'gateway' | 'controller' | 'host' | 'temporal';
 
-export interface InstallationOptions {
-  readonly name: string;
-  /** The real versions of mail-triage, or small processes that answer as they are told. */
-  readonly models: 'real' | 'light';
-  /** Laid over the shipped policy, as a person would write it. */
-  readonly policy?: object;
-  /** Laid over the service's configuration. */
-  readonly service?: object;
-}
-
-/** One copy of a version, as its process reported it. */
-export interface ServingCopy {
-  readonly instance: string;
-  readonly version: string;
-  readonly pid: number;
-  readonly address: string;
-  /** Listener for faults: the server's own port for light ones. */
-  readonly controlPort: number;
-  readonly answersLog: string;
-}
-
-const root = packageDirectory();
-const mailData = join(root, '.cache', 'mail-triage');
-export const SERVICE = 'mail-triage';
-
-/** Short windows; everything else is what is shipped. */
-const quickPolicy = {
-  cooldown: '1s',
-  bake: '10m',
-  breaker: { consecutiveRollbacks: 20 },
-  verify: { max: '5s', confirm: '1s', confirmMax: '2m' },
-  standby: { proofEvery: '1s' },
-};
+const mailData = join(packageDirectory(), '.cache', 'mail-triage');
 
 /**
  * `lastgood up` as a process of its own on a temporary directory, with everything that it starts: real processes, real
@@ -84,7 +45,7 @@ export class Installation {
   static async start(options: InstallationOptions): Promise<Installation> {
     const installation = new Installation(temporaryDirectory(options.name), options);
     mkdirSync(installation.failpointDirectory);
-    installation.writeConfiguration();
+    writeFileSync(join(installation.directory, 'lastgood.yaml'), configurationText(options));
     try {
       await installation.startUp();
     } catch (error) {
@@ -148,20 +109,7 @@ export class Installation {
 
   /** Copies that run now, found by their own reports. */
   copies(): ServingCopy[] {
-    const folder = join(this.directory, 'data', 'serving', SERVICE);
-    if (!existsSync(folder)) return [];
-    return readdirSync(folder).flatMap((name) => {
-      const recordFile = join(folder, name, 'record.json');
-      if (!existsSync(recordFile)) return [];
-      const { instance, version, nonce } = this.json(recordFile) as Record<'instance' | 'version' | 'nonce', string>;
-      const run = join(folder, name, nonce);
-      if (!existsSync(join(run, 'report.json'))) return [];
-      const report = this.json(join(run, 'report.json')) as { port: number; pid: number; controlPort?: number };
-      if (processFacts(report.pid) === null) return [];
-      const { port, pid, controlPort = port } = report;
-      const answersLog = join(run, 'answers.log');
-      return [{ instance, version, pid, address: `http://127.0.0.1:${port}`, controlPort, answersLog }];
-    });
+    return runningCopies(join(this.directory, 'data', 'serving', SERVICE));
   }
 
   /** The running copy of a version; the newest when there are several. */
@@ -285,36 +233,6 @@ export class Installation {
       // Its record is being written.
       return null;
     }
-  }
-
-  private writeConfiguration(): void {
-    const real = this.options.models === 'real';
-    const server = real
-      ? [join(distDirectory(), 'examples', 'mail-triage', 'server.js'), '--port', '{port}', '--control']
-      : [join(root, 'test', 'support', 'light-model.js'), '--digest', '{digest}'];
-    const configuration = {
-      dataDir: 'data',
-      api: { listen: '127.0.0.1:0' },
-      gateway: { metrics: '127.0.0.1:0' },
-      alerts: { terminal: false },
-      services: {
-        [SERVICE]: {
-          listen: '127.0.0.1:0',
-          model: real ? SERVICE : 'mail',
-          serving: {
-            runtime: 'process',
-            engine: 'open-inference',
-            command: [process.execPath, ...server, '--artifact', '{artifact}', '--report', '{report}'],
-          },
-          answer: { class: 'outputs[name=label].data[0]', score: 'outputs[name=score].data[0]' },
-          firstByte: '1s',
-          requestMax: '10s',
-          ...this.options.service,
-          policy: { ...quickPolicy, ...this.options.policy },
-        },
-      },
-    };
-    writeFileSync(join(this.directory, 'lastgood.yaml'), stringify(configuration));
   }
 
   private json(file: string): unknown {
