@@ -232,7 +232,8 @@ describe('detection', () => {
     await until('more windows', () => assessed >= before.assessed + 8, 40_000);
     const perWindow = ((await length()) - before.length) / (assessed - before.assessed);
     // Without news: a watch or a guard is an activity and a task (6), a report a signal and a task (5), a trend as a window.
-    const day = 1_440 * perWindow + 96 * 6 + 144 * (6 + 5) + 288 * 5 + 24 * perWindow + 4 * 6;
+    // 960 windows: the shipped assessment comes every 90 s.
+    const day = 960 * perWindow + 96 * 6 + 144 * (6 + 5) + 288 * 5 + 24 * perWindow + 4 * 6;
     process.stdout.write(`detection: ${perWindow.toFixed(1)} events a window, ${Math.round(day)} a day\n`);
 
     expect(perWindow).toBeGreaterThan(5);

@@ -86,7 +86,7 @@ export const defaultPolicyText = {
   freezeWindows: [],
   detection: {
     falseAlarmDays: 30,
-    shortWindow: { every: '60s', window: '20m' },
+    shortWindow: { every: '90s', window: '20m' },
     trend: { every: '1h', minPoints: 24 },
     calm: '2m',
     unmeasuredAfter: '60s',
