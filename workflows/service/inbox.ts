@@ -105,7 +105,7 @@ export class Inbox {
 
   private listenForMessage(name: MessageName, knows: (version: string) => boolean): void {
     const learn = async (message: OperatorMessage): Promise<void> => {
-      if (message.name === 'deploy' && !knows(message.version)) await this.freshVersions();
+      if (!knowsItsVersion(message, knows)) await this.freshVersions();
     };
     setHandler(
       defineUpdate<Answer, [unknown]>(name),
@@ -124,10 +124,10 @@ export class Inbox {
       },
     );
     setHandler(defineSignal<[unknown]>(name), (input) => {
-      const parsed = parseMessage(name, withRequestId(input));
+      const parsed = parseMessage(name, asUnproven(input));
       if (!parsed.ok) return this.putSignal({ type: 'unreadable', name, problem: parsed.problem });
       const { message } = parsed;
-      if (message.name !== 'deploy' || knows(message.version)) return this.putSignal({ type: 'message', message });
+      if (knowsItsVersion(message, knows)) return this.putSignal({ type: 'message', message });
       return learn(message).then(() => this.putSignal({ type: 'message', message }));
     });
   }
@@ -155,10 +155,31 @@ function wholeState(event: ServiceEvent): string | null {
   }
 }
 
-/** A person in the Temporal UI writes no request id; the delivery is the request then. */
-function withRequestId(input: unknown): unknown {
-  if (typeof input !== 'object' || input === null || Array.isArray(input) || 'requestId' in input) return input;
-  return { ...input, requestId: `signal-${uuid4()}` };
+/** True unless the message names a version that is not known: it may have been imported a moment ago. */
+function knowsItsVersion(message: OperatorMessage, knows: (version: string) => boolean): boolean {
+  switch (message.name) {
+    case 'deploy':
+    case 'vouch':
+    case 'revoke':
+    case 'clearQuarantine':
+      return knows(message.version);
+    case 'rollback':
+      return message.to === undefined || knows(message.to);
+    case 'intervene':
+      return message.target === undefined || knows(message.target);
+    default:
+      return true;
+  }
+}
+
+/**
+ * A raw signal proves nothing about its sender, whatever it says of an actor. A person in the Temporal UI writes no
+ * request id; the delivery is the request then.
+ */
+function asUnproven(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  const { actor: _claimed, ...said } = input as Record<string, unknown>;
+  return 'requestId' in said ? said : { ...said, requestId: `signal-${uuid4()}` };
 }
 
 function unreadable(name: string, problem: string): ApplicationFailure {
