@@ -62,7 +62,9 @@ const faults: Readonly<Record<string, Reduce>> = {
   },
 };
 
-const seed = Number(process.env['FAST_CHECK_SEED'] ?? Date.now() % 2_147_483_647);
+// A fixed seed: whether the search can find a fault must not be a matter of luck. The search for new faults
+// (invariants.test.ts) takes a new seed each time.
+const seed = Number(process.env['FAST_CHECK_SEED'] ?? 11);
 
 test.each(Object.entries(faults))(
   'the search finds %s',
@@ -71,7 +73,7 @@ test.each(Object.entries(faults))(
       fc.property(scripts, (script) => {
         play(script, faulty);
       }),
-      { seed, numRuns: 4_000, endOnFailure: true },
+      { seed, numRuns: 20_000, endOnFailure: true },
     );
     process.stdout.write(`${name}: seed ${seed}, after ${found.numRuns} sequences\n`);
     expect({ failed: found.failed, why: String(found.errorInstance).split('\n')[0] }).toEqual({
