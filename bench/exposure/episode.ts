@@ -45,13 +45,15 @@ export async function runEpisode(bench: Bench, fault: FaultName, number: number)
   const { fault: body, limitMs, perSecond } = INJECTIONS[fault];
   await bench.load.rate(perSecond);
   const ready = await reset(bench, fault);
-  // Some good traffic between two faults; an accumulation of evidence over episodes would flatter the detection.
-  await pause(2_000);
   const backend = ready.declared?.backends[LIVE]?.[0];
   if (!backend) throw new NotMeasured(`the route names no copy of ${LIVE}`);
+  const port = bench.controlPort(backend.instance);
+  // Some good traffic between two faults. A process that is new has always the same pattern of single faults: at rate 0
+  // it moves on with each request, so that no two episodes meet the same one.
+  if ('rate' in body) await setFault(port, { ...body, rate: 0 });
+  await pause(2_000 + 517 * number);
   const after = await bench.ledgerHead();
   const firstRecord = (await bench.load.read()).records.at(-1)?.n ?? 0;
-  const port = bench.controlPort(backend.instance);
   const onset = await setFault(port, body);
   const settled = await bench.entry(['settled', 'waiting-for-human', 'rollback-refused'], after, limitMs);
   const end = performance.now();
