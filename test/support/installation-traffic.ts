@@ -1,8 +1,11 @@
 import { join } from 'node:path';
+import { until } from './poll';
 import { Load, type LoadPlan, type RequestRecord } from '../../bench/exposure/load';
 import { distDirectory } from '../../workers/program';
 
 export type { RequestRecord };
+
+const ENOUGH_WITHIN_MS = 60_000;
 
 /** What became of a set of requests. */
 export interface Tally {
@@ -35,8 +38,14 @@ export class Traffic {
     return tallyOf(await this.records(since));
   }
 
-  /** Ends the sending, waits for every answer, and fails when there were too few requests to say anything. */
+  /**
+   * Goes on until there are enough requests to say something (a fast machine is done sooner), ends the sending, waits for
+   * every answer, and fails when there were too few of them all the same.
+   */
   async stop(enough: number): Promise<{ tally: Tally; records: RequestRecord[] }> {
+    await until(`${enough} requests`, async () => (await this.records()).length >= enough, ENOUGH_WITHIN_MS).catch(
+      () => undefined,
+    );
     const records = await this.client.stop();
     const tally = tallyOf(records);
     expectEnoughTraffic(tally, enough);
