@@ -32,6 +32,8 @@ import { counterOf, Recorder } from './service/recorder';
 const EVENTS_AT_ONCE = 500;
 /** A server refuses an input of two megabytes for ever; more waits for the ledger than that only in a flood. */
 const CARRIED_OUTBOX_CHARS = 600_000;
+/** So many events longer a run waits for what is under way to the ledger and to people. */
+const EVENTS_TO_SETTLE = 50;
 /** Where the artifact store does not answer, it is asked again after this. */
 const STORE_AGAIN_MS = 5 * 60_000;
 
@@ -66,6 +68,7 @@ class ServiceLoop {
   private readonly clock = new AlarmClock();
   private lookingUp = false;
   private storeAway = false;
+  private dueAtLength: number | null = null;
   private shown = '';
   private attributesShown = '';
 
@@ -204,12 +207,14 @@ class ServiceLoop {
     const { next } = this.state;
     const long = continueAsNewSuggested || historyLength >= (this.input.maxEventsBeforeContinue ?? Infinity);
     const configured = (next.policy !== null || next.rules !== null) && this.quiet;
+    const mayAtAll =
+      (long || configured) && !this.hasWork && !this.lookingUp && this.effects.idle && allHandlersFinished();
+    if (!mayAtAll) return false;
+    if (this.state.outbox.length === 0 && this.notices.idle) return true;
+    // Rather with empty hands; where the ledger or a sink is down, what they owe is carried.
+    this.dueAtLength ??= historyLength;
     return (
-      (long || configured) &&
-      !this.hasWork &&
-      !this.lookingUp &&
-      this.effects.idle &&
-      allHandlersFinished() &&
+      historyLength - this.dueAtLength >= EVENTS_TO_SETTLE &&
       JSON.stringify(this.state.outbox).length < CARRIED_OUTBOX_CHARS
     );
   }

@@ -148,7 +148,7 @@ describe('what the service workflow does to the world', () => {
     await service.say('rollback', 'nonsense');
     const { runId } = await service.handle.describe();
     await service.act('deploy', { version: '1.3' });
-    await service.busy(10);
+    await service.busy(35);
     await service.continued(runId);
     expect(world.router.record?.primary).toBe('1.2');
     expect((await service.state()).operation?.kind).toBe('deploy');
@@ -234,6 +234,28 @@ describe('what the service workflow does to the world', () => {
       expect.arrayContaining(['serviceWorkflow', 'rollbackWorkflow', 'retirementWorkflow']),
     );
     expect(histories.map(({ history }) => failedTasks(history))).toEqual(histories.map(() => []));
+  });
+
+  it('lives through many runs on bounded histories, and loses nothing between them', async () => {
+    const maxEventsBeforeContinue = 150;
+    const service = await start({ maxEventsBeforeContinue, policy: policyOf({ bakeMs: 50 }) });
+    await service.ready();
+    for (const version of ['1.3', '1.2', '1.3', '1.2']) {
+      await service.act('deploy', { version });
+      await service.until('it is live', ({ operation, declared }) => !operation && declared?.primary === version);
+      await service.busy(3);
+      await service.until('its bake period is over', ({ bake }) => bake === null);
+    }
+    const state = await service.state();
+    await service.seen('the ledger has every decision', () => {
+      const own = world.ledger.filter(({ key }) => key.startsWith('service/'));
+      return own.length >= state.counters.ledger;
+    });
+    inOrder();
+    expect(JSON.stringify(state).length).toBeLessThan(128 * 1024);
+    const runs = (await service.histories()).filter(({ type }) => type === 'serviceWorkflow');
+    expect(runs.length).toBeGreaterThanOrEqual(3);
+    for (const { history } of runs) expect(history.events?.length).toBeLessThan(maxEventsBeforeContinue + 150);
   });
 
   it('takes a new policy over at the next quiet moment, not in mid-operation', async () => {

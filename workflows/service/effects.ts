@@ -62,9 +62,14 @@ export class Effects {
     this.lanes = { operation: new Lane(perform, failed), detection: new Lane(perform, failed) };
   }
 
-  /** Nothing is under way but what is held, which continue-as-new carries. */
+  /**
+   * Nothing is under way but what is held, which continue-as-new carries. A held start whose decision is durable by now
+   * is about to go: a run that ended between the two would lose it.
+   */
   get idle(): boolean {
-    return this.lanes.operation.idle && this.lanes.detection.idle && this.beside === 0;
+    const { operation, detection } = this.lanes;
+    const goes = this.waiting.some(({ afterEntry }) => this.recorder.isDurable(afterEntry));
+    return operation.idle && detection.idle && this.beside === 0 && !goes;
   }
 
   /** Starts that wait for the ledger. */

@@ -30,6 +30,10 @@ export class Notices {
     this.sendWaiting();
   }
 
+  get idle(): boolean {
+    return this.underWay.size === 0 && this.waiting.length === 0 && this.notes === 0;
+  }
+
   /** Not delivered yet, pages first: the next run sends them again. */
   pending(): Alert[] {
     const all = [...this.underWay.values(), ...this.waiting];
