@@ -39,13 +39,13 @@ const stories: Readonly<Record<string, { options?: ServiceOptions; tell: (rig: S
   breaker: {
     options: { policy: policyOf({ cooldownMs: 200 }) },
     tell: async (rig) => {
-      await rig.act('vouch', { version: '1.0' });
+      await rig.act('vouch', { version: '0.9' });
       await rolledBack(rig, 'd-1');
       await rig.until('the cooldown is over', ({ cooldownUntil }) => cooldownUntil === null);
       await rig.say('degradationBegan', rig.world.degraded('d-2'));
       await rig.until(
         'held',
-        ({ breaker, operation, declared }) => breaker.open && !operation && declared?.primary === '1.0',
+        ({ breaker, operation, declared }) => breaker.open && !operation && declared?.primary === '0.9',
       );
       await rig.act('clearBreaker', { breakerEpoch: 1 });
     },
@@ -112,7 +112,11 @@ describe('the main stories of a service', () => {
   });
 
   it.each(Object.entries(stories))('%s runs to its end and replays', async (name, { options, tell }) => {
-    const rig = await ServiceRig.start(workers, new ServiceWorld(`mail-${name}`), options);
+    const rig = await ServiceRig.start(
+      workers,
+      new ServiceWorld(`mail-${name}`, '1.2', ['0.9', '1.0', '1.1', '1.2', '1.3']),
+      options,
+    );
     await rig.ready();
     await tell(rig);
     if (exporting) await write(name, rig);
