@@ -148,7 +148,7 @@ describe('what the service workflow does to the world', () => {
     await service.say('rollback', 'nonsense');
     const { runId } = await service.handle.describe();
     await service.act('deploy', { version: '1.3' });
-    await service.busy(35);
+    await service.busy(90);
     await service.continued(runId);
     expect(world.router.record?.primary).toBe('1.2');
     expect((await service.state()).operation?.kind).toBe('deploy');
