@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { wilsonUpper } from '../domain/detection/rate-limits';
 import { durationText } from '../domain/detection/verdict';
 import { runEpisode, reset, type Episode } from './exposure/episode';
 import {
@@ -30,6 +31,8 @@ const FULL = { historyMs: 120_000, cleanMs: 300_000 };
 const LABEL_DELAY_MS = 4_500 + 125;
 /** A row of the telemetry closes 100 ms after its first failure. */
 const ROW_DELAY_MS = 100;
+/** Class mix of the replayed mail. */
+const CLASS_SHARE = 0.16;
 const MIN_REQUESTS = 20;
 /** Good history is made at this rate, so that every class has enough labels. */
 const HISTORY_PER_SECOND = 50;
@@ -52,15 +55,12 @@ export const bench: Benchmark = async ({ seed, dataDir, more, say }) => {
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
-    await goodHistory(installed, plan.historyMs, say);
+    const historyRequests = await goodHistory(installed, plan.historyMs, say);
     const clean = await cleanRun(installed, plan.cleanMs, say);
-    // Detection tells of its charts a minute or two after a release; until then the policy's own assumptions are in force.
-    const rates = ratesOf(await installed.state());
     const { falseAlarmDays, metrics } = installed.policy.detection;
     say(
       `charts: ${metrics.map(({ metric }) => `${metric} at most one false alarm in ${falseAlarmDays} days`).join(', ')}`,
     );
-    say(`rates before a fault: ${JSON.stringify(rates)}`);
     const episodes: Episode[] = [];
     const failures: Partial<Record<FaultName, string>> = {};
     for (const fault of faults) {
@@ -83,7 +83,7 @@ export const bench: Benchmark = async ({ seed, dataDir, more, say }) => {
         fault,
         episodes.filter((episode) => episode.fault === fault),
         failures[fault],
-        { rates, falseAlarmDays },
+        { falseAlarmDays, historyRequests },
       ),
     );
     return { policy: installed.policy, rows: [...rows, clean] };
@@ -116,14 +116,16 @@ function faultsOf(list: string | undefined): FaultName[] {
 }
 
 /** Once: the trusted version serves well long enough to have a history, then the release that will be broken. */
-async function goodHistory(installed: Bench, historyMs: number, say: (line: string) => void): Promise<void> {
+async function goodHistory(installed: Bench, historyMs: number, say: (line: string) => void): Promise<number> {
   await installed.act('vouch', { version: TRUSTED });
   await installed.act('deploy', { version: TRUSTED });
   await installed.until(`${TRUSTED} is live`, live(TRUSTED), 90_000);
   await installed.load.rate(HISTORY_PER_SECOND);
   say(`good history: ${durationText(historyMs)} at ${HISTORY_PER_SECOND} requests a second`);
   await pause(historyMs);
+  const { records } = await installed.load.read();
   await reset(installed, 'killed');
+  return records.length;
 }
 
 /** Good traffic on the same policy: every rollback in it is a false one. */
@@ -143,24 +145,24 @@ function live(version: string): (state: State) => boolean {
   return ({ declared, operation }) => declared?.primary === version && operation === null;
 }
 
-/** Rates in force before the fault, as the charts themselves say; the shipped assumption where they say nothing. */
-function ratesOf(state: State | null): { errors: number; recall: number; classShare: number } {
-  const reading = (metric: string): number | null =>
-    state?.tiers.find((tier) => tier.metric === metric)?.expected ?? null;
-  return {
-    errors: reading('error-rate') ?? 0.005,
-    recall: reading(`recall:${LOST_CLASS}`) ?? 0.92,
-    // Class mix of the replayed mail.
-    classShare: 0.16,
-  };
-}
-
-function lineOf({ fault, number, restoredMs, settledMs, shiftedMs, stages, sent, failed, dropped }: Episode): string {
+function lineOf({
+  fault,
+  number,
+  restoredMs,
+  settledMs,
+  shiftedMs,
+  stages,
+  metric,
+  expected,
+  sent,
+  failed,
+  dropped,
+}: Episode): string {
   const ms = (value: number | null): string => (value === null ? '–' : `${Math.round(value)} ms`);
   const parts = Object.entries(stages).map(([name, value]) => `${name} ${ms(value)}`);
   return (
     `${fault} ${number}: restored ${ms(restoredMs)} (ledger: shifted ${ms(shiftedMs)}), settled ${ms(settledMs)}; ` +
-    `${parts.join(', ')}; ${sent} sent, ${failed} failed, ${dropped} dropped`
+    `${parts.join(', ')}; ${metric ?? 'no chart'} expected ${expected ?? '–'}; ${sent} sent, ${failed} failed, ${dropped} dropped`
   );
 }
 
@@ -168,7 +170,7 @@ function rowsOf(
   fault: FaultName,
   episodes: readonly Episode[],
   failure: string | undefined,
-  facts: { rates: ReturnType<typeof ratesOf>; falseAlarmDays: number },
+  charts: ChartFacts,
 ): Row[] {
   const enough = episodes.filter(({ sent }) => sent >= MIN_REQUESTS);
   const why = failure ?? (episodes.length > enough.length ? 'too few requests' : 'no episode');
@@ -222,12 +224,7 @@ function rowsOf(
     ledgerError.length > 0
       ? row(`${fault}.ledger.difference`, 'ms', Math.max(...ledgerError), ledgerError, { target: 100 })
       : missingRow(`${fault}.ledger.difference`, 'ms', episodes.length > 0 ? 'no request was bad' : why),
-    ...ratioRow(
-      fault,
-      of(({ stages: { detect } }) => detect),
-      why,
-      facts,
-    ),
+    ...ratioRow(fault, enough, why, charts),
   ];
 }
 
@@ -245,24 +242,46 @@ function failedAllowed(fault: FaultName, episodes: readonly Episode[], why: stri
   );
 }
 
-function ratioRow(
-  fault: FaultName,
-  detected: readonly number[],
-  why: string,
-  { rates, falseAlarmDays }: { rates: ReturnType<typeof ratesOf>; falseAlarmDays: number },
-): Row[] {
+/** Delay of the detection by the least that it can be for the rates that the alarming chart had in force. */
+function ratioRow(fault: FaultName, episodes: readonly Episode[], why: string, charts: ChartFacts): Row[] {
   if (fault !== 'errors5pct' && fault !== 'oneclass') return [];
+  const name = `${fault}.ratio`;
+  const least = episodes.map((episode) => leastDelayMs(fault, episode, charts));
+  const ratios = episodes.flatMap(({ stages: { detect } }, index) => {
+    const bound = least[index] ?? null;
+    return detect === null || bound === null ? [] : [detect / bound];
+  });
+  if (ratios.length === 0) return [missingRow(name, '', why, { target: 2 })];
+  const known = least.filter((bound): bound is number => bound !== null);
+  return [medianRow(name, '', ratios, { target: 2, peers: { 'bound.ms': Math.round(quantile(known, 0.5)) } })];
+}
+
+/**
+ * Null where another chart alarmed first than the one that the bound is for. A history without an error does not say that
+ * there is none: the chart's rate in force is then the upper limit that the history allows, as in the detector.
+ */
+function leastDelayMs(
+  fault: 'errors5pct' | 'oneclass',
+  { metric, expected }: Episode,
+  { falseAlarmDays, historyRequests }: ChartFacts,
+): number | null {
   const { perSecond } = INJECTIONS[fault];
-  const before = 1 - rates.recall;
-  const inForce: Rates =
-    fault === 'errors5pct'
-      ? errorRates(rates.errors, perSecond)
-      : { before, after: before + rates.recall * LOST_SHARE, perSecond: perSecond * rates.classShare };
-  const least = boundMs(inForce, falseAlarmDays) + (fault === 'oneclass' ? LABEL_DELAY_MS : ROW_DELAY_MS);
-  const ratios = detected.map((ms) => ms / least);
-  return [medianRow(`${fault}.ratio`, '', ratios, { target: 2, peers: { 'bound.ms': Math.round(least) } })].map(
-    (found) => (ratios.length === 0 ? missingRow(`${fault}.ratio`, '', why, { target: 2 }) : found),
-  );
+  if (expected === null) return null;
+  if (fault === 'errors5pct') {
+    if (metric !== 'error-rate') return null;
+    const inForce = wilsonUpper(expected * historyRequests, historyRequests);
+    return boundMs(errorRates(inForce, perSecond), falseAlarmDays) + ROW_DELAY_MS;
+  }
+  if (metric !== `recall:${LOST_CLASS}`) return null;
+  const before = 1 - expected;
+  const rates: Rates = { before, after: before + expected * LOST_SHARE, perSecond: perSecond * CLASS_SHARE };
+  return boundMs(rates, falseAlarmDays) + LABEL_DELAY_MS;
+}
+
+interface ChartFacts {
+  readonly falseAlarmDays: number;
+  /** Requests of the good history that the limits were made from. */
+  readonly historyRequests: number;
 }
 
 function quantileRow(name: string, values: readonly number[], q: number, why: string, target?: number): Row {

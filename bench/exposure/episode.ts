@@ -24,6 +24,9 @@ export interface Episode {
   /** Onset → traffic shifted, by the ledger; null as above. */
   readonly shiftedMs: number | null;
   readonly stages: Stages;
+  /** The chart that alarmed first, and the rate that it expected. */
+  readonly metric: string | null;
+  readonly expected: number | null;
   readonly provisional: boolean;
   readonly sent: number;
   readonly bad: number;
@@ -48,15 +51,14 @@ export async function runEpisode(bench: Bench, fault: FaultName, number: number)
   const backend = ready.declared?.backends[LIVE]?.[0];
   if (!backend) throw new NotMeasured(`the route names no copy of ${LIVE}`);
   const port = bench.controlPort(backend.instance);
-  // Some good traffic between two faults. A process that is new has always the same pattern of single faults: at rate 0
-  // it moves on with each request, so that no two episodes meet the same one.
-  if ('rate' in body) await setFault(port, { ...body, rate: 0 });
-  await pause(2_000 + 517 * number);
+  // Some good traffic between two faults.
+  await pause(2_000);
   const after = await bench.ledgerHead();
   const firstRecord = (await bench.load.read()).records.at(-1)?.n ?? 0;
-  const onset = await setFault(port, body);
+  // A process that is new has always the same pattern of single faults; each episode brings its own.
+  const onset = await setFault(port, { ...body, seed: 1_000 * bench.seed + number });
   const settled = await bench.entry(['settled', 'waiting-for-human', 'rollback-refused'], after, limitMs);
-  const end = performance.now();
+  const began = await bench.entry(['degradation-began'], after, 1_000);
   await pause(fault === 'hang' ? TAIL_MS : 1_500);
   // The copy that was left stays warm until the move is confirmed; it is healthy again from here on.
   if (fault !== 'killed') await setFault(port, { kind: 'none' }).catch(() => undefined);
@@ -64,7 +66,7 @@ export async function runEpisode(bench: Bench, fault: FaultName, number: number)
   const entry = settled?.kind === 'settled' ? settled : null;
   if (entry === null && settled !== null)
     throw new NotMeasured(`${fault} ${number}: ${settled.kind}: ${settled.summary}`);
-  return measured({ fault, number, onset, records, entry, end });
+  return measured({ fault, number, onset, records, entry, began });
 }
 
 function measured(seen: {
@@ -73,9 +75,9 @@ function measured(seen: {
   onset: InEffect;
   records: readonly RequestRecord[];
   entry: LedgerEntry | null;
-  end: number;
+  began: LedgerEntry | null;
 }): Episode {
-  const { fault, number, onset, records, entry } = seen;
+  const { fault, number, onset, records, entry, began } = seen;
   const at = (name: string): number | null => {
     const value = entry?.facts[name];
     return typeof value === 'number' ? value : null;
@@ -112,6 +114,8 @@ function measured(seen: {
       shift: between(at('preparedAt'), shiftedAt),
       verify: between(shiftedAt, at('settledAt')),
     },
+    metric: typeof began?.facts['metric'] === 'string' ? began.facts['metric'] : null,
+    expected: typeof began?.facts['expected'] === 'number' ? began.facts['expected'] : null,
     provisional: verified?.byProbesOnly === true,
     sent: records.length,
     bad: bad.length,

@@ -26,6 +26,7 @@ export class Bench {
     private readonly directory: string,
     private readonly embedded: Embedded,
     readonly load: Load,
+    readonly seed: number,
   ) {
     this.controller = new Controller(embedded.apiSocket, SERVICE);
   }
@@ -50,7 +51,7 @@ export class Bench {
         labels: { socket: embedded.apiSocket, service: SERVICE, minMs: 3_000, maxMs: 6_000 },
         limitMs: 15_000,
       });
-      const bench = new Bench(directory, embedded, load);
+      const bench = new Bench(directory, embedded, load, options.seed);
       for (const version of [TRUSTED, LIVE]) {
         const path = built.versions.find((one) => one.version === version)?.directory;
         await bench.controller.importArtifact(path ?? '');

@@ -14,6 +14,8 @@ export interface Fault {
   class: MailClass;
   /** `slow`: added to each answer; default 500. */
   delayMs: number;
+  /** Begins the pattern of single errors anew from this number; without it the pattern goes on. */
+  seed?: number;
 }
 
 export class FaultError extends Error {
@@ -22,7 +24,7 @@ export class FaultError extends Error {
 
 export const NO_FAULT: Fault = { kind: 'none', rate: 0, class: 'bulk', delayMs: 0 };
 
-const KEYS = ['kind', 'rate', 'class', 'delayMs'];
+const KEYS = ['kind', 'rate', 'class', 'delayMs', 'seed'];
 
 /** @throws FaultError naming the key, what was found and what was expected */
 export function parseFault(body: string): Fault {
@@ -35,7 +37,7 @@ export function parseFault(body: string): Fault {
   if (typeof value !== 'object' || value === null) throw new FaultError('body: expected an object');
   const unknown = Object.keys(value).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) throw new FaultError(`unknown key "${unknown}", expected ${KEYS.join(', ')}`);
-  const { kind, rate, class: label, delayMs } = value;
+  const { kind, rate, class: label, delayMs, seed } = value;
   const expect = (key: string, ok: boolean, expected: string): void => {
     if (!ok) throw new FaultError(`${key}: found ${JSON.stringify(value[key])}, expected ${expected}`);
   };
@@ -47,11 +49,13 @@ export function parseFault(body: string): Fault {
   expect('rate', rate === undefined || (typeof rate === 'number' && rate >= 0 && rate <= 1), 'a number from 0 to 1');
   expect('class', label === undefined || CLASSES.some((known) => known === label), CLASSES.join(' | '));
   expect('delayMs', delayMs === undefined || (Number.isInteger(delayMs) && Number(delayMs) >= 0), 'milliseconds');
+  expect('seed', seed === undefined || Number.isInteger(seed), 'a whole number');
   return {
     kind: kind as FaultKind,
     rate: (rate as number | undefined) ?? (kind === 'errors' ? 0.05 : 1),
     class: (label as MailClass | undefined) ?? 'bulk',
     delayMs: (delayMs as number | undefined) ?? 500,
+    ...(seed === undefined ? {} : { seed: seed as number }),
   };
 }
 
@@ -70,10 +74,11 @@ export interface FaultState {
 /** The seed makes the pattern of single errors repeatable. */
 export function openFaults(seed = 1): FaultState {
   let fault = NO_FAULT;
-  const random: Random = seededRandom(seed);
+  let random: Random = seededRandom(seed);
   return {
     set: (next) => {
       fault = next;
+      if (next.seed !== undefined) random = seededRandom(next.seed);
     },
     current: () => fault,
     encounter: () => {
