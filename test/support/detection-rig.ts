@@ -25,6 +25,7 @@ import { CONTROL_QUEUE, WATCH_QUEUE, detectionWorkflowId, serviceWorkflowId } fr
 import type { DetectionInput } from '../../workflows/contract/inputs';
 import { resolvePolicy, policySchema } from '../../workers/configuration/policy-schema';
 import { until } from './poll';
+import { replayHistories, type Told } from './replay-histories';
 
 export const service = 'mail-triage';
 const quiet = new DefaultLogger('ERROR');
@@ -275,8 +276,7 @@ export class DetectionRig {
   /** Ends everything and replays every run of the detection workflow against the current code; returns their lengths. */
   async stop(): Promise<number[]> {
     const { workflow } = this.env.client;
-    const lengths: number[] = [];
-    const workflowBundle = await detectionBundle();
+    const told: Told[] = [];
     let handle = workflow.getHandle(detectionWorkflowId(service));
     await handle.terminate('the test is over').catch(() => undefined);
     await this.listener.terminate('the test is over').catch(() => undefined);
@@ -286,12 +286,12 @@ export class DetectionRig {
     while (runId) {
       handle = workflow.getHandle(detectionWorkflowId(service), runId);
       const history = await handle.fetchHistory();
-      lengths.push(history.events?.length ?? 0);
-      await Worker.runReplayHistory({ workflowBundle }, history, handle.workflowId);
+      told.push({ id: handle.workflowId, history });
       const last = history.events?.[history.events.length - 1];
       runId = last?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? null;
     }
-    return lengths;
+    await replayHistories(await detectionBundle(), told);
+    return told.map(({ history }) => history.events?.length ?? 0);
   }
 }
 

@@ -28,6 +28,7 @@ import {
 } from '../../workflows/contract/ids';
 import type { Candidate, OperationInput, OperationOrder, StepReport } from '../../workflows/contract/rollback';
 import type { RetirementInput } from '../../workflows/contract/signals';
+import { replayHistories } from './replay-histories';
 
 export const service = 'mail-triage';
 export const host = 'here';
@@ -326,8 +327,7 @@ export class Rig {
       this.ran.map(async (handle) => ({ id: handle.workflowId, history: await handle.fetchHistory() })),
     );
     for (const handle of this.ran) await handle.terminate('the test is over').catch(() => undefined);
-    const workflowBundle = await operationBundle();
-    for (const { id, history } of histories) await Worker.runReplayHistory({ workflowBundle }, history, id);
+    await replayHistories(await operationBundle(), histories);
   }
 
   private async launch(type: string, workflowId: string, input: unknown): Promise<WorkflowHandle> {

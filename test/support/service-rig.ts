@@ -13,9 +13,15 @@ import { CONTROL_QUEUE, hostQueue, routerQueue, serviceWorkflowId } from '../../
 import { NEWEST_RULES, type ServiceInput } from '../../workflows/contract/inputs';
 import type { Answer, MessageName } from '../../workflows/contract/messages';
 import type { ServiceStatus } from '../../workflows/contract/status';
+import { replayHistories } from './replay-histories';
 import { policyOf, ServiceWorld, type Activities, type Fakes } from './service-world';
 
 export type History = temporal.api.history.v1.IHistory;
+export interface RanHistory {
+  readonly id: string;
+  readonly type: string;
+  readonly history: History;
+}
 type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
 
 const host = 'here';
@@ -223,14 +229,15 @@ export class ServiceRig {
   }
 
   /** The histories of every run of every life of the service, and of everything it started. */
-  async histories(): Promise<{ readonly id: string; readonly type: string; readonly history: History }[]> {
-    const found: { id: string; type: string; history: History }[] = [];
+  async histories(each: (id: string) => Promise<unknown> = async () => undefined): Promise<RanHistory[]> {
+    const found: RanHistory[] = [];
     const seen = new Set<string>();
     const wanted = [...this.lives];
     for (let next = wanted.shift(); next; next = wanted.shift()) {
       const { id, runId } = next;
       if (seen.has(`${id}/${runId}`)) continue;
       seen.add(`${id}/${runId}`);
+      await each(id);
       const history = await this.client.getHandle(id, runId).fetchHistory();
       found.push({ id, type: typeOf(history.events?.[0]), history });
       wanted.push(...followers(id, history));
@@ -238,16 +245,15 @@ export class ServiceRig {
     return found;
   }
 
-  /** Replays every history against the current code, then ends what runs. */
+  /** Ends what runs, then replays every history against the current code. */
   async stop(): Promise<void> {
-    const histories = await this.histories();
-    for (const { id } of histories)
+    // Ended first: a service that goes on writes runs faster than they are read.
+    const end = async (id: string): Promise<unknown> =>
       await this.client
         .getHandle(id)
         .terminate('the test is over')
         .catch(() => undefined);
-    const workflowBundle = await serviceBundle();
-    for (const { id, history } of histories) await Worker.runReplayHistory({ workflowBundle }, history, id);
+    await replayHistories(await serviceBundle(), await this.histories(end));
   }
 }
 
