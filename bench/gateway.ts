@@ -6,7 +6,7 @@ import { Client } from 'undici';
 import type { GatewayConfig } from '../gateway/protocol';
 import type { LoadResult } from './gateway-parts/load';
 import { Child, cpuUs, rssMib } from './gateway-parts/processes';
-import { median, medianRow, missingRow, NotMeasured, row, type Bench, type Row } from './report';
+import { BadUse, median, medianRow, missingRow, NotMeasured, row, type Bench, type Row } from './report';
 
 const ROUNDS = 7;
 const CONNECTIONS = 32;
@@ -45,8 +45,10 @@ interface Measured extends LoadResult {
 
 /** CPU, throughput and latency of the gateway beside a bare proxy, in alternating runs. `--seconds N` a run (4). */
 export const bench: Bench = async ({ more, say }) => {
+  const [unknown] = Object.keys(more).filter((name) => name !== 'seconds');
+  if (unknown !== undefined) throw new BadUse(`--${unknown}: unknown, expected --seconds`);
   const seconds = Number(more['seconds'] ?? 4);
-  if (!(seconds > 0)) throw new NotMeasured(`--seconds: found ${more['seconds']}, expected a number above 0`);
+  if (!(seconds > 0)) throw new BadUse(`--seconds: found ${more['seconds']}, expected a number above 0`);
   const dataDir = mkdtempSync(join(tmpdir(), 'lastgood-bench-'));
   const children: Child[] = [];
   const start = (...args: string[]): Child => {

@@ -55,6 +55,11 @@ export class NotMeasured extends Error {
   override readonly name = 'NotMeasured';
 }
 
+/** An option that does not exist, or a value that it cannot have. */
+export class BadUse extends Error {
+  override readonly name = 'BadUse';
+}
+
 /** A row whose value is the median of the measured ones, with their range. */
 export function medianRow(name: string, unit: string, values: readonly number[], options: RowOptions = {}): Row {
   if (values.length === 0) return missingRow(name, unit, 'no measurement was made', options);

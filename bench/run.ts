@@ -1,4 +1,4 @@
-import { makeReport, NotMeasured, table, type Bench, type BenchOptions } from './report';
+import { BadUse, makeReport, NotMeasured, table, type Bench, type BenchOptions } from './report';
 
 /** Each benchmark by name, loaded when it is asked for: one whose parts are missing does not hinder the others. */
 const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
@@ -30,6 +30,10 @@ async function main(): Promise<number> {
     process.stdout.write(`${json === undefined ? table(report) : JSON.stringify(report)}\n`);
     return 0;
   } catch (error) {
+    if (error instanceof BadUse) {
+      process.stderr.write(`${error.message}\n`);
+      return 64;
+    }
     process.stderr.write(`${name}: ${error instanceof NotMeasured ? error.message : String((error as Error).stack)}\n`);
     return 2;
   }

@@ -1,8 +1,9 @@
 import type { LedgerEntry } from '../../examples/mail-triage/demo/controller';
 import { NotMeasured } from '../report';
 import { INJECTIONS, setFault, type FaultName, type InEffect } from './faults';
-import { LIVE, pause, TRUSTED, type Bench, type State } from './installation';
+import { LIVE, pause, SERVICE, TRUSTED, type Bench, type State } from './installation';
 import type { RequestRecord } from './load';
+import type { Limits, RoundTrips } from './round-trips';
 
 /** Milliseconds; null where the ledger does not say it. */
 export interface Stages {
@@ -19,11 +20,19 @@ export interface Episode {
   /** Sending time of the last bad request − onset, on the users' clock; 0 without one. */
   readonly restoredMs: number;
   readonly unnoticed: boolean;
+  /** `settled`, the ledger's word for what came instead, or `silent` where nothing came in time. */
+  readonly outcome: string;
   /** Onset → ledger entry `settled`; null when no rollback settled in time. */
   readonly settledMs: number | null;
+  /** Onset → the end of what was seen. */
+  readonly watchedMs: number;
   /** Onset → traffic shifted, by the ledger; null as above. */
   readonly shiftedMs: number | null;
   readonly stages: Stages;
+  /** Activities that ended in each stage; null where the rollback did not settle. */
+  readonly roundTrips: RoundTrips | null;
+  /** Onset → sending time of the last request that the broken version answered; null where it answered none. */
+  readonly leftMs: number | null;
   /** The chart that alarmed first, and the rate that it expected. */
   readonly metric: string | null;
   readonly expected: number | null;
@@ -63,10 +72,15 @@ export async function runEpisode(bench: Bench, fault: FaultName, number: number)
   // The copy that was left stays warm until the move is confirmed; it is healthy again from here on.
   if (fault !== 'killed') await setFault(port, { kind: 'none' }).catch(() => undefined);
   const records = (await bench.load.read(firstRecord)).records.filter(({ sentMonoMs }) => sentMonoMs >= onset.monoMs);
-  const entry = settled?.kind === 'settled' ? settled : null;
-  if (entry === null && settled !== null)
-    throw new NotMeasured(`${fault} ${number}: ${settled.kind}: ${settled.summary}`);
-  return measured({ fault, number, onset, records, entry, began });
+  const watchedMs = Date.now() - onset.atMs;
+  const measures = measured({ fault, number, onset, records, settled, began, watchedMs });
+  return { ...measures, roundTrips: await roundTripsOf(bench, onset, settled) };
+}
+
+async function roundTripsOf(bench: Bench, onset: InEffect, entry: LedgerEntry | null): Promise<RoundTrips | null> {
+  const times = ['detectedAt', 'decidedAt', 'preparedAt', 'shiftedAt', 'settledAt'].map((name) => entry?.facts[name]);
+  if (entry === null || entry.incident === null || !times.every((time) => typeof time === 'number')) return null;
+  return await bench.histories.roundTrips(SERVICE, entry.incident, [onset.atMs, ...times] as unknown as Limits);
 }
 
 function measured(seen: {
@@ -74,10 +88,12 @@ function measured(seen: {
   number: number;
   onset: InEffect;
   records: readonly RequestRecord[];
-  entry: LedgerEntry | null;
+  settled: LedgerEntry | null;
   began: LedgerEntry | null;
-}): Episode {
-  const { fault, number, onset, records, entry, began } = seen;
+  watchedMs: number;
+}): Omit<Episode, 'roundTrips'> {
+  const { fault, number, onset, records, settled, began, watchedMs } = seen;
+  const entry = settled?.kind === 'settled' ? settled : null;
   const at = (name: string): number | null => {
     const value = entry?.facts[name];
     return typeof value === 'number' ? value : null;
@@ -88,6 +104,7 @@ function measured(seen: {
     (record.firstByteMs ?? Infinity) > FIRST_BYTE_MS ||
     (fault === 'oneclass' && record.version === LIVE);
   const bad = records.filter(isBad);
+  const left = records.filter(({ version }) => version === LIVE).map(({ sentMonoMs }) => sentMonoMs - onset.monoMs);
   const restoredMs = bad.reduce((last, { sentMonoMs }) => Math.max(last, sentMonoMs - onset.monoMs), 0);
   const shiftedAt = at('shiftedAt');
   const afterShift = (record: RequestRecord): boolean => shiftedAt !== null && record.sentAt >= shiftedAt;
@@ -105,6 +122,9 @@ function measured(seen: {
     number,
     restoredMs,
     unnoticed: bad.length === 0,
+    outcome: settled?.kind ?? 'silent',
+    watchedMs,
+    leftMs: left.length === 0 ? null : Math.max(...left),
     settledMs: between(onset.atMs, at('settledAt')),
     shiftedMs: between(onset.atMs, shiftedAt),
     stages: {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildVersions } from '../../examples/mail-triage/build';
 import { Controller, type LedgerEntry } from '../../examples/mail-triage/demo/controller';
+import type { ServiceConfiguration } from '../../workers/configuration/configuration';
 import { readEnvironment } from '../../workers/environment';
 import { startEmbedded, type Embedded } from '../../workers/embedded/embedded';
 import type { ServicePolicy } from '../../domain/policy';
@@ -10,6 +11,7 @@ import type { ServiceStatus } from '../../workflows/contract/status';
 import { NotMeasured } from '../report';
 import { controlPortOf } from './faults';
 import { Load } from './load';
+import { Histories } from './round-trips';
 
 export const SERVICE = 'mail-triage';
 /** Release that is broken on purpose in each episode, and the one that people trust. */
@@ -26,6 +28,7 @@ export class Bench {
     private readonly directory: string,
     private readonly embedded: Embedded,
     readonly load: Load,
+    readonly histories: Histories,
     readonly seed: number,
   ) {
     this.controller = new Controller(embedded.apiSocket, SERVICE);
@@ -51,7 +54,9 @@ export class Bench {
         labels: { socket: embedded.apiSocket, service: SERVICE, minMs: 3_000, maxMs: 6_000 },
         limitMs: 15_000,
       });
-      const bench = new Bench(directory, embedded, load, options.seed);
+      const { namespace } = embedded.configuration.temporal;
+      const histories = await Histories.connect(embedded.temporalAddress, namespace);
+      const bench = new Bench(directory, embedded, load, histories, options.seed);
       for (const version of [TRUSTED, LIVE]) {
         const path = built.versions.find((one) => one.version === version)?.directory;
         await bench.controller.importArtifact(path ?? '');
@@ -66,9 +71,19 @@ export class Bench {
   }
 
   get policy(): ServicePolicy {
+    return this.service.policy;
+  }
+
+  /** All that `exposure.policy.yaml` may change, as it is in force. */
+  get settings(): Record<string, unknown> {
+    const { policy, samples, firstByteMs, requestMaxMs } = this.service;
+    return { ...policy, samples, firstByteMs, requestMaxMs };
+  }
+
+  private get service(): ServiceConfiguration {
     const service = this.embedded.configuration.services.find(({ name }) => name === SERVICE);
     if (!service) throw new Error(`${SERVICE} is not configured`);
-    return service.policy;
+    return service;
   }
 
   async state(): Promise<State | null> {
@@ -105,6 +120,16 @@ export class Bench {
     return head;
   }
 
+  /** All entries after `after` of these kinds. */
+  async entries(kinds: readonly string[], after: number): Promise<LedgerEntry[]> {
+    const found: LedgerEntry[] = [];
+    for (let page = await this.controller.ledgerAfter(after); page.length > 0;) {
+      found.push(...page.filter(({ kind }) => kinds.includes(kind)));
+      page = await this.controller.ledgerAfter(page.at(-1)?.seq ?? Infinity);
+    }
+    return found;
+  }
+
   /** The first entry after `after` of this kind; null when the time is over. */
   async entry(kinds: readonly string[], after: number, limitMs: number): Promise<LedgerEntry | null> {
     const deadline = performance.now() + limitMs;
@@ -124,6 +149,7 @@ export class Bench {
 
   async stop(): Promise<void> {
     this.load.kill();
+    await this.histories.close();
     await this.embedded.stop();
     rmSync(this.directory, { recursive: true, force: true });
   }
@@ -153,9 +179,6 @@ services:
       engine: open-inference
       command: ${JSON.stringify([process.execPath, server, ...options])}
     answer: { class: 'outputs[name=label].data[0]', score: 'outputs[name=score].data[0]' }
-    samples: { share: 0.5, maxCount: 2000, maxAge: 1h }
-    firstByte: 1s
-    requestMax: 10s
 `,
   );
   return file;

@@ -102,14 +102,14 @@ describe('a policy file', () => {
     });
   });
 
-  it('cannot name a service that is not configured, nor anything but policies', () => {
+  it('cannot name a service that is not configured, nor anything that decides where something runs', () => {
     writeFileSync(policyFile(), 'services: { mial: { policy: {} } }\n');
     expect(problemsOf(smallest, { policyFile: policyFile() })).toEqual([
       'policy.yaml:1:13: services.mial: unknown service, expected one of mail',
     ]);
     writeFileSync(policyFile(), 'services: { mail: { listen: x } }\n');
     expect(problemsOf(smallest, { policyFile: policyFile() })).toEqual([
-      'policy.yaml:1:21: services.mail.listen: unknown key, expected one of policy',
+      'policy.yaml:1:21: services.mail.listen: unknown key, expected one of policy, samples, firstByte, requestMax',
     ]);
   });
 });

@@ -201,9 +201,12 @@ export const configurationSchema = z.strictObject({
     .refine((services) => Object.keys(services).length > 0, 'at least one service'),
 });
 
-/** `--policy FILE`: policies laid over those of the configuration, for demos and benchmarks. */
+/** `--policy FILE`: what decides, laid over the configuration's, for demos and benchmarks; never where anything runs. */
 export const policyFileSchema = z.strictObject({
-  services: z.record(serviceName, z.strictObject({ policy: policySchema.prefault({}) })),
+  services: z.record(
+    serviceName,
+    service.pick({ policy: true, samples: true, firstByte: true, requestMax: true }).partial(),
+  ),
 });
 
 export type ConfigurationText = z.output<typeof configurationSchema>;
