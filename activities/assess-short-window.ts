@@ -13,6 +13,7 @@ import type {
   ObservedRoute,
   TierReading,
 } from '../workflows/contract/activities';
+import { lookAtRouter } from './observe-route';
 import { rateSpecs, tallyOf, type RateSpec } from './detection/chart-specs';
 import { LATENCY, latencyIntervals, latencySpec } from './detection/latency-chart';
 import { foldMemory, type MemoryFacts } from './detection/memory-chart';
@@ -248,10 +249,7 @@ function judgeLatency(input: AssessmentInput, rows: readonly CountsRow[]): Judge
 }
 
 async function observe(router: TrafficRouter, service: string): Promise<ObservedRoute | null> {
-  const state = await quietly(OBSERVE_MS, 'the route', () => router.read(service));
-  if (state === null) return null;
-  const { record, floor, fallback, pinned } = state;
-  return { record, floor, fallback, pinned };
+  return await quietly(OBSERVE_MS, 'the route', () => lookAtRouter(router, service));
 }
 
 /** Memory of the live copy, where the environment knows it. */

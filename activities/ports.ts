@@ -180,9 +180,15 @@ export interface StandingView {
   readonly breakerOpen: boolean;
   readonly breakerEpoch: number;
   readonly pausedUntil: number | null;
+  /** Ledger, router and service disagree about the route; a person must look. */
+  readonly pausedWhy: string | null;
   readonly incident: string | null;
   readonly grant: { readonly incident: string; readonly from: number; readonly to: number } | null;
-  readonly unusable: readonly { readonly version: string; readonly why: string }[];
+  readonly unusable: readonly {
+    readonly version: string;
+    readonly standing: 'quarantined' | 'revoked';
+    readonly why: string;
+  }[];
 }
 export interface ServiceStanding {
   read(service: string): Promise<StandingView>;

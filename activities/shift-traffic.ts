@@ -43,6 +43,9 @@ export function shiftTraffic(ports: Ports): RouterActivities['shiftTraffic'] {
     if (state.record !== null && sameRoute(state.record, record)) return await inForce(ports, input, state);
     const forbidden = forbiddenBy(view, input, Date.now());
     if (forbidden !== null) return { outcome: 'stopped', why: forbidden };
+    const barred = barredTarget(view, input);
+    // The next candidate may still be used; the operation is not over for it.
+    if (barred !== null) return { outcome: 'unready', why: barred };
     if (!looked.ok) return { outcome: 'unready', why: looked.why };
     refuseLateAttempt(beganAt);
     const applied = await ports.router.apply(record);
@@ -66,9 +69,18 @@ export function forbiddenBy(view: StandingView, input: Input, now: number): stri
   if (!input.allowPaused && view.pausedUntil !== null && view.pausedUntil > now) {
     return `the service is paused until ${new Date(view.pausedUntil).toISOString()}`;
   }
+  if (view.pausedWhy !== null && !input.allowDisagreement) return `the service is paused: ${view.pausedWhy}`;
+  return null;
+}
+
+/** Why the version may get no traffic although it was chosen; null when it may. */
+function barredTarget(view: StandingView, { record, returnsTo }: Input): string | null {
   const target = targetOf(record);
   const unusable = view.unusable.find(({ version }) => version === target);
-  return unusable === undefined ? null : `${target} may not be used: ${unusable.why}`;
+  if (unusable === undefined) return null;
+  // Quarantined because it was left; that it is the safest state was decided before.
+  if (returnsTo === target && unusable.standing === 'quarantined') return null;
+  return `${target} may not be used: ${unusable.why}`;
 }
 
 /** Who gets traffic that it did not have: the share where there is one, else the primary. */

@@ -10,6 +10,7 @@ import type {
 import { quickCause, type CausePorts } from './detection/quick-cause';
 import { WatchFold } from './detection/watch-fold';
 import { messageOf, within } from './failures';
+import { lookAtRouter } from './observe-route';
 import type { Telemetry, TrafficRouter } from './ports';
 
 export interface WatchPorts extends CausePorts {
@@ -127,8 +128,7 @@ async function resultOf(ports: WatchPorts, input: WatchInput, fold: WatchFold): 
 
 async function observe(router: TrafficRouter, service: string): Promise<ObservedRoute | null> {
   try {
-    const { record, floor, fallback, pinned } = await within(OBSERVE_MS, 'the route', router.read(service));
-    return { record, floor, fallback, pinned };
+    return await within(OBSERVE_MS, 'the route', lookAtRouter(router, service));
   } catch {
     return null;
   }

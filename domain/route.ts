@@ -98,6 +98,8 @@ function normalised(record: RouteRecord): unknown {
 
 /** What a look at the router gives for reconcile. */
 export interface ObservedRoute {
+  /** When it was read, in milliseconds since 1970; an older look says nothing about what began after it. */
+  readonly readAt?: number;
   readonly record: RouteRecord | null;
   readonly floor: number;
   readonly fallback: {

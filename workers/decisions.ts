@@ -71,14 +71,18 @@ export function standingOf(decisions: Pick<Decisions, 'status'>): ServiceStandin
         breakerOpen: state.breaker.open,
         breakerEpoch: state.breaker.epoch,
         pausedUntil: state.pausedUntil,
+        pausedWhy: state.pausedWhy,
         incident: state.incident?.id ?? null,
+        // One that is being stopped has lost its grant at once, before the fence has reached the router.
         grant:
-          operation === null
+          operation === null || operation.stopping !== null
             ? null
             : { incident: operation.incident ?? operation.id, from: operation.epochs.from, to: operation.epochs.to },
-        unusable: state.versions
-          .filter(({ standing }) => standing === 'quarantined' || standing === 'revoked')
-          .map(({ version, standing, why }) => ({ version, why: `${standing}: ${why}` })),
+        unusable: state.versions.flatMap(({ version, standing, why }) =>
+          standing === 'quarantined' || standing === 'revoked'
+            ? [{ version, standing, why: `${standing}: ${why}` }]
+            : [],
+        ),
       };
     },
   };

@@ -3,10 +3,10 @@ import { rankCandidates } from '../rollback/candidates';
 import type { Candidate } from '../rollback/operation';
 import { alertIncident, duration, usersNow } from './messages-for-people';
 import { machine } from './messages';
-import { mark, openIncident, verdictFacts } from './incident';
+import { endIncident, mark, openIncident, verdictFacts } from './incident';
 import { fenceOperation, startOperation } from './operations';
 import { blockedBy } from './readiness';
-import type { ServiceState, StandingDegradation } from './state';
+import type { Incident, ServiceState, StandingDegradation } from './state';
 import type { Turn } from './turn';
 
 /**
@@ -24,9 +24,19 @@ export function decide(turn: Turn): void {
       fenceOperation(turn, `${first.verdict.metric} failed on the live version`);
     return;
   }
-  if (state.incident && ['awaiting-approval', 'waiting-for-human'].includes(state.incident.phase)) return;
+  const { incident } = state;
+  if (incident?.phase === 'awaiting-approval' || incident?.phase === 'waiting-for-human') {
+    if (incident.hard || !first.verdict.hard) return behindIncident(turn, incident, open);
+    endIncident(turn, `overtaken by a harder failure: ${first.verdict.sentence}`.slice(0, 300));
+  }
   // One that is held or has another cause must not hide the one behind it.
   for (const entry of open) if (decideOn(turn, entry) === 'acted') return;
+}
+
+/** A person was asked already; what comes on top of that is told, not decided, until they answered. */
+function behindIncident(turn: Turn, { id, phase }: Incident, open: readonly StandingDegradation[]): void {
+  const asked = phase === 'awaiting-approval' ? 'an approval' : 'a person';
+  for (const entry of open) hold(turn, entry, `incident ${id} waits for ${asked}`);
 }
 
 /** The open degradations of the live version, worst first: hard ones, then the faster tier. */
@@ -169,8 +179,11 @@ export function actOnIncident(turn: Turn, approvedBy: string | null): void {
   const entry = state.degradations.find((other) => other.version === incident.from && other.decided === 'acted');
   if (candidates.length === 0) return nobodyLeft(turn, ranking.refused);
   const first = candidates[0];
+  const before = incident.operations ?? 0;
+  turn.updateIncident({ operations: before + 1 });
   startOperation(turn, {
-    id: incident.id,
+    // The durable engine refuses the same id a second time.
+    id: before === 0 ? incident.id : `${incident.id}-again-${before}`,
     kind: 'rollback',
     incident: incident.id,
     procedure,

@@ -4,6 +4,8 @@ import type { Turn } from './turn';
 
 /** Ids of degradations that the service made itself, from the router's own move to its fallback. */
 export const FALLBACK_DEGRADATION = 'fallback/';
+/** … and from who answers at an address that something else runs. */
+export const FOREIGN_DEGRADATION = 'foreign/';
 
 /**
  * Takes a record as the declared one. What was measured on the same version goes on under the new epoch, so that a

@@ -150,7 +150,9 @@ export type ServiceEvent =
       readonly observed: ObservedRoute | null;
     }
   | { readonly type: 'retirement-ended'; readonly report: RetirementEnded }
-  /** Detection began without knowing the route. */
+  /** The service itself began: detection is told what to watch. */
   | { readonly type: 'detection-started' }
+  /** Detection began without a state: it asks for the route, and what it had reported it knows no more. */
+  | { readonly type: 'detection-began-anew' }
   | { readonly type: 'recorded'; readonly upTo: number }
   | { readonly type: 'tick' };

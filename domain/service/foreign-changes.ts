@@ -7,7 +7,7 @@ import {
   type SeenServing,
 } from '../observed-serving';
 import { instanceName, type Backend, type RouteRecord } from '../route';
-import { declare } from './declared-route';
+import { declare, FOREIGN_DEGRADATION } from './declared-route';
 import { endIncident } from './incident';
 import { alertService, duration, usersNow } from './messages-for-people';
 import { changeVersion } from './standing';
@@ -217,7 +217,7 @@ function barredServes(turn: Turn, seen: SeenServing, facts: VersionFacts, record
 /** Decided with every brake that a measured degradation has; it ends when another version serves. */
 function foreignDegradation(record: RouteRecord, sentence: string, now: number): StandingDegradation {
   return {
-    id: `foreign/${record.epoch}`,
+    id: `${FOREIGN_DEGRADATION}${record.epoch}`,
     epoch: record.epoch,
     version: record.primary,
     verdict: {

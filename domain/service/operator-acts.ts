@@ -16,7 +16,7 @@ import { giveUpDegradations } from './reports';
 import { changeVersion, setStanding } from './standing';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';
-import { releaseHeld } from './verdicts';
+import { releaseHeld, reopen } from './verdicts';
 
 const REMEMBERED_REQUESTS = 1000;
 
@@ -135,12 +135,19 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): string {
         { breakerEpoch: message.breakerEpoch },
         { actor },
       );
+      // The incident that opened it waited for this; what still stands is decided when the cooldown is over.
+      if (state.operation === null && state.incident?.phase === 'waiting-for-human')
+        endIncident(turn, `${actor.name} cleared the breaker`);
+      reopen(turn);
       startCooldown(turn, 'the breaker was cleared');
       return `the breaker is closed; cooldown for ${duration(state.policy.cooldownMs)}`;
     case 'approve':
       note(`${message.decision} of incident ${message.incident}`);
       if (message.decision === 'approve') actOnIncident(turn, actor.name);
-      else endIncident(turn, `denied by ${actor.name}`);
+      else {
+        endIncident(turn, `denied by ${actor.name}`);
+        giveUpDegradations(turn, `denied by ${actor.name}`);
+      }
       return message.decision === 'approve' ? 'the rollback starts' : 'nothing is moved';
     case 'intervene':
       return intervene(turn, message, note);
@@ -176,7 +183,7 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): string {
     case 'setMode':
       note(`mode ${message.mode}`);
       state.mode = message.mode;
-      releaseHeld(turn);
+      reopen(turn);
       return `the mode is ${message.mode}`;
     case 'configure':
       return configure(turn, message);
@@ -285,7 +292,7 @@ function resume(turn: Turn): string {
   state.pausedUntil = null;
   if (state.pausedWhy !== null) {
     const { foreign } = state;
-    if (foreign) {
+    if (foreign && foreign.epoch >= (state.declared?.epoch ?? 0)) {
       // The router's record is taken as the truth and declared anew, above every epoch that was seen.
       const epoch = Math.max(state.nextEpoch, foreign.epoch + 1);
       // A fallback is named by a proof of ours, never by somebody else's record.

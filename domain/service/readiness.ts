@@ -16,7 +16,7 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
         : 'there is no other version',
     };
   }
-  const blocked = blockedBy(state, now);
+  const blocked = blockedBy(state, now) ?? waitsForPerson(state);
   if (best.warm)
     return {
       ready: blocked === null,
@@ -43,6 +43,12 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
     expectedMs: null,
     why: blocked ?? `${best.version} ${best.why}; cold: ${why}`,
   };
+}
+
+/** Nothing else is decided until the person who was asked has answered. */
+function waitsForPerson({ incident }: ServiceState): string | null {
+  if (incident?.phase !== 'waiting-for-human' && incident?.phase !== 'awaiting-approval') return null;
+  return `incident ${incident.id} waits for a person`;
 }
 
 export function pausedBy(state: ServiceState, now: number): string | null {

@@ -25,7 +25,7 @@ export function onRouteObserved(turn: Turn, { report }: Extract<ServiceEvent, { 
   // Every grant was or will be fenced by this floor, also those of a service workflow that was lost.
   state.nextEpoch = Math.max(state.nextEpoch, observed.floor);
   if (!declared) return observed.record && !operation ? foreignRecord(turn, observed.record) : undefined;
-  importFallback(turn, observed.fallback);
+  importFallback(turn, observed.fallback, observed.readAt);
   const epoch = observed.record?.epoch ?? 0;
   const inGrant = operation !== null && epoch >= operation.epochs.from && epoch <= operation.epochs.to;
   if (inGrant) return;
@@ -74,10 +74,13 @@ function foreignRecord(turn: Turn, record: RouteRecord): void {
 function importFallback(
   turn: Turn,
   fallback: { version: string; since: number; epoch: number; reason: string } | null,
+  readAt: number | undefined,
 ): void {
   const { state } = turn;
   if (!fallback) {
-    if (state.fallbackInUse && !state.operation) fallbackOver(turn);
+    // A look from before it began, told late, does not end it: that would take the fallback away from its users.
+    const older = readAt !== undefined && state.fallbackInUse !== null && readAt <= state.fallbackInUse.since;
+    if (state.fallbackInUse && !state.operation && !older) fallbackOver(turn);
     return;
   }
   if (state.fallbackInUse?.since === fallback.since || fallback.epoch !== state.declared?.epoch) return;

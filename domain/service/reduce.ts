@@ -18,7 +18,7 @@ import { onStarted } from './start';
 import type { ServiceState } from './state';
 import { onTick } from './timers';
 import { Turn } from './turn';
-import { onDegradationBegan, onDegradationEnded, onTiersReported } from './verdicts';
+import { forgetVerdicts, onDegradationBegan, onDegradationEnded, onTiersReported } from './verdicts';
 
 export interface Reduction {
   readonly state: ServiceState;
@@ -93,11 +93,13 @@ function apply(turn: Turn, event: ServiceEvent): Answer | null {
     case 'retirement-ended':
       onRetirementEnded(turn, event);
       return null;
-    case 'detection-started': {
-      const message = detectionView(turn.state);
-      if (message) turn.effect({ type: 'tell-detection', message });
+    case 'detection-began-anew':
+      forgetVerdicts(turn);
+      askedByDetection(turn);
       return null;
-    }
+    case 'detection-started':
+      askedByDetection(turn);
+      return null;
     case 'recorded':
       onRecorded(turn, event.upTo);
       return null;
@@ -105,6 +107,11 @@ function apply(turn: Turn, event: ServiceEvent): Answer | null {
       onTick(turn);
       return null;
   }
+}
+
+function askedByDetection(turn: Turn): void {
+  const message = detectionView(turn.state);
+  if (message) turn.effect({ type: 'tell-detection', message });
 }
 
 function onRecorded(turn: Turn, upTo: number): void {

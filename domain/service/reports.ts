@@ -1,8 +1,9 @@
 import type { OperationOutcome, StepReport } from '../rollback/operation';
 import { countRollback, holdMove, startCooldown } from './brakes';
-import { endIncident } from './incident';
+import { endIncident, mark } from './incident';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
 import { reportDeadline } from './operations';
+import { blockedBy } from './readiness';
 import { retire } from './retiring';
 import { adoptStandby } from './standby-keeping';
 import { setStanding } from './standing';
@@ -171,7 +172,8 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: What<
   };
   if (what.outcome === 'cancelled') {
     turn.record('incident-ended', `${operation.id} was stopped: ${what.why}`, {}, { incident: operation.incident });
-    giveUpDegradations(turn, 'the rollback was stopped');
+    if (operation.stopping === null) stoppedUnasked(turn, operation, incident, what.why);
+    else giveUpDegradations(turn, 'the rollback was stopped');
     return forget();
   }
   // Accepted as it is before anything moved: nothing was settled, and a second try would ask the same person again.
@@ -185,6 +187,28 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: What<
   if (settled && operation.kind === 'rollback') startCooldown(turn, `${operation.id} settled`);
   if (opened && incident) holdMove(turn, state.incident ?? incident);
   else if (!settled) forget();
+}
+
+/**
+ * Nobody here ordered the stop: a pause, an open breaker, or a newer record met the last look before the shift. What holds
+ * now is said by `decide`, and ends; where nothing does, a person is told, and the machine does not try in a circle.
+ */
+function stoppedUnasked(turn: Turn, operation: Operation, incident: Incident | null, why: string): void {
+  const { state } = turn;
+  if (blockedBy(state, turn.now) !== null) {
+    for (const { id, decided } of state.degradations) if (decided === 'acted') mark(turn, id, 'open', null);
+    return;
+  }
+  giveUpDegradations(turn, `the rollback was stopped: ${why}`.slice(0, 300));
+  if (!incident) return;
+  alertIncident(turn, 'stopped', incident, {
+    severity: 'page',
+    title: `${state.service}: ${operation.kind} ${operation.id} was stopped and nothing was moved`,
+    did: `Stopped before the shift: ${why}. ${state.declared?.primary ?? 'Nobody'} still serves.`,
+    users: usersNow(state),
+    must: 'Decide now: roll back by hand, or leave it as it is.',
+    command: `lastgood rollback ${state.service} --reason '…'`,
+  });
 }
 
 function settle(turn: Turn, operation: Operation, incident: Incident | null, at: number, what: What<'ended'>): void {

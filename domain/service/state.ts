@@ -81,6 +81,8 @@ export interface Incident {
   readonly settledAt: number | null;
   readonly approvalUntil: number | null;
   readonly sentence: string;
+  /** Operations that were started for it; absent where there was none. */
+  readonly operations?: number;
   /** Tried and dropped candidates of this incident. */
   readonly dropped: readonly string[];
   readonly automatic: boolean;

@@ -2,7 +2,7 @@ import { calmEndsAt, measuresOk } from './brakes';
 import { actOnIncident } from './decide';
 import { endIncident, mark } from './incident';
 import { blockedBy } from './readiness';
-import { confirmIncident } from './reports';
+import { confirmIncident, giveUpDegradations } from './reports';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
 import { REPLACE_FAILED_MS } from './standby-keeping';
 import { changeVersion, setStanding } from './standing';
@@ -107,6 +107,7 @@ function endApproval(turn: Turn): void {
     `nobody approved in ${duration(state.policy.approval.timeoutMs)}; the policy says: hold`,
   );
   endIncident(turn, 'no approval in time');
+  giveUpDegradations(turn, 'nobody approved in time');
 }
 
 function confirmOrAlert(turn: Turn): void {

@@ -17,6 +17,8 @@ export function trafficMoved(turn: Turn, operation: Operation, record: RouteReco
   const target = record.primary;
   const judgedGood = state.unmeasuredSince === null && !state.degradations.some(({ version }) => version === left);
   declare(turn, record, at);
+  // Whatever somebody else wrote to the router before is overwritten; a resume must not bring it back.
+  state.foreign = null;
   if (target === left && !operation.shifted) return shared(turn, record, note);
   if (state.operation?.id === operation.id) state.operation = { ...state.operation, shifted: true };
   if (operation.incident !== null && state.incident?.id === operation.incident)

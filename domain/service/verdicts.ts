@@ -1,3 +1,4 @@
+import { FALLBACK_DEGRADATION, FOREIGN_DEGRADATION } from './declared-route';
 import { confirmIncident } from './reports';
 import type { Verdict } from '../detection/types';
 import type { ServiceEvent } from './events';
@@ -82,6 +83,26 @@ export function onDegradationEnded(turn: Turn, { report }: Extract<ServiceEvent,
     endIncident(turn, 'the degradation ended by itself');
 }
 
+/**
+ * Detection lost its state: nobody measures what it had reported, and nobody will ever report its end. What still stands
+ * is found again; until then nothing moves because of it. What the router or the address itself said stands.
+ */
+export function forgetVerdicts(turn: Turn): void {
+  const { state } = turn;
+  const ownWord = ({ id }: StandingDegradation): boolean =>
+    id.startsWith(FALLBACK_DEGRADATION) || id.startsWith(FOREIGN_DEGRADATION);
+  const lost = state.degradations.filter((entry) => !ownWord(entry));
+  if (lost.length === 0) return;
+  state.degradations = state.degradations.filter(ownWord);
+  for (const { id, verdict } of lost)
+    turn.record('degradation-ended', `detection started anew and measures ${verdict.metric} from the beginning`, {
+      id,
+      at: turn.now,
+    });
+  if (state.incident?.phase === 'awaiting-approval')
+    endIncident(turn, 'detection started anew: the proposal is made again when the verdict is');
+}
+
 export function onTiersReported(turn: Turn, { report }: Extract<ServiceEvent, { type: 'tiers-reported' }>): void {
   const { state, now } = turn;
   state.tiers = report.tiers.slice(0, 60);
@@ -114,6 +135,14 @@ export function onTiersReported(turn: Turn, { report }: Extract<ServiceEvent, { 
   }
   if (state.confirming?.measured && now >= state.confirming.until && state.degradations.length === 0)
     confirmIncident(turn);
+}
+
+/** What was given up or left undecided on the live version is decided again: a person changed what the machine may do. */
+export function reopen(turn: Turn): void {
+  const { state } = turn;
+  const settled = state.incident === null && state.operation === null;
+  for (const { id, decided } of state.degradations)
+    if (decided === 'refused' || decided === 'held' || (decided === 'acted' && settled)) mark(turn, id, 'open', null);
 }
 
 /** The hold that kept a degradation from being decided has ended; `decide` looks at it again. */

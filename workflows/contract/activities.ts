@@ -145,7 +145,8 @@ export interface InspectedInstance {
 export interface RouterActivities {
   /**
    * Re-reads the service's standing, looks at the target once more (ready, digest), then applies the record.
-   * `stopped`: the standing forbids it. `unready`: the target failed the last look. `refused`: the router did.
+   * `stopped`: the standing forbids it. `unready`: the target failed the last look, or may not be used any more.
+   * `refused`: the router did.
    */
   shiftTraffic(input: {
     service: string;
@@ -157,6 +158,10 @@ export interface RouterActivities {
     allowBreakerOpen: boolean;
     /** An act of a person goes on while the service is paused: a pause stops the machine. */
     allowPaused: boolean;
+    /** A person who rolls back by hand also overrules a disagreement about the route. */
+    allowDisagreement: boolean;
+    /** The version that served before: the declared way back may lead to it although it is quarantined by now. */
+    returnsTo: string | null;
   }): Promise<ShiftOutcome>;
   /** Applies a record that moves no traffic to a version that had none (fallback named or withdrawn, first route). */
   applyRoute(record: RouteRecord): Promise<ApplyResult>;

@@ -57,6 +57,8 @@ export class Reports {
   /** What the router says; a quiet picture that was told already is not told again. */
   observe(observed: ObservedRoute): void {
     const { record, floor, fallback, serving } = observed;
+    // An assessment takes its time: a look that it began before the one that waits to be told is an old one.
+    if (!serving && (this.observed?.readAt ?? 0) > (observed.readAt ?? Infinity)) return;
     const picture = JSON.stringify([record, floor, fallback]);
     // A router that is behind is told each time until it is put right.
     const behind = (record?.epoch ?? 0) < (this.about.state.route?.epoch ?? 0);

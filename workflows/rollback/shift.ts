@@ -106,7 +106,8 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
     why,
   });
   operation.began('return', record.primary, input.limits.steps.shiftMs);
-  const moved = await move(operation, record, input.limits.steps.shiftMs, `back to ${record.primary}, epoch ${epoch}`);
+  const summary = `back to ${record.primary}, epoch ${epoch}`;
+  const moved = await move(operation, record, input.limits.steps.shiftMs, summary, record.primary);
   if (moved.kind !== 'moved') {
     operation.failed('return', record.primary, moved.why);
     return `${staying}: the way back to ${record.primary} failed (${moved.why})`;
@@ -146,7 +147,13 @@ async function withdrawShare(operation: Operation): Promise<void> {
   }
 }
 
-async function move(operation: Operation, record: RouteRecord, deadlineMs: number, summary: string): Promise<Moved> {
+async function move(
+  operation: Operation,
+  record: RouteRecord,
+  deadlineMs: number,
+  summary: string,
+  returnsTo: string | null = null,
+): Promise<Moved> {
   const { service, operation: id, incident, model, kind } = operation.input;
   const byPerson = kind === 'manual-rollback' || kind === 'deploy';
   const input = {
@@ -157,6 +164,8 @@ async function move(operation: Operation, record: RouteRecord, deadlineMs: numbe
     record,
     allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move',
     allowPaused: byPerson,
+    allowDisagreement: kind === 'manual-rollback',
+    returnsTo,
   };
   const options = { scheduleToCloseTimeout: deadlineMs, summary: summary.slice(0, 200) };
   try {

@@ -45,7 +45,7 @@ export class Inbox {
     for (const name of messageNames) this.listenForMessage(name, knows);
     for (const name of reportNames)
       setHandler(defineSignal<[unknown]>(name), (input) => this.putSignal(readReport(name, input)));
-    setHandler(defineSignal(signalNames.detectionStarted), () => this.putSignal({ type: 'detection-started' }));
+    setHandler(defineSignal(signalNames.detectionStarted), () => this.putSignal({ type: 'detection-began-anew' }));
     setHandler(defineSignal(signalNames.artifactsChanged), () => this.wantVersions());
   }
 
@@ -147,6 +147,7 @@ function wholeState(event: ServiceEvent): string | null {
     case 'tiers-reported':
     case 'route-observed':
     case 'detection-started':
+    case 'detection-began-anew':
       return event.type;
     case 'standby-reported':
       return `${event.type}/${event.report.instance}`;

@@ -111,6 +111,7 @@ const schemas = {
   }),
   [signalNames.routeObserved]: z.looseObject({
     observed: z.looseObject({
+      readAt: instant.optional(),
       record: record.nullable(),
       floor: epoch,
       fallback: z.looseObject({ version: word, since: instant, epoch, reason: text }).nullable(),

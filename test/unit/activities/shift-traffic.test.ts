@@ -18,6 +18,8 @@ describe('shiftTraffic', () => {
     record: recordOf('1.2', 8),
     allowBreakerOpen: false,
     allowPaused: false,
+    allowDisagreement: false,
+    returnsTo: null,
     ...change,
   });
   const run = async (change: Partial<Input> = {}): ReturnType<RouterActivities['shiftTraffic']> =>
@@ -47,10 +49,10 @@ describe('shiftTraffic', () => {
     ['nothing is granted', { grant: null }, {}, 'epoch 8 is not granted any more'],
     ['the grant is another one', { grant: { incident: 'i-2', from: 40, to: 71 } }, {}, 'granted are 40 to 71'],
     [
-      'the version is barred',
-      { unusable: [{ version: '1.2', why: 'revoked by ada' }] },
-      {},
-      '1.2 may not be used: revoked by ada',
+      'ledger and router disagree',
+      { pausedWhy: 'the router has epoch 99' },
+      { allowPaused: true },
+      'the service is paused: the router has epoch 99',
     ],
   ] as const)('is stopped when %s', async (_, view, change, why) => {
     world.view = { ...world.view, ...view };
@@ -60,6 +62,28 @@ describe('shiftTraffic', () => {
     expect(outcome).toMatchObject({ outcome: 'stopped' });
     expect('why' in outcome && outcome.why).toContain(why);
     expect(await primary()).toBe('1.3');
+  });
+
+  it('is unready, so that the next candidate is tried, when the version was barred meanwhile', async () => {
+    world.view = { ...world.view, unusable: [{ version: '1.2', standing: 'revoked', why: 'revoked by ada' }] };
+
+    expect(await run()).toEqual({ outcome: 'unready', why: '1.2 may not be used: revoked by ada' });
+    expect(await primary()).toBe('1.3');
+  });
+
+  it('goes the declared way back to a version that was quarantined for being left, never to a revoked one', async () => {
+    world.view = { ...world.view, unusable: [{ version: '1.2', standing: 'revoked', why: 'revoked by ada' }] };
+    expect(await run({ returnsTo: '1.2' })).toMatchObject({ outcome: 'unready' });
+
+    world.view = { ...world.view, unusable: [{ version: '1.2', standing: 'quarantined', why: 'rolled back from' }] };
+    expect(await run({ returnsTo: '1.3' })).toMatchObject({ outcome: 'unready' });
+    expect(await run({ returnsTo: '1.2' })).toMatchObject({ outcome: 'shifted' });
+  });
+
+  it('lets a person who rolls back by hand overrule a disagreement about the route', async () => {
+    world.view = { ...world.view, pausedWhy: 'the router has epoch 99' };
+
+    expect(await run({ allowPaused: true, allowDisagreement: true })).toMatchObject({ outcome: 'shifted' });
   });
 
   it('lets a person act with the breaker open and the service paused', async () => {

@@ -101,6 +101,7 @@ export class StepWorld {
     breakerOpen: false,
     breakerEpoch: 0,
     pausedUntil: null,
+    pausedWhy: null,
     incident: 'i-1',
     grant: { incident: 'i-1', from: 8, to: 39 },
     unusable: [],
