@@ -1,4 +1,4 @@
-import type { ActName, Answer } from '../../api/types';
+import type { ActName } from '../../api/types';
 import { printJson, printLines, type Context } from '../context';
 import { exitCodes } from '../exit-codes';
 import { badUse } from '../failure';
@@ -28,7 +28,7 @@ export function requireReason(options: ActOptions, command: string): string {
   return reason;
 }
 
-/** Sends the act and says what was decided; ends with 1 when it was refused or nothing came of it. */
+/** Sends the act and says what was decided; ends with 1 when it was refused, which it also is when nothing came of it. */
 export async function perform(context: Context, act: Act, reason: string): Promise<number> {
   const { service, name, fields, options } = act;
   const { terminal } = context;
@@ -37,15 +37,10 @@ export async function perform(context: Context, act: Act, reason: string): Promi
   const head =
     options.wait === true ? ((await client.ledger(service, { newestFirst: true, limit: 1 })).head?.seq ?? 0) : 0;
   const answer = await client.act(service, name, { ...fields, reason, ...dryRun });
-  const done = answer.decision === 'planned' || (answer.decision === 'accepted' && !cameToNothing(name, answer));
+  const done = answer.decision === 'planned' || answer.decision === 'accepted';
   if (context.json) printJson(terminal, { service, act: name, ...answer, done });
-  else printLines(terminal, done ? renderAnswer(answer) : renderAnswer({ ...answer, decision: 'refused' }));
+  else printLines(terminal, renderAnswer(answer));
   if (!done) return exitCodes.refused;
   if (options.wait !== true || answer.decision !== 'accepted' || answer.reference === null) return exitCodes.ok;
   return await followOperation(context, service, answer.reference, head);
-}
-
-/** A rollback for which no version may be chosen is accepted and recorded, but starts no operation: that is no success. */
-function cameToNothing(name: ActName, answer: Answer): boolean {
-  return name === 'rollback' && !(answer.reference ?? '').startsWith('manual-');
 }

@@ -10,7 +10,7 @@ export function renderAnswer(answer: Answer): string[] {
         'Nothing was done (--dry-run).',
       ];
     case 'refused':
-      return [`REFUSED: ${answer.why}`, 'Nothing was changed.'];
+      return [`REFUSED: ${answer.why}`, 'Nothing was done.'];
     case 'accepted':
       return [`${answer.why}${answer.reference === null ? '' : ` (${answer.reference})`}`];
   }

@@ -90,3 +90,9 @@ function goodness(facts: VersionFacts, only: 'any' | 'hold'): number {
   if (only === 'hold') return facts.human?.at ?? 0;
   return facts.lastGoodAt ?? facts.importedAt;
 }
+
+/** For people: why no version may be chosen. */
+export function nobodyMayServe(refused: readonly { readonly version: string; readonly why: string }[]): string {
+  const reasons = refused.filter(({ why }) => why !== 'is live').map(({ version, why }) => `${version}: ${why}`);
+  return `no version may take the traffic (${reasons.slice(0, 6).join('; ') || 'there is no other version'})`;
+}

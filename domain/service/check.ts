@@ -1,4 +1,4 @@
-import { rankCandidates, unusable } from '../rollback/candidates';
+import { nobodyMayServe, rankCandidates, unusable } from '../rollback/candidates';
 import { blockedBy } from './readiness';
 import type { OperatorMessage } from './messages';
 import type { ServiceState, VersionFacts } from './state';
@@ -82,9 +82,7 @@ function checkRollback(state: ServiceState, to: string | undefined, now: number)
 /** An act that would move nothing is refused, with the reason for each version. */
 function somebodyMayServe(state: ServiceState, now: number): Check {
   const { candidates, refused } = rankCandidates(state, now);
-  if (candidates.length > 0) return fine;
-  const reasons = refused.filter(({ why }) => why !== 'is live').map(({ version, why }) => `${version}: ${why}`);
-  return no(`no version may take the traffic (${reasons.slice(0, 6).join('; ') || 'there is no other version'})`);
+  return candidates.length > 0 ? fine : no(nobodyMayServe(refused));
 }
 
 /** A person may choose what the machine would not, but never what was not validated, and a quarantine is cleared first (I1). */

@@ -1,17 +1,16 @@
 import type { Actor } from '../ledger';
-import { candidateOf, rankCandidates } from '../rollback/candidates';
+import { candidateOf, nobodyMayServe, rankCandidates } from '../rollback/candidates';
 import { makePlan, procedureFor } from '../rollback/plan';
 import type { Procedure } from '../rollback/plan';
 import { startCooldown } from './brakes';
 import { check } from './check';
-import { actOnIncident } from './decide';
 import { declare } from './declared-route';
 import { endIncident } from './incident';
+import { intervene, startRollback, wouldComeToNothing, type Outcome } from './interventions';
 import { unverifiedActor } from './messages';
 import type { Answer, OperatorMessage } from './messages';
 import { duration } from './messages-for-people';
 import { fenceOperation, startOperation } from './operations';
-import { blockedBy } from './readiness';
 import { giveUpDegradations } from './reports';
 import { changeVersion, setStanding } from './standing';
 import type { ServiceState } from './state';
@@ -34,10 +33,12 @@ export function onMessage(turn: Turn, message: OperatorMessage): Answer {
     repeated: false,
     plan,
   });
-  if (message.dryRun)
-    return verdict.ok
+  if (message.dryRun) {
+    const why = verdict.ok ? wouldComeToNothing(state, message, now) : verdict.why;
+    return why === null
       ? answer('planned', 'it would be accepted', planOf(state, message, now))
-      : answer('refused', verdict.why);
+      : answer('refused', why);
+  }
   const actor = message.actor ?? unverifiedActor;
   if (!verdict.ok) {
     turn.record(
@@ -49,9 +50,11 @@ export function onMessage(turn: Turn, message: OperatorMessage): Answer {
     remember(turn, message.requestId, 'r');
     return answer('refused', verdict.why);
   }
-  const why = act(turn, message, actor);
-  remember(turn, message.requestId, 'a');
-  return answer('accepted', why);
+  const outcome = act(turn, message, actor);
+  // What moved nothing is no success for its sender; that it was tried stands in the ledger all the same.
+  const moved = typeof outcome === 'string';
+  remember(turn, message.requestId, moved ? 'a' : 'r');
+  return moved ? answer('accepted', outcome) : answer('refused', outcome.cameToNothing);
 }
 
 function repeated(state: ServiceState, [id, decision, entry]: ServiceState['answered'][number]): Answer {
@@ -117,7 +120,7 @@ function procedureOf(kind: 'rollback' | 'deploy', warm: boolean): Procedure {
   return kind === 'rollback' ? procedureFor('immediate', warm) : 'standard';
 }
 
-function act(turn: Turn, message: OperatorMessage, actor: Actor): string {
+function act(turn: Turn, message: OperatorMessage, actor: Actor): Outcome {
   const { state, now } = turn;
   const note = (summary: string): void =>
     turn.record('operator-act', `${summary}, by ${actor.name}: ${message.reason}`, { act: message.name }, { actor });
@@ -143,12 +146,10 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): string {
       return `the breaker is closed; cooldown for ${duration(state.policy.cooldownMs)}`;
     case 'approve':
       note(`${message.decision} of incident ${message.incident}`);
-      if (message.decision === 'approve') actOnIncident(turn, actor.name);
-      else {
-        endIncident(turn, `denied by ${actor.name}`);
-        giveUpDegradations(turn, `denied by ${actor.name}`);
-      }
-      return message.decision === 'approve' ? 'the rollback starts' : 'nothing is moved';
+      if (message.decision === 'approve') return startRollback(turn, actor.name);
+      endIncident(turn, `denied by ${actor.name}`);
+      giveUpDegradations(turn, `denied by ${actor.name}`);
+      return 'nothing is moved';
     case 'intervene':
       return intervene(turn, message, note);
     case 'cancel':
@@ -190,14 +191,14 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): string {
   }
 }
 
-function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Actor): string {
+function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Actor): Outcome {
   const { state, now } = turn;
   const { candidates, refused } = candidatesFor(state, to, now);
   const first = candidates[0];
   if (!first) {
     const reasons = refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`);
     turn.record('rollback-refused', `no version may take the traffic`, { refused: reasons }, { actor });
-    return `nothing moves: ${reasons.join('; ') || 'there is no other version'}`;
+    return { cameToNothing: nobodyMayServe(refused) };
   }
   const procedure = procedureOf('rollback', first.warm !== null);
   const overrides = [
@@ -251,40 +252,6 @@ export function deploy(turn: Turn, version: string, reason: string, actor: Actor
     ledgerDown: 'hold',
   });
   return `deploys ${version}`;
-}
-
-function intervene(
-  turn: Turn,
-  message: Extract<OperatorMessage, { name: 'intervene' }>,
-  note: (summary: string) => void,
-): string {
-  const { state, now } = turn;
-  const { operation } = state;
-  note(`${message.action}${message.target ? ` ${message.target}` : ''} for ${message.incident}`);
-  if (!operation) return interveneIdle(turn, message.action);
-  state.operation = { ...operation, waiting: null, deadlineAt: now + 60_000 };
-  if (state.incident?.id === operation.incident) turn.updateIncident({ phase: 'rolling-back' });
-  const facts = state.versions.find(({ version }) => version === message.target);
-  if (message.action === 'choose' && facts) {
-    const candidate = candidateOf(state, facts, `chosen by a person for ${message.incident}`, now);
-    turn.effect({ type: 'order', operation: operation.id, order: { type: 'choose', candidate } });
-    return `goes on with ${facts.version}`;
-  }
-  const type = message.action === 'retry' ? 'retry' : message.action === 'accept' ? 'accept' : 'abort';
-  turn.effect({ type: 'order', operation: operation.id, order: { type } });
-  return `${type}: ${operation.id} goes on`;
-}
-
-/** The incident waits because no version could be chosen; there is no operation to go on with. */
-function interveneIdle(turn: Turn, action: 'retry' | 'choose' | 'accept' | 'abort'): string {
-  if (action === 'retry') {
-    const blocked = blockedBy(turn.state, turn.now);
-    if (blocked !== null) return `nothing moves: ${blocked}`;
-    actOnIncident(turn, null);
-    return turn.state.operation ? 'the rollback starts' : 'still no version may take the traffic';
-  }
-  endIncident(turn, action === 'accept' ? 'a person accepts it as it is' : 'ended by a person');
-  return 'the incident is over; nothing was moved';
 }
 
 function resume(turn: Turn): string {

@@ -171,6 +171,40 @@ test('a rollback for which no version may be chosen is no success', async () => 
   expect(out).toContain('no version may take the traffic');
 });
 
+test('approve ends with 0 when the rollback starts, and with 1 when nobody is left to move to', async () => {
+  for (const left of [true, false]) {
+    const rig = await rigOf(await calm({ mode: 'confirm' }));
+    await rig.played.degraded();
+    const incident = rig.played.state.incident?.id ?? '';
+    if (!left) await rig.played.message({ name: 'revoke', version: '1.1', requestId: 'rv', reason: 'x', actor: alice });
+    const { code, out } = await rig.run('approve', incident, '--reason', 'go');
+    expect(out).toContain(left ? 'the rollback starts' : 'REFUSED: no version may take the traffic (1.1: ');
+    expect(code).toBe(left ? 0 : 1);
+    expect(rig.played.state.operation === null).toBe(!left);
+  }
+});
+
+test('intervene retry ends with 0 when the rollback starts, and with 1 when nothing moves', async () => {
+  const rig = await rigOf(await calm());
+  const { played } = rig;
+  const without = { ...played.state };
+  await played.message({ name: 'revoke', version: '1.1', requestId: 'rv', reason: 'x', actor: alice });
+  await played.degraded();
+  const incident = played.state.incident?.id ?? '';
+  expect(played.state.incident?.phase).toBe('waiting-for-human');
+  const nobody = await rig.run('intervene', incident, 'retry', '--reason', 'once more', '--json');
+  expect(nobody.code).toBe(1);
+  expect(JSON.parse(nobody.out)).toMatchObject({ decision: 'refused', done: false });
+  played.state = { ...played.state, mode: 'observe' };
+  const held = await rig.run('intervene', incident, 'retry', '--reason', 'once more');
+  expect(held).toMatchObject({ code: 1 });
+  expect(held.out).toContain('REFUSED: nothing moves: mode observe');
+  played.state = { ...played.state, mode: 'act', versions: without.versions, standby: without.standby };
+  const started = await rig.run('intervene', incident, 'retry', '--reason', 'once more');
+  expect(started).toMatchObject({ code: 0 });
+  expect(started.out).toContain('the rollback starts');
+});
+
 test('which ends with 1 for an answer that is not known, and names the gap', async () => {
   const rig = await rigOf(await calm());
   rig.answers = {

@@ -220,9 +220,45 @@ test('where no version may take over the incident waits, can be tried again, and
   expect(simulator.state.incident?.phase).toBe('waiting-for-human');
   expect(simulator.alerts.at(-1)?.severity).toBe('page');
   const incident = incidentOf(simulator);
-  expect(simulator.say('intervene', { incident, action: 'retry' }).why).toMatch(/still no version/);
+  const nobody = {
+    decision: 'refused',
+    why: expect.stringMatching(/^no version may take the traffic \(.*1\.0: revoked/) as string,
+  };
+  expect(simulator.say('intervene', { incident, action: 'retry', dryRun: true })).toMatchObject(nobody);
+  expect(simulator.say('intervene', { incident, action: 'retry' })).toMatchObject(nobody);
+  expect(simulator.ledger.at(-1)?.kind).toBe('waiting-for-human');
   simulator.verdictEnded('v1');
   expect(simulator.state.incident).toBeNull();
+});
+
+test('an approval for which nobody is left is refused, and the incident waits for a person', () => {
+  const simulator = proposed();
+  const incident = incidentOf(simulator);
+  simulator.say('revoke', { version: '1.0' });
+  const nobody = { decision: 'refused', why: expect.stringMatching(/^no version may take the traffic/) as string };
+  const approval = { incident, decision: 'approve' } as const;
+  expect(simulator.say('approve', { ...approval, dryRun: true })).toMatchObject(nobody);
+  expect(simulator.state.incident?.phase).toBe('awaiting-approval');
+  expect(simulator.say('approve', { ...approval, requestId: 'one' })).toMatchObject(nobody);
+  expect(simulator.state.incident?.phase).toBe('waiting-for-human');
+  expect(started(simulator)).toHaveLength(2);
+  expect(simulator.say('approve', { ...approval, requestId: 'one' })).toMatchObject({
+    decision: 'refused',
+    repeated: true,
+  });
+});
+
+test('a retry that a brake holds is refused with the brake, and starts nothing', () => {
+  const simulator = serviceWithStandby();
+  simulator.say('revoke', { version: '1.0' });
+  simulator.verdict('v1');
+  const incident = incidentOf(simulator);
+  simulator.say('setMode', { mode: 'observe' });
+  expect(simulator.say('intervene', { incident, action: 'retry' })).toMatchObject({
+    decision: 'refused',
+    why: 'nothing moves: mode observe: lastgood only watches',
+  });
+  expect(started(simulator)).toHaveLength(2);
 });
 
 test('a pause stops acting, not watching, and ends by itself', () => {
