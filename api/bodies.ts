@@ -17,6 +17,18 @@ export const feedbackBody = z.strictObject({
 
 export const importBody = z.strictObject({ path: z.string().min(1).max(4_096) });
 
+/** At most what fits into the facts of one entry; more is sent as several. */
+export const pruningBody = z.strictObject({
+  requestId: z.string().min(1).max(128),
+  atMs: z.number().min(0),
+  keep: z.int().min(1),
+  reason: z.string().min(1).max(500),
+  versions: z
+    .array(z.strictObject({ version: z.string().min(1).max(64), digest: z.string().min(1).max(80) }))
+    .min(1)
+    .max(50),
+});
+
 export const blindBody = z.strictObject({
   fromMs: z.number().min(0),
   toMs: z.number().min(0),

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { LedgerEntry } from '../domain/ledger';
+import type { Actor, LedgerEntry } from '../domain/ledger';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
-import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery } from './bodies';
+import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import type { Caller } from './identity';
 import { listIncidents } from './incidents';
 import type { ApiPorts } from './ports';
 import { ApiError, badRequest, notFound, read } from './problem';
 import { viewService } from './service-view';
-import type { ActName, IncidentSummary, LedgerPage, VersionView } from './types';
+import type { ActName, IncidentSummary, LedgerPage, Pruning, VersionView } from './types';
 
 const actNames = messageNames.filter((name): name is ActName => name !== 'configure');
 const ledgerPageMax = 1_000;
@@ -121,6 +121,14 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return imported;
   });
 
+  app.post('/v1/services/:service/prunings', async (request) => {
+    onlyLocal(request);
+    const { name } = known(request);
+    const { actor } = callerOf(request);
+    await ports.ledger.append(pruningEntry(name, actor, read(pruningBody, request.body, 'body')));
+    return { recorded: 1 };
+  });
+
   app.post('/v1/blind', async (request) => {
     onlyLocal(request);
     const report = read(blindBody, request.body, 'body');
@@ -141,6 +149,22 @@ function blindEntry(service: string, report: { fromMs: number; toMs: number; why
     actor: { name: 'watchdog', proof: 'lastgood', from: 'supervisor' },
     summary: `nobody could decide for ${seconds} s: ${report.why}`,
     facts: { fromMs: report.fromMs, toMs: report.toMs, why: report.why },
+  };
+}
+
+/** What leaves the artifact store is decided by a person, outside the service workflow; the request names the entry. */
+function pruningEntry(service: string, actor: Actor, body: Pruning): LedgerEntry {
+  const { requestId, atMs, keep, reason, versions } = body;
+  const names = versions.map(({ version }) => version).join(', ');
+  return {
+    service,
+    key: `prune/${requestId}`,
+    at: Math.round(atMs),
+    kind: 'operator-act',
+    incident: null,
+    actor,
+    summary: `removes ${names} from the artifact store, by ${actor.name}: ${reason}`,
+    facts: { act: 'prune', keep, versions },
   };
 }
 

@@ -22,6 +22,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/services/{s}/feedback` `{items: [{requestId, label, observedAt, source}]}` | {@link FeedbackResult} |
  * | `GET /v1/services/{s}/versions` | `{versions: VersionView[]}` |
  * | `POST /v1/artifacts/import` `{path}` (local user only) | {@link ImportResult} |
+ * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
  * | `GET /metrics` | Prometheus text |
  */
@@ -111,6 +112,15 @@ export interface ImportResult {
 }
 
 /** Written by the watchdog after a time in which nobody could decide. */
+/** What a person removes from the artifact store, told before it is removed. */
+export interface Pruning {
+  readonly requestId: string;
+  readonly atMs: number;
+  readonly keep: number;
+  readonly reason: string;
+  readonly versions: readonly { readonly version: string; readonly digest: string }[];
+}
+
 export interface BlindReport {
   readonly fromMs: number;
   readonly toMs: number;

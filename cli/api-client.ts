@@ -9,6 +9,7 @@ import type {
   LedgerPage,
   LedgerVerification,
   Problem,
+  Pruning,
   ServiceView,
   VersionView,
 } from '../api/types';
@@ -35,6 +36,8 @@ export interface ApiClient {
   ledger(service: string, query?: LedgerQuery): Promise<LedgerPage>;
   verification(service: string): Promise<LedgerVerification>;
   incidents(query: { service?: string; limit?: number }): Promise<readonly IncidentSummary[]>;
+  /** Writes down what is about to leave the artifact store. */
+  recordPruning(service: string, pruning: Pruning): Promise<void>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
@@ -64,6 +67,8 @@ export function apiClient(settings: Settings): ApiClient {
     verification: (service) => ask('GET', `/v1/services/${part(service)}/ledger/verification`),
     incidents: async (query) =>
       (await ask<{ incidents: IncidentSummary[] }>('GET', `/v1/incidents${queryText(query)}`)).incidents,
+    recordPruning: async (service, pruning) =>
+      void (await ask('POST', `/v1/services/${part(service)}/prunings`, pruning)),
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
   };

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
-import type { CommonOptions, Context } from './context';
+import { addArtifacts } from './artifact-verbs';
+import type { CommonOptions } from './context';
 import type { Terminal } from './terminal';
-
-type Run = (options: CommonOptions, run: (context: Context) => Promise<number>) => Promise<void>;
+import { act, some, verb, type Options, type Run } from './verb';
 
 /** Every verb with its arguments. What a verb does is loaded when it runs: `status` must not pay for `up`. */
 export function buildProgram(terminal: Terminal, run: Run): Command {
@@ -19,31 +19,13 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
   addReading(program, run);
   addActs(program, run);
   addLocal(program, run);
+  addArtifacts(program, run);
   return program;
 }
 
 const helpText = `
 Exit codes: 0 ok; 1 degraded or acting (status, gate), refused or not found (others); 2 needs a human; 3 unmeasured;
 4 not ready to roll back; 64 bad use; 69 unreachable; 70 a fault of lastgood.`;
-
-function verb(parent: Command, name: string, description: string): Command {
-  return parent
-    .command(name)
-    .description(description)
-    .option('-c, --config <file>', 'configuration file', undefined)
-    .option('--api <url>', 'controller on another address, such as https://host:7780')
-    .option('--token-file <file>', 'file with the token of that controller')
-    .option('--json', 'answer as JSON')
-    .option('--verbose', 'show where a fault came from');
-}
-
-function act(parent: Command, name: string, description: string): Command {
-  return verb(parent, name, description)
-    .option('--reason <text>', 'why: goes into the ledger with your name (required)')
-    .option('--dry-run', 'only say what would happen');
-}
-
-type Options = CommonOptions & Record<string, never>;
 
 function count(text: string): number {
   const value = Number(text);
@@ -243,33 +225,4 @@ function addLocal(program: Command, run: Run): void {
   verb(program, 'doctor', 'check this machine, with a remedy for each finding').action((o: Options) =>
     run(o, async (context) => (await import('./commands/doctor')).doctor(context)),
   );
-  const artifacts = program.command('artifacts').description('the artifact store');
-  verb(artifacts, 'import <directory>', 'take a copy of a version, verified').action((path: string, o: Options) =>
-    run(o, async (context) => (await import('./commands/artifacts')).importArtifact(context, { path })),
-  );
-  verb(artifacts, 'list [service]', 'the versions').action((service: string | undefined, o: Options) =>
-    run(o, async (context) => (await import('./commands/artifacts')).listArtifacts(context, some({ service }))),
-  );
-  verb(artifacts, 'verify [service@version]', 'every file against its manifest').action(
-    (what: string | undefined, o: Options) =>
-      run(o, async (context) => (await import('./commands/artifacts')).verifyArtifacts(context, some({ what }))),
-  );
-  verb(artifacts, 'prune [service]', 'remove old versions; those that could still be chosen stay')
-    .option('--keep <n>', 'how many choosable versions stay', '3')
-    .option('--dry-run', 'only say what would go')
-    .action((service: string | undefined, o: CommonOptions & { keep: string; dryRun?: true }) =>
-      run(o, async (context) =>
-        (await import('./commands/artifacts')).pruneArtifacts(context, {
-          ...some({ service, dryRun: o.dryRun }),
-          keep: o.keep,
-        }),
-      ),
-    );
-}
-
-/** The fields that are given; a field that is there with `undefined` is another thing. */
-function some<T extends Record<string, unknown>>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -36,6 +36,8 @@ import type { RunPaths } from './embedded/paths';
 import { readEnvironment, type Environment } from './environment';
 
 /** The adapters of one process, built from the configuration: the only place that does. */
+export { isRole, roleNames, writeManifest } from '../adapters/artifacts/write-manifest';
+
 export interface Adapters {
   /** What was imported. */
   readonly store: DirectoryStore;

@@ -26,6 +26,8 @@ export interface ArtifactLimits {
   readonly totalBytes: number;
 }
 
+export const defaultLimits: ArtifactLimits = { fileBytes: 64 * 1024 ** 3, totalBytes: 256 * 1024 ** 3 };
+
 export function limitProblems(manifest: Manifest, limits: ArtifactLimits): ArtifactProblem[] {
   const problems: ArtifactProblem[] = manifest.files
     .filter((file) => file.bytes > limits.fileBytes)
@@ -106,6 +108,29 @@ async function pump(
     if (bytes > limit) break;
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/** What a manifest says of a file, read from the file itself; its content is checked as an import checks it. */
+export async function describeFile(
+  root: string,
+  path: string,
+  role: ManifestFile['role'],
+  limits: ArtifactLimits,
+): Promise<{ listed: ManifestFile } | { problems: ArtifactProblem[] }> {
+  let file: FileHandle;
+  try {
+    file = await openPlain(join(root, path));
+  } catch (fault) {
+    return { problems: [openProblem(path, 0, fault)] };
+  }
+  try {
+    const { bytes, sha256 } = await pump(file, null, limits.fileBytes);
+    const listed = { path, sha256, bytes, role };
+    const problems = await contentProblems(listed, file);
+    return problems.length > 0 ? { problems } : { listed };
+  } finally {
+    await file.close();
+  }
 }
 
 function openProblem(path: string, bytes: number, fault: unknown): ArtifactProblem {

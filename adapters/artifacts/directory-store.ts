@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path';
 import type { ArtifactStore, GoldenProbe } from '../../activities/ports';
 import type { ArtifactProblem, VersionInfo } from '../../domain/version';
 import { withFileLock } from '../disk/file-lock';
-import { readManifest, readSmall, type ArtifactLimits } from './content';
+import { defaultLimits, readManifest, readSmall, type ArtifactLimits } from './content';
 import { ArtifactCorrupt, ArtifactMissing, ArtifactRefused } from './errors';
 import { manifestDigest, parseFile, probesSchema, type Manifest } from './manifest';
-import { discard, exists, objectProblems, publish, stage } from './objects';
+import { discard, exists, objectProblems, publish, stage, type Staged } from './objects';
 import { planPrune, type PruneOptions, type PruneResult } from './prune';
 import { StoreRecords, type VersionRecord } from './store-records';
 import { versionInfo } from './version-info';
@@ -27,9 +27,10 @@ export interface ImportResult {
 export interface DirectoryStore extends ArtifactStore {
   /**
    * Takes a copy of an artifact directory. The same content again is `already-there` (or `repaired`, when the stored copy
-   * was damaged). Rejects with {@link ArtifactRefused}; then the store is as before.
+   * was damaged). Rejects with {@link ArtifactRefused}; then the store is as before. A dry run checks every byte as an
+   * import does, answers what it would have answered, and copies nothing.
    */
-  import(path: string): Promise<ImportResult>;
+  import(path: string, options?: { readonly dryRun?: boolean }): Promise<ImportResult>;
   services(): Promise<string[]>;
   /** Every version name of the service with what is wrong with it; intact ones have no problems. Reads all bytes. */
   audit(service: string): Promise<{ version: string; problems: ArtifactProblem[] }[]>;
@@ -38,7 +39,13 @@ export interface DirectoryStore extends ArtifactStore {
   prune(service: string, options: PruneOptions): Promise<PruneResult>;
 }
 
-const DEFAULT_LIMITS: ArtifactLimits = { fileBytes: 64 * 1024 ** 3, totalBytes: 256 * 1024 ** 3 };
+interface Compared {
+  readonly record: VersionRecord;
+  readonly isNew: boolean;
+  readonly content: 'missing' | 'broken' | 'intact';
+  readonly outcome: ImportResult['outcome'];
+}
+
 // Only the last steps of an import and of a prune stand under the lock; copying, the long part, does not.
 const LOCK_WAIT_MS = 60_000;
 
@@ -48,7 +55,7 @@ const LOCK_WAIT_MS = 60_000;
  */
 export async function openDirectoryStore(options: DirectoryStoreOptions): Promise<DirectoryStore> {
   const root = resolve(options.directory);
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = { ...defaultLimits, ...options.limits };
   const now = options.now ?? Date.now;
   const staging = join(root, 'staging');
   for (const folder of ['objects', 'services', 'notes', 'staging']) {
@@ -91,25 +98,52 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
     return all.filter((info) => info !== null);
   }
 
-  async function admit(manifest: Manifest, digest: string, staged: string): Promise<ImportResult> {
+  /** What the store has of a version that is offered. Rejects when its name stands for other content. */
+  async function compare({ manifest, digest }: Staged): Promise<Compared> {
     const { service, version } = manifest;
-    const what = `${service}@${version}`;
     const known = await records.read(service, version);
     if (known !== null && known.digest !== digest) {
       const found = `${digest}; a version name never changes its content`;
-      throw new ArtifactRefused(what, [{ path: 'manifest.json', problem: 'changed', expected: known.digest, found }]);
+      const problem = { path: 'manifest.json', problem: 'changed' as const, expected: known.digest, found };
+      throw new ArtifactRefused(`${service}@${version}`, [problem]);
     }
     const object = objectPath(digest);
-    const there = await exists(object);
-    const broken = there && (await objectProblems(object, digest)).length > 0;
-    if (broken) await discard(object, staging);
-    if (!there || broken) await publish(staged, object);
+    const content = !(await exists(object))
+      ? 'missing'
+      : (await objectProblems(object, digest)).length > 0
+        ? 'broken'
+        : 'intact';
     const order = 1 + Math.max(0, ...(await allRecords(service)).map((record) => record.order));
     const record = known ?? { schema: 1 as const, service, version, digest, importedAt: now(), order };
-    if (known === null) await records.write(record);
+    return {
+      record,
+      isNew: known === null,
+      content,
+      outcome: known === null ? 'imported' : content === 'intact' ? 'already-there' : 'repaired',
+    };
+  }
+
+  async function admit(staged: Staged): Promise<ImportResult> {
+    const { record, isNew, content, outcome } = await compare(staged);
+    const object = objectPath(record.digest);
+    if (content === 'broken') await discard(object, staging);
+    if (content !== 'intact') await publish(staged.directory, object);
+    if (isNew) await records.write(record);
     const info = await infoOf(record);
-    if (info === null) throw new ArtifactCorrupt(what, await problemsOf(record));
-    return { outcome: known === null ? 'imported' : broken || !there ? 'repaired' : 'already-there', info };
+    if (info === null) throw new ArtifactCorrupt(`${record.service}@${record.version}`, await problemsOf(record));
+    return { outcome, info };
+  }
+
+  async function foresee(path: string, source: string): Promise<ImportResult> {
+    const checked = await stage(source, null, limits);
+    if ('problems' in checked) throw new ArtifactRefused(path, checked.problems);
+    const { record, outcome } = await compare(checked);
+    const info = await versionInfo(source, record, checked.manifest);
+    if (info === null)
+      throw new ArtifactRefused(path, [
+        { path, problem: 'changed', expected: 'files that stay as they are', found: 'others than a moment ago' },
+      ]);
+    return { outcome, info };
   }
 
   /** Content that a crash left without a name. Under the lock: an import names its content before it lets go of it. */
@@ -128,16 +162,17 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
   }
 
   return {
-    async import(path) {
+    async import(path, { dryRun = false } = {}) {
       const source = await realpath(path).catch((fault: unknown) => {
         const found = fault instanceof Error ? fault.message : String(fault);
         throw new ArtifactRefused(path, [{ path, problem: 'unreadable', expected: 'a directory', found }]);
       });
+      if (dryRun) return await foresee(path, source);
       const work = join(staging, randomBytes(8).toString('hex'));
       try {
         const staged = await stage(source, work, limits);
         if ('problems' in staged) throw new ArtifactRefused(path, staged.problems);
-        return await locked(() => admit(staged.manifest, staged.digest, work));
+        return await locked(() => admit(staged));
       } finally {
         if (await exists(work)) await rm(work, { recursive: true, force: true });
       }

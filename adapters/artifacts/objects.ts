@@ -15,12 +15,12 @@ export interface Staged {
 }
 
 /**
- * Checks a directory and copies it to `target`. Nothing is believed of the source after it was copied: what is hashed is
- * what is written.
+ * Checks a directory and, where a `target` is given, copies it there. Nothing is believed of the source after it was
+ * copied: what is hashed is what is written.
  */
 export async function stage(
   source: string,
-  target: string,
+  target: string | null,
   limits: ArtifactLimits,
 ): Promise<Staged | { problems: ArtifactProblem[] }> {
   const read = await readManifest(source);
@@ -28,13 +28,15 @@ export async function stage(
   const manifest = read.value;
   const cheap = [...limitProblems(manifest, limits), ...compareTree(await readTree(source), manifest)];
   if (cheap.length > 0) return { problems: cheap };
-  await mkdir(target, { recursive: true, mode: 0o700 });
+  if (target !== null) await mkdir(target, { recursive: true, mode: 0o700 });
   const problems: ArtifactProblem[] = [];
   for (const file of manifest.files) problems.push(...(await checkFile(source, file, target)));
   if (problems.length > 0) return { problems };
+  const staged = { manifest, digest: manifestDigest(manifest), directory: target ?? source };
+  if (target === null) return staged;
   await writeFile(join(target, MANIFEST), read.bytes ?? '', { flag: 'wx', mode: 0o444, flush: true });
   await eachFolder(target, syncDirectory);
-  return { manifest, digest: manifestDigest(manifest), directory: target };
+  return staged;
 }
 
 /** Problems of a stored object: the manifest against its digest, names and sizes, then every byte. */

@@ -1,7 +1,10 @@
 import type { VersionInfo } from '../../domain/version';
 
+/** With fewer ways back, one bad release and one bad candidate leave nobody to roll back to. */
+export const keptAtLeast = 3;
+
 export interface PruneOptions {
-  /** How many versions that could still be chosen stay at least; never below 1. */
+  /** How many versions that could still be chosen stay at least; never below {@link keptAtLeast}. */
   readonly keep: number;
   /** Whether a rollback could still choose the version; the caller knows its standing. */
   readonly choosable: (version: VersionInfo) => boolean | Promise<boolean>;
@@ -21,7 +24,7 @@ export interface PruneResult {
  * `keep` such versions nothing goes: twenty quarantined ones never push out the last good one.
  */
 export async function planPrune(oldestFirst: readonly VersionInfo[], options: PruneOptions): Promise<PruneResult> {
-  const keep = Math.max(1, Math.floor(options.keep));
+  const keep = Math.max(keptAtLeast, Math.floor(options.keep));
   const removed: { version: string; digest: string; bytes: number }[] = [];
   const kept: { version: string; why: string }[] = [];
   let chosen = 0;

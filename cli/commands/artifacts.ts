@@ -1,17 +1,21 @@
 import { resolve } from 'node:path';
 import { printJson, printLines, type Context } from '../context';
 import { exitCodes } from '../exit-codes';
-import { badUse, CliFailure } from '../failure';
-import { serviceFor, versionFor } from '../names';
-import { renderImport, renderPrune, renderVerification, renderVersions } from '../render/artifacts';
-import { moduleOfStore, type Store } from './store';
+import { CliFailure } from '../failure';
+import { versionFor } from '../names';
+import { renderImport, renderVerification, renderVersions } from '../render/artifacts';
+import { moduleOfStore, refusing, type Store } from './store';
 
 /** The verbs that need no controller: they open the artifact store themselves. */
-export async function importArtifact(context: Context, input: { readonly path: string }): Promise<number> {
+export async function importArtifact(
+  context: Context,
+  input: { readonly path: string; readonly dryRun: boolean },
+): Promise<number> {
+  const { dryRun } = input;
   const store = await moduleOfStore(context);
-  const result = await store.refusing(() => store.import(resolve(input.path)));
-  if (context.json) printJson(context.terminal, result);
-  else printLines(context.terminal, renderImport(result));
+  const result = await refusing(() => store.import(resolve(input.path), { dryRun }));
+  if (context.json) printJson(context.terminal, { dryRun, ...result });
+  else printLines(context.terminal, renderImport(result, dryRun));
   return exitCodes.ok;
 }
 
@@ -33,7 +37,7 @@ export async function listArtifacts(context: Context, input: { readonly service?
 
 export async function verifyArtifacts(context: Context, input: { readonly what?: string }): Promise<number> {
   const store = await moduleOfStore(context);
-  const found = await store.refusing(() => problemsOf(context, store, input.what));
+  const found = await refusing(() => problemsOf(context, store, input.what));
   if (found.length === 0)
     throw new CliFailure(
       exitCodes.refused,
@@ -61,64 +65,6 @@ async function problemsOf(context: Context, store: Store, what: string | undefin
     ),
   );
   return lists.flat();
-}
-
-/** Which versions could still be chosen is known to the controller alone: without it nothing is removed. */
-export async function pruneArtifacts(
-  context: Context,
-  input: { readonly service?: string; readonly keep: string; readonly dryRun?: boolean },
-): Promise<number> {
-  const keep = Number(input.keep);
-  if (!Number.isSafeInteger(keep) || keep < 1)
-    throw badUse(`--keep: found "${input.keep}", expected a whole number of at least 1`);
-  const service = await serviceFor(context, input.service, (name) => `lastgood artifacts prune ${name} --dry-run`);
-  const { status } = await context.client().service(service);
-  if (!status)
-    throw new CliFailure(
-      exitCodes.unreachable,
-      'the service workflow does not answer, so it is not known which versions could still be chosen; nothing was removed',
-      'lastgood doctor',
-    );
-  const { state } = status;
-  const store = await moduleOfStore(context);
-  const result = await store.prune(service, {
-    keep,
-    dryRun: input.dryRun === true,
-    choosable: ({ version }) => {
-      const facts = state.versions.find((known) => known.version === version);
-      return (
-        facts !== undefined && facts.evaluation.ok && facts.standing !== 'quarantined' && facts.standing !== 'revoked'
-      );
-    },
-    inUse: ({ version }) => inUse(state, version),
-  });
-  if (context.json) printJson(context.terminal, { dryRun: input.dryRun === true, ...result });
-  else printLines(context.terminal, renderPrune(service, result, input.dryRun === true));
-  return exitCodes.ok;
-}
-
-type State = NonNullable<Awaited<ReturnType<ReturnType<Context['client']>['service']>>['status']>['state'];
-
-/** Named by anything that serves, could serve at once, or is being decided on. */
-function inUse(state: State, version: string): boolean {
-  const { declared, standby, preparing, bake, operation, incident, policy, queued } = state;
-  const named = [
-    declared?.primary,
-    declared?.fallback,
-    declared?.share?.version,
-    ...(declared?.pins ?? []).map((pin) => pin.version),
-    standby?.version,
-    preparing?.version,
-    bake?.previous,
-    operation?.from,
-    ...(operation?.candidates ?? []),
-    incident?.from,
-    incident?.target,
-    queued?.version,
-    policy.minimumAcceptable,
-    ...state.retiring.map((copy) => copy.version),
-  ];
-  return named.includes(version);
 }
 
 /** Standing by `service@version`; null while nobody can say. */

@@ -3,15 +3,17 @@ import { day, percent, plural, table } from './words';
 
 type Info = Pick<VersionView, 'version' | 'digest' | 'importedAt' | 'evaluation' | 'probes' | 'bytes'>;
 
-export function renderImport({ outcome, info }: ImportResult): string[] {
-  const words = {
+export function renderImport({ outcome, info }: ImportResult, dryRun: boolean): string[] {
+  const done = {
     imported: 'imported',
     'already-there': 'is there already, with the same content',
     repaired: 'was damaged or gone; its content is whole again',
-  }[outcome];
+  };
+  const foreseen = { ...done, imported: 'would be imported', repaired: 'is damaged or gone; it would be made whole' };
   return [
-    `${info.version} ${words}: ${info.digest}`,
+    `${info.version} ${(dryRun ? foreseen : done)[outcome]}: ${info.digest}`,
     `  ${sizeText(info.bytes)}, ${plural(info.probes, 'golden probe')}, ${evaluationText(info)}`,
+    ...(dryRun ? ['Every file was checked; nothing was copied (--dry-run).'] : []),
   ];
 }
 
@@ -84,4 +86,27 @@ export function sizeText(bytes: number): string {
     unit += 1;
   }
   return `${unit === 0 ? size : size.toFixed(1)} ${units[unit] ?? ''}`;
+}
+
+interface Written {
+  readonly file: string;
+  readonly digest: string;
+  readonly manifest: {
+    readonly service: string;
+    readonly version: string;
+    readonly files: readonly { readonly path: string; readonly role: string; readonly bytes: number }[];
+  };
+}
+
+export function renderManifest({ file, digest, manifest }: Written, dryRun: boolean, next: string): string[] {
+  const { service, version, files } = manifest;
+  const lacks = (role: string, means: string): string[] =>
+    files.some((listed) => listed.role === role) ? [] : [`no file of role ${role}: ${means}`];
+  return [
+    ...table(files.map(({ path, role, bytes }) => [role, path, sizeText(bytes)])),
+    ...lacks('evaluation', 'the version is not validated and cannot be deployed'),
+    ...lacks('probes', 'nothing proves that a running copy answers as this version does'),
+    `${service}@${version}: ${digest}`,
+    dryRun ? `would be written to ${file}; nothing was done (--dry-run)` : `written to ${file}; next: ${next}`,
+  ];
 }

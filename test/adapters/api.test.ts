@@ -241,6 +241,21 @@ describe('the ledger', () => {
     expect((await server.inject({ url: '/v1/services/mail/ledger?limit=many' })).statusCode).toBe(400);
   });
 
+  it('has what a person removes from the artifact store once, with who and why', async () => {
+    const ledger = new MemoryLedger();
+    const server = serve({ ledger });
+    const versions = [{ version: '1.0', digest: 'sha256:00' }];
+    const payload = { requestId: 'r-1', atMs: 5_000, keep: 3, reason: 'the disk is full', versions };
+    const call = { method: 'POST', url: '/v1/services/mail/prunings', payload } as const;
+    await server.inject(call);
+    expect((await server.inject(call)).json()).toEqual({ recorded: 1 });
+    expect(await ledger.read('mail')).toMatchObject([
+      { kind: 'operator-act', at: 5_000, key: 'prune/r-1', facts: { act: 'prune', keep: 3, versions } },
+    ]);
+    const nothing = { ...call, payload: { ...payload, reason: '' } };
+    expect((await server.inject(nothing)).statusCode).toBe(400);
+  });
+
   it('has a time of blindness once, however often it is reported', async () => {
     const ledger = new MemoryLedger();
     const server = serve({ ledger });

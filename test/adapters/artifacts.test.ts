@@ -509,6 +509,24 @@ describe('a stored version', () => {
   });
 });
 
+describe('a dry run of an import', () => {
+  it('answers as the import would, refuses as it would, and leaves the store as it was', async () => {
+    const { root, store } = await newStore();
+    await store.import(offer());
+    damageObject(root, '1.0', 'tokenizer.json', (file) => rmSync(file));
+    const before = snapshot(root);
+    expect((await store.import(offer(), { dryRun: true })).outcome).toBe('repaired');
+    expect(await store.import(offer({ version: '1.1' }), { dryRun: true })).toMatchObject({
+      outcome: 'imported',
+      info: { version: '1.1', probes: 1 },
+    });
+    const damaged = offer({ version: '1.2' });
+    writeFileSync(join(damaged, 'weights.safetensors'), safetensors([1, 2, 4]));
+    await expect(store.import(damaged, { dryRun: true })).rejects.toBeInstanceOf(ArtifactRefused);
+    expect(snapshot(root)).toEqual(before);
+  });
+});
+
 describe('prune', () => {
   async function storeOf(...versions: string[]): Promise<{ root: string; store: DirectoryStore }> {
     const made = await newStore();
@@ -544,7 +562,7 @@ describe('prune', () => {
   });
 
   it('says on a dry run what it would remove, and why the rest stays, and removes nothing', async () => {
-    const { root, store } = await storeOf('1', '2', '3');
+    const { root, store } = await storeOf('1', '2', '3', '4', '5');
     const before = snapshot(root);
     const result = await store.prune('mail', {
       keep: 1,
@@ -554,7 +572,9 @@ describe('prune', () => {
     });
     expect(result.removed.map(({ version }) => version)).toEqual(['1']);
     expect(result.kept).toEqual([
-      { version: '3', why: 'choosable 1 of 1' },
+      { version: '5', why: 'choosable 1 of 3' },
+      { version: '4', why: 'choosable 2 of 3' },
+      { version: '3', why: 'choosable 3 of 3' },
       { version: '2', why: 'in use' },
     ]);
     expect(snapshot(root)).toEqual(before);

@@ -69,7 +69,7 @@ const wrongUses: readonly (readonly [string[], string])[] = [
   [['history', '--limit', '0'], 'expected a whole number of at least 1'],
   [['which'], 'which answer?'],
   [['which', 'r1', '--at', '1m ago'], 'which answer?'],
-  [['artifacts', 'prune', '--keep', '0', '--dry-run'], '--keep: found "0", expected a whole number of at least 1'],
+  [['artifacts', 'prune', '--keep', '0', '--dry-run'], '--keep: found "0", expected a whole number of at least 3'],
   [['status', '--api', 'nonsense'], '--api: found "nonsense", expected an address'],
   [['status', '--api', 'http://127.0.0.1:1'], '--api needs the token of the controller'],
   [['artifacts', 'list', '--api', 'http://127.0.0.1:1'], 'this verb works on the files of this machine'],
