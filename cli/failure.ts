@@ -14,6 +14,13 @@ export class CliFailure extends Error {
   }
 }
 
+/** A failure as `--json` has it on standard output. */
+export function errorAsJson({ what, todo, exitCode }: Pick<CliFailure, 'what' | 'todo' | 'exitCode'>): {
+  readonly error: { readonly what: string; readonly todo: string | null; readonly exitCode: number };
+} {
+  return { error: { what, todo, exitCode } };
+}
+
 export const badUse = (what: string, todo: string | null = null): CliFailure =>
   new CliFailure(exitCodes.badUse, what, todo);
 

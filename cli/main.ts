@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { CommanderError } from 'commander';
 import { apiClient, type ApiClient } from './api-client';
-import type { CommonOptions, Context } from './context';
+import { printJson, type CommonOptions, type Context } from './context';
 import { exitCodes } from './exit-codes';
-import { CliFailure } from './failure';
+import { badUse, CliFailure, errorAsJson } from './failure';
 import { buildProgram } from './program';
 import { readSettings, type Settings } from './settings';
 import type { Terminal } from './terminal';
@@ -38,21 +38,28 @@ function makeContext(options: CommonOptions, terminal: Terminal): Context {
 
 /** What is wrong, where, what to do; the stack only for who asks for it. */
 function report(error: unknown, args: readonly string[], terminal: Terminal): number {
-  const verbose = args.includes('--verbose');
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.badUse;
-  if (error instanceof CliFailure) {
-    if (args.includes('--json'))
-      terminal.out(
-        JSON.stringify({ error: { what: error.what, todo: error.todo, exitCode: error.exitCode } }, null, 2),
-      );
-    terminal.err(`lastgood: ${error.what}`);
-    if (error.todo !== null) terminal.err(`  to do: ${error.todo}`);
-    if (verbose) terminal.err(stackOf(error));
-    return error.exitCode;
+  if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
+  const failure = failureOf(error);
+  if (args.includes('--json')) printJson(terminal, errorAsJson(failure));
+  // The parser has said in words what it could not read.
+  if (error instanceof CommanderError) return failure.exitCode;
+  terminal.err(`lastgood: ${failure.what}`);
+  if (error instanceof CliFailure && failure.todo !== null) terminal.err(`  to do: ${failure.todo}`);
+  if (args.includes('--verbose')) terminal.err(stackOf(error));
+  else if (!(error instanceof CliFailure)) terminal.err(`  ${faultTodo}`);
+  return failure.exitCode;
+}
+
+const faultTodo = 'this is a fault of lastgood; the same command with --verbose shows where';
+
+function failureOf(error: unknown): CliFailure {
+  if (error instanceof CliFailure) return error;
+  if (error instanceof CommanderError) {
+    // A group without one of its verbs: the parser shows the help and has no words of its own.
+    const what = error.code === 'commander.help' ? 'a verb is missing' : error.message.replace(/^error: /, '');
+    return badUse(what, 'lastgood --help');
   }
-  terminal.err(`lastgood: ${error instanceof Error ? error.message : String(error)}`);
-  terminal.err(verbose ? stackOf(error) : '  this is a fault of lastgood; the same command with --verbose shows where');
-  return exitCodes.internal;
+  return new CliFailure(exitCodes.internal, error instanceof Error ? error.message : String(error), faultTodo);
 }
 
 function stackOf(error: unknown): string {

@@ -3,7 +3,8 @@ import type { ApiClient } from '../api-client';
 import { apiClient } from '../api-client';
 import type { Context } from '../context';
 import { CliFailure } from '../failure';
-import { steps } from '../render/explain';
+import { JsonLines } from '../json-lines';
+import { steps, worthTelling } from '../render/explain';
 import type { Entry } from '../types';
 
 const lookEveryMs = 1_000;
@@ -13,20 +14,26 @@ export interface UpInput {
   readonly keepServing?: boolean;
 }
 
-/** `lastgood up`: runs everything of one machine in the foreground and prints one line for each change. */
+/**
+ * `lastgood up`: runs everything of one machine in the foreground and prints one line for each change. With `--json` each
+ * line is an object: `{at, line}` for what it does, `{at, service, entry}` for a decision, `{error}` when it cannot run.
+ */
 export async function up(context: Context, input: UpInput): Promise<number> {
   const { runUp } = await import('../../workers/embedded/up');
+  const lines = context.json ? new JsonLines(context) : null;
   const configFile = context.options.config ?? defaultConfigFile;
   const over = new AbortController();
   const printing = printChanges(context, over.signal);
   try {
-    return await runUp({
+    const code = await runUp({
       configFile,
       ...(input.policy === undefined ? {} : { policyFile: input.policy }),
       ...(input.keepServing === undefined ? {} : { keepServing: input.keepServing }),
-      stdout: process.stdout,
-      stderr: process.stderr,
+      stdout: lines?.stdout ?? process.stdout,
+      stderr: lines?.stderr ?? process.stderr,
     });
+    if (code !== 0) lines?.failed(code);
+    return code;
   } finally {
     over.abort();
     await printing;
@@ -65,7 +72,10 @@ async function printNew(
   const { entries } = await client.ledger(service, { after, limit: 200 });
   const last = entries.at(-1);
   if (last) seen.set(service, last.seq);
-  for (const line of changeLines(service, entries)) context.terminal.out(line);
+  const told = context.json
+    ? worthTelling(entries).map((entry) => JSON.stringify({ at: entry.at, service, entry }))
+    : changeLines(service, entries);
+  for (const line of told) context.terminal.out(line);
 }
 
 export function changeLines(service: string, entries: readonly Entry[]): string[] {
