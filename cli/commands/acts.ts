@@ -42,5 +42,6 @@ export async function perform(context: Context, act: Act, reason: string): Promi
   else printLines(terminal, renderAnswer(answer));
   if (!done) return exitCodes.refused;
   if (options.wait !== true || answer.decision !== 'accepted' || answer.reference === null) return exitCodes.ok;
-  return await followOperation(context, service, answer.reference, head);
+  const deployOf = fields['after'] === true && typeof fields['version'] === 'string' ? fields['version'] : null;
+  return await followOperation(context, { service, operation: answer.reference, deployOf, afterSeq: head });
 }

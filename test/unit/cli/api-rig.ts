@@ -26,6 +26,8 @@ export class ApiRig {
   decisionsDown = false;
   /** A fault of the interface is part of the test, not of its rig. */
   expectsFaults = false;
+  /** Called with each page that `status -w` paints. */
+  onPage: (() => void) | null = null;
   answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
 
   constructor(readonly played: PlayedService) {
@@ -61,7 +63,10 @@ export class ApiRig {
       isTerminal: false,
       out: (line) => void (out += `${line}\n`),
       err: (line) => void (err += `${line}\n`),
-      repaint: (lines) => void (out += `${lines.join('\n')}\n`),
+      repaint: (lines) => {
+        out += `${lines.join('\n')}\n`;
+        this.onPage?.();
+      },
       now: () => this.played.now,
     };
     const code = await main([...args, '--config', this.config], terminal);
