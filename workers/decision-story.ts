@@ -188,7 +188,8 @@ export class DecisionStory {
       prepare: ['decidedAt', 'preparedAt'],
       shift: ['preparedAt', 'shiftedAt'],
       verify: ['shiftedAt', 'settledAt'],
-      total: ['onsetAt', 'settledAt'],
+      // Exposure ends where new requests go to the target; verify only proves that it did.
+      total: ['onsetAt', 'shiftedAt'],
     } as const;
     const stages: ExposureStages = {};
     for (const stage of Object.keys(limits) as (keyof typeof limits)[]) {

@@ -47,7 +47,7 @@ export class ControllerMetrics {
   );
   private readonly exposure = new Histogram({
     name: 'lastgood_exposure_seconds',
-    help: 'Exposure of users in one settled incident: onset to restored, and its parts',
+    help: 'One settled incident: stage total is the exposure of users, onset to restored (new requests go to the target), made of detect, decide, prepare and shift; verify is the time from there to settled',
     labelNames: ['service', 'stage'],
     buckets: exposureBuckets,
     registers: [this.registry],

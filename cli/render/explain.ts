@@ -109,15 +109,15 @@ function exposure(story: IncidentStory, now: number): string[] {
     .filter(([name]) => story.evidence !== null || (name !== 'detect' && name !== 'decide'))
     .map(([name, from, to]) => (from === null || to === null ? `${name} not known` : `${name} ${span(to - from)}`));
   const lines: string[] = [];
-  if (onsetAt !== null && settledAt !== null)
+  if (onsetAt !== null && shiftedAt !== null)
     lines.push(
-      `the users of ${story.from ?? 'the old version'} for ${span(settledAt - onsetAt)}, from ${when(onsetAt, now)} to ${when(settledAt, now)}`,
+      `the users of ${story.from ?? 'the old version'} for ${span(shiftedAt - onsetAt)}: from the onset, ${when(onsetAt, now)}, until new requests went to ${story.to ?? 'the target'}, ${when(shiftedAt, now)}`,
     );
   else if (onsetAt !== null) lines.push(`the users of ${story.from ?? 'the live version'} since ${when(onsetAt, now)}`);
   else lines.push('since when is not known: no onset could be estimated');
   lines.push(split.join(', '));
-  if (onsetAt !== null && shiftedAt !== null)
-    lines.push(`new requests went to ${story.to ?? 'the target'} after ${span(shiftedAt - onsetAt)}`);
+  if (onsetAt !== null && settledAt !== null)
+    lines.push(`settled ${span(settledAt - onsetAt)} after the onset: the time of all five parts`);
   if (story.verified)
     lines.push(
       story.verified.byProbesOnly

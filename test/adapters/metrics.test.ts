@@ -88,7 +88,7 @@ function failUntilWaiting(simulator: ServiceSimulator): void {
 
 const mine = `service="${SERVICE}"`;
 
-test('a rollback is counted once by cause, tier and outcome, its exposure once in every stage', async () => {
+test('a rollback is counted once by cause, tier and outcome, its exposure, onset to restored, once in every stage', async () => {
   const rig = begin();
   const { simulator } = rig;
   simulator.verdict('v1', { tier: 'immediate', hard: true });
@@ -113,7 +113,7 @@ test('a rollback is counted once by cause, tier and outcome, its exposure once i
   expect(await rig.rollbacks()).toEqual({ 'model immediate decided': 1, 'model immediate settled': 1 });
   const series = await rig.read();
   expect(series.get(`lastgood_verdicts_total{${mine},tier="immediate",metric="recall",what="began"}`)).toBe(1);
-  const seconds = { detect: 4, decide: 0, prepare: 0.1, shift: 0.3, verify: 2, total: 6.4 };
+  const seconds = { detect: 4, decide: 0, prepare: 0.1, shift: 0.3, verify: 2, total: 4.4 };
   for (const [stage, value] of Object.entries(seconds)) {
     expect(series.get(`lastgood_exposure_seconds_sum{${mine},stage="${stage}"}`)).toBeCloseTo(value, 6);
     expect(series.get(`lastgood_exposure_seconds_count{${mine},stage="${stage}"}`)).toBe(1);
