@@ -2,16 +2,17 @@
  * `npm start`: the main job on real input. Starts everything on this machine, replays real mail, deploys a version whose
  * tokenizer does not fit, and tells how lastgood notices, decides, and puts the last good version back.
  *
- * Options: `--keep` leaves everything running, `--seed N`, `--data DIR` (prepared mail and versions).
+ * Options: `--keep` leaves everything running, `--seed N`, `--data DIR` (prepared mail and versions), `--dir DIR`.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startEmbedded, type Embedded } from '../../workers/embedded/embedded';
 import { buildVersions } from './build';
 import { bar, percent, rateOf, type Limits } from './demo/chart';
+import { writeConfiguration } from './demo/configuration';
 import { Controller, type LedgerEntry } from './demo/controller';
 import { Load } from './demo/load';
+import { OptionsRefused, readOptions, type DemoOptions } from './demo/options';
 import { duration, exposureOf, Telling } from './demo/telling';
 import { mailStream, testMails } from './stream';
 
@@ -26,19 +27,10 @@ const CHART_EVERY_MS = 2_000;
 const CHART_WINDOW_MS = 10_000;
 const WATCHED_CLASS = 'bulk';
 
-const { values: options } = parseArgs({
-  options: {
-    keep: { type: 'boolean', default: false },
-    seed: { type: 'string', default: '7' },
-    data: { type: 'string', default: join('.cache', SERVICE) },
-    dir: { type: 'string', default: join('.lastgood', 'demo') },
-  },
-});
-
 const tell = new Telling(process.stdout);
 
 async function main(): Promise<number> {
-  const seed = Number(options.seed);
+  const options = readOptions(process.argv.slice(2));
   const dataDir = resolve(options.data);
   const runDir = resolve(options.dir);
   tell.bare(
@@ -57,7 +49,7 @@ async function main(): Promise<number> {
   );
   const mails = await testMails(dataDir);
 
-  const configFile = writeConfiguration(runDir);
+  const configFile = writeConfiguration(runDir, SERVICE);
   const embedded = await startEmbedded({
     configFile,
     policyFile: join(__dirname, 'demo.policy.yaml'),
@@ -72,10 +64,10 @@ async function main(): Promise<number> {
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);
   try {
-    return await story(embedded, built.versions, mails, seed);
+    return await story(embedded, built.versions, mails, options);
   } finally {
     if (options.keep)
-      tell.line(`everything goes on running (--keep); lastgood up --config ${configFile} takes it over`);
+      tell.line(`everything goes on running (--keep); npm run -s lastgood -- up --config ${configFile} takes it over`);
     else tell.line('stops everything it started', 'quiet');
     await stop();
     tell.line(options.keep ? 'left running' : 'nothing is left running', 'quiet');
@@ -86,8 +78,9 @@ async function story(
   embedded: Embedded,
   versions: readonly { version: string; directory: string }[],
   mails: Awaited<ReturnType<typeof testMails>>,
-  seed: number,
+  options: DemoOptions,
 ): Promise<number> {
+  const { seed } = options;
   const controller = new Controller(embedded.apiSocket, SERVICE);
   for (const { version, directory } of versions.filter(({ version: name }) => name !== '1.4')) {
     await controller.importArtifact(directory);
@@ -118,14 +111,15 @@ async function story(
   const chart = new Chart(load, controller);
   await pause(GOOD_HISTORY_MS, () => chart.draw());
 
-  tell.chapter('Release: 1.3 passed its evaluation (95.8 %) and its golden probes, and goes live');
+  const release = versions.find(({ version }) => version === '1.3');
+  tell.chapter(`Release: 1.3 ${evaluationOf(release?.directory ?? '')} and its golden probes, and goes live`);
   const before = (await controller.ledgerAfter(0)).length;
   await act(controller, 'deploy', { version: '1.3', reason: 'demo: the next release' });
   const end = await follow(controller, chart, before);
   tell.line('the labels of the last answers of 1.3 still come in; then the chart is that of 1.2 again', 'quiet');
   await pause(RECOVERY_MS, () => chart.draw());
   await load.stop();
-  return report(embedded, load, end);
+  return report(embedded, load, end, options);
 }
 
 /** Follows the ledger until the rollback has settled; draws the chart meanwhile. */
@@ -164,7 +158,19 @@ function narrate(entry: LedgerEntry): void {
   tell.line(`${entry.kind.padEnd(18)} ${entry.summary}`, entry.kind === 'settled' ? 'good' : 'plain');
 }
 
-function report(embedded: Embedded, load: Load, settled: LedgerEntry | null): number {
+/** What the release says of itself: the report that its training job wrote. */
+function evaluationOf(directory: string): string {
+  const report = JSON.parse(readFileSync(join(directory, 'evaluation.json'), 'utf8')) as {
+    readonly accuracy: number;
+    readonly n: number;
+    readonly byClass: Readonly<Record<string, { readonly recall: number }>>;
+  };
+  const share = (rate: number): string => `${(rate * 100).toFixed(1)} %`;
+  const recall = share(report.byClass[WATCHED_CLASS]?.recall ?? Number.NaN);
+  return `passed its evaluation (${share(report.accuracy)} of ${report.n} mails right, recall of ${WATCHED_CLASS} ${recall})`;
+}
+
+function report(embedded: Embedded, load: Load, settled: LedgerEntry | null, options: DemoOptions): number {
   const { counts } = load;
   tell.chapter('What it cost the users');
   const exposure = settled ? exposureOf(settled) : null;
@@ -189,7 +195,7 @@ function report(embedded: Embedded, load: Load, settled: LedgerEntry | null): nu
     );
   const config = join(options.dir, 'lastgood.yaml');
   tell.line(
-    `the story     npx lastgood explain ${settled?.incident ?? SERVICE} --config ${config}${options.keep ? '' : '  (with --keep)'}`,
+    `the story     npm run -s lastgood -- explain ${settled?.incident ?? SERVICE} --config ${config}${options.keep ? '' : '  (with --keep)'}`,
   );
   tell.line(`decisions, alerts and logs: ${embedded.logDir}`);
   return exposure !== null && lost === 0 ? 0 : 1;
@@ -197,6 +203,9 @@ function report(embedded: Embedded, load: Load, settled: LedgerEntry | null): nu
 
 /** Draws a step of the control chart with the limits that lastgood itself uses. */
 class Chart {
+  /** Right after a deploy the limits of the version before it judge the new one, and the status names none yet. */
+  private readonly inForce = new Map<string, Limits>();
+
   constructor(
     private readonly load: Load,
     private readonly controller: Controller,
@@ -206,9 +215,9 @@ class Chart {
     const state = (await this.controller.status()).status?.state;
     const limitsOf = (metric: string): Limits | null => {
       const tier = state?.tiers.find((reading) => reading.metric === metric);
-      return tier && tier.limit !== null && tier.expected !== null
-        ? { expected: tier.expected, limit: tier.limit }
-        : null;
+      if (tier && tier.limit !== null && tier.expected !== null)
+        this.inForce.set(metric, { expected: tier.expected, limit: tier.limit });
+      return this.inForce.get(metric) ?? null;
     };
     const from = Date.now() - CHART_WINDOW_MS;
     const one = rateOf(this.load.labelled, from, WATCHED_CLASS);
@@ -221,35 +230,6 @@ class Chart {
       `${live.padEnd(4)} ${WATCHED_CLASS} ${bar(one.rate, classLimits)} ${percent(one.rate)}   all ${bar(all.rate, allLimits)} ${percent(all.rate)}   ${this.load.counts.sent} sent, ${this.load.counts.dropped + this.load.counts.failed} lost`,
     );
   }
-}
-
-function writeConfiguration(runDir: string): string {
-  // A demo starts from nothing, or the second one would find 1.3 in quarantine.
-  rmSync(runDir, { recursive: true, force: true });
-  mkdirSync(runDir, { recursive: true });
-  const server = join(__dirname, 'server.js');
-  const command = [process.execPath, server, '--artifact', '{artifact}', '--port', '{port}', '--report', '{report}'];
-  const file = join(runDir, 'lastgood.yaml');
-  const text = `# Written by the demo.
-dataDir: .
-api: { listen: 127.0.0.1:0 }
-gateway: { metrics: 127.0.0.1:0 }
-alerts: { terminal: false }
-services:
-  ${SERVICE}:
-    listen: 127.0.0.1:0
-    model: ${SERVICE}
-    serving:
-      runtime: process
-      engine: open-inference
-      command: ${JSON.stringify(command)}
-    answer: { class: 'outputs[name=label].data[0]', score: 'outputs[name=score].data[0]' }
-    samples: { share: 0.5, maxCount: 2000, maxAge: 1h }
-    firstByte: 1s
-    requestMax: 10s
-`;
-  writeFileSync(file, text);
-  return file;
 }
 
 async function act(controller: Controller, name: string, body: Record<string, unknown>): Promise<void> {
@@ -281,6 +261,10 @@ function sleep(ms: number): Promise<void> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
+    if (error instanceof OptionsRefused) {
+      process.stderr.write(`${error.message}\n`);
+      process.exit(64);
+    }
     tell.line(error instanceof Error ? error.message : String(error), 'bad');
     process.exit(1);
   },
