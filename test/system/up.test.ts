@@ -137,6 +137,24 @@ describe('up', () => {
     expect(await up.end('SIGTERM')).toBe('0');
   }, 180_000);
 
+  it('with --keep-serving ends everything but the copies that serve, and the next one takes those over', async () => {
+    const up = prepare();
+    await up.start(['--keep-serving']);
+    const entrance = await deploy(up, '1.0');
+    const [backend] = Object.values((await view(up)).gateway?.record?.backends ?? {}).flat();
+    const parts = [...(['controller', 'host', 'gateway'] as const).map((name) => up.childPid(name)), up.temporalPid()];
+    expect(await up.end('SIGTERM')).toBe('0');
+    const left = up.processes();
+    expect(left).not.toEqual([]);
+    expect(left.filter((pid) => parts.includes(pid))).toEqual([]);
+    expect(await ask(backend?.address ?? '')).toBe(200);
+    await up.start();
+    expect(await ask(entrance)).toBe(200);
+    expect(up.processes()).toEqual(expect.arrayContaining(left));
+    expect(await up.end('SIGTERM')).toBe('0');
+    expect(up.processes()).toEqual([]);
+  }, 180_000);
+
   it('says who holds the data directory, and leaves it alone', async () => {
     const up = prepare();
     await up.start();
