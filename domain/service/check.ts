@@ -1,6 +1,7 @@
 import { nobodyMayServe, rankCandidates, unusable } from '../rollback/candidates';
 import { blockedBy } from './readiness';
 import type { OperatorMessage } from './messages';
+import { liveIsDown } from './revival';
 import type { ServiceState, VersionFacts } from './state';
 
 export type Check = { readonly ok: true } | { readonly ok: false; readonly why: string };
@@ -102,6 +103,8 @@ function provable({ version, evaluation, observed }: VersionFacts): Check {
 }
 
 function checkDeploy(state: ServiceState, message: Extract<OperatorMessage, { name: 'deploy' }>, now: number): Check {
+  // The same version again moves nobody to another one: what brakes a change of the version does not hold it.
+  if (message.version === state.declared?.primary && liveIsDown(state)) return checkStartAgain(state, message.version);
   if (state.breaker.open)
     return no(`the breaker is open since incident ${state.breaker.incident ?? '?'}; clear it first`);
   if (state.pausedWhy !== null) return no(`paused: ${state.pausedWhy}`);
@@ -116,6 +119,11 @@ function checkDeploy(state: ServiceState, message: Extract<OperatorMessage, { na
       return no(`${facts.version} is ${facts.standing}: ${facts.why}`);
     return provable(facts);
   });
+}
+
+function checkStartAgain(state: ServiceState, version: string): Check {
+  if (state.pausedWhy !== null) return no(`paused: ${state.pausedWhy}`);
+  return busy(state) ?? known(state, version, (facts) => chosenByHand(state, facts));
 }
 
 function checkClear(state: ServiceState, breakerEpoch: number): Check {

@@ -6,6 +6,8 @@ import { machine } from './messages';
 import { endIncident, mark, openIncident, verdictFacts } from './incident';
 import { fenceOperation, startOperation } from './operations';
 import { blockedBy } from './readiness';
+import { isOfFormerCopy, isRevival } from './revival';
+import { failedTogether } from './shared-failure';
 import type { Incident, ServiceState, StandingDegradation } from './state';
 import type { Turn } from './turn';
 
@@ -20,7 +22,8 @@ export function decide(turn: Turn): void {
   if (!first) return;
   if (state.operation) {
     // A bad live version does not wait for the deploy of another one to finish loading.
-    if (state.operation.kind === 'deploy' && !state.operation.shifted && first.verdict.hard)
+    const { kind, shifted } = state.operation;
+    if (kind === 'deploy' && !isRevival(state.operation) && !shifted && first.verdict.hard)
       fenceOperation(turn, `${first.verdict.metric} failed on the live version`);
     return;
   }
@@ -46,6 +49,7 @@ function openDegradations(state: ServiceState): readonly StandingDegradation[] {
     (entry) =>
       entry.version === state.declared?.primary &&
       entry.epoch === state.declared.epoch &&
+      !isOfFormerCopy(state, entry) &&
       (entry.decided === 'open' || entry.decided === 'held'),
   );
   return open.sort(
@@ -73,17 +77,11 @@ function attributionOf(
   state: ServiceState,
   entry: StandingDegradation,
 ): Pick<StandingDegradation, 'attribution' | 'reasons'> {
-  const { standby, policy } = state;
-  const onset = entry.verdict.onsetMs ?? entry.reportedAt;
-  const together =
-    standby !== null &&
-    standby.proof === 'failed' &&
-    standby.failedAt !== null &&
-    Math.abs(standby.failedAt - onset) <= 2 * policy.standby.proofIntervalMs;
-  if (entry.verdict.tier === 'immediate' && together)
+  const shared = failedTogether(state, entry.verdict.onsetMs ?? entry.reportedAt);
+  if (entry.verdict.tier === 'immediate' && shared !== null)
     return {
       attribution: 'environment',
-      reasons: [`the standby ${standby.version} failed its proof at the same time: ${standby.why}`],
+      reasons: [`the standby ${shared.version} failed its proof at the same time: ${shared.why}`],
     };
   return { attribution: entry.attribution, reasons: entry.reasons };
 }

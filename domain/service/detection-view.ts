@@ -1,4 +1,5 @@
 import type { RouteChanged } from './events';
+import { ownCopies } from './revival';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';
 
@@ -30,6 +31,7 @@ export function detectionView(state: ServiceState): RouteChanged | null {
       : null,
     standby: standby ? { version: standby.version, backend: standby.backend } : null,
     live: declared.backends[declared.primary]?.[0] ?? null,
+    ...(ownCopies(state).length > 0 && { copies: declared.backends[declared.primary] ?? [] }),
     policy: state.policy,
   };
 }

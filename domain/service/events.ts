@@ -5,7 +5,7 @@ import type { StepReport } from '../rollback/operation';
 import type { Backend, ObservedRoute } from '../route';
 import type { OperatorMessage } from './messages';
 import type { RecoveredState } from './recovery';
-import type { StoredVersion } from './state';
+import type { LiveSeen, StoredVersion } from './state';
 
 /** A verdict that stands: it began, and has not ended. */
 export interface StandingVerdict {
@@ -63,6 +63,15 @@ export interface StandbyReported {
   readonly why: string;
 }
 
+/** The copies of the live version, looked at all together; told at each change and now and then. */
+export interface LiveReported {
+  readonly version: string;
+  readonly instances: readonly string[];
+  readonly condition: LiveSeen['condition'];
+  readonly at: number;
+  readonly why: string;
+}
+
 export interface RouteObserved {
   readonly observed: ObservedRoute;
   readonly at: number;
@@ -101,6 +110,8 @@ export interface RouteChanged {
   } | null;
   readonly standby: { readonly version: string; readonly backend: Backend } | null;
   readonly live: Backend | null;
+  /** Every copy of the live version, where lastgood runs them itself; absent where something else does. */
+  readonly copies?: readonly Backend[];
   readonly policy: ServicePolicy;
 }
 
@@ -132,6 +143,7 @@ export type ServiceEvent =
   | { readonly type: 'degradation-ended'; readonly report: DegradationEnded }
   | { readonly type: 'tiers-reported'; readonly report: TiersReported }
   | { readonly type: 'standby-reported'; readonly report: StandbyReported }
+  | { readonly type: 'live-reported'; readonly report: LiveReported }
   | {
       readonly type: 'standby-prepared';
       readonly version: string;

@@ -12,6 +12,7 @@ import { deploy, onMessage } from './operator-acts';
 import { onOperationAsked, onRouteApplied, onRouteObserved } from './reconcile';
 import { onStepReport } from './reports';
 import { onRetirementEnded } from './retiring';
+import { onLiveReported, revive } from './revival';
 import { keepStandby, onStandbyPrepared, onStandbyReported } from './standby-keeping';
 import { learnVersions } from './standing';
 import { onStarted } from './start';
@@ -39,6 +40,7 @@ export function reduce(state: ServiceState, event: ServiceEvent, now: number, ru
   if (event.type !== 'recorded') {
     followServing(turn);
     startQueued(turn);
+    revive(turn);
     decide(turn);
     const { standby } = turn.state;
     keepStandby(turn);
@@ -74,6 +76,9 @@ function apply(turn: Turn, event: ServiceEvent): Answer | null {
       return null;
     case 'standby-reported':
       onStandbyReported(turn, event);
+      return null;
+    case 'live-reported':
+      onLiveReported(turn, event);
       return null;
     case 'standby-prepared':
       onStandbyPrepared(turn, event);

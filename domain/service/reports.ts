@@ -5,6 +5,7 @@ import { alertIncident, alertService, duration, usersNow } from './messages-for-
 import { reportDeadline } from './operations';
 import { blockedBy } from './readiness';
 import { retire } from './retiring';
+import { giveUpAttempt, isOwnRevival, isRevival, revivalEnded } from './revival';
 import { adoptStandby } from './standby-keeping';
 import { setStanding } from './standing';
 import { trafficMoved } from './traffic-moved';
@@ -76,6 +77,7 @@ function dropped(turn: Turn, what: What<'dropped'>): void {
   const { state } = turn;
   const incident = ownIncident(state, state.operation);
   if (incident) turn.updateIncident({ dropped: [...incident.dropped, what.version].slice(-10), target: what.next });
+  if (state.operation && isOwnRevival(state.operation)) return;
   const wrong = `${what.version} failed at ${what.step}: ${what.why}`.slice(0, 600);
   const lines = {
     severity: what.next === null ? ('page' as const) : ('ticket' as const),
@@ -95,6 +97,8 @@ function shifted(turn: Turn, at: number, what: What<'shifted'>): void {
 
 function waiting(turn: Turn, what: What<'waiting'>): void {
   const { state } = turn;
+  if (state.operation && isOwnRevival(state.operation))
+    return giveUpAttempt(turn, state.operation, what.step, what.why);
   // A person has all the time they want; whether the child still waits for them is looked at all the same.
   update(turn, { waiting: what.why.slice(0, 300), step: what.step, deadlineAt: turn.now + WAITING_LOOK_MS });
   updateOwnIncident(turn, { phase: 'waiting-for-human' });
@@ -129,6 +133,7 @@ function ended(turn: Turn, at: number, what: What<'ended'>): void {
 
 function deployEnded(turn: Turn, operation: Operation, what: What<'ended'>): void {
   const { state, now } = turn;
+  if (isRevival(operation)) return revivalEnded(turn, operation, what.outcome, what.why);
   const version = state.declared?.primary ?? operation.candidates[0] ?? '';
   if (what.outcome !== 'settled' || version === operation.from) {
     turn.record(

@@ -11,7 +11,9 @@ import type { Turn } from './turn';
 
 const PREPARE_AGAIN_MS = 10 * 60_000;
 /** A copy that fails its proof this long is replaced; before, its failure may be the environment's and pass. */
-export const REPLACE_FAILED_MS = 60_000;
+const REPLACE_FAILED_MS = 60_000;
+/** Beside a degradation it is evidence that the environment is the cause (see `decide`); it must not bind the standby for ever. */
+const REPLACE_BESIDE_VERDICT_MS = 5 * 60_000;
 
 /**
  * Keeps one proven standby beside the live version (readiness to roll back), and names it as the router's fallback
@@ -45,13 +47,19 @@ function reasonToDrop(state: ServiceState, standby: StandbyState, now: number): 
   if (state.fallbackInUse?.version === standby.version) return null;
   const why = unusable(state, facts, state.declared?.primary ?? null);
   if (why !== null) return why;
-  const { proof, failedAt } = standby;
-  // Beside a degradation it is evidence: what fails together points to the environment (see `decide`).
-  if (state.degradations.length === 0 && proof === 'failed' && failedAt !== null && now >= failedAt + REPLACE_FAILED_MS)
-    return `its proof has failed since ${clock(failedAt)}`;
+  const replaceAt = failedStandbyReplacedAt(state);
+  if (replaceAt !== null && now >= replaceAt) return `its proof has failed since ${clock(standby.failedAt ?? now)}`;
   if (facts.standing !== 'suspect') return null;
   const best = rankCandidates(state, now).candidates[0];
   return best && best.version !== standby.version ? `suspect, and ${best.version} is better` : null;
+}
+
+/** When a standby whose proof fails is given up; null while it holds, or while the router itself serves by it. */
+export function failedStandbyReplacedAt(state: ServiceState): number | null {
+  const { standby, degradations, fallbackInUse } = state;
+  if (standby?.proof !== 'failed' || standby.failedAt === null || fallbackInUse?.version === standby.version)
+    return null;
+  return standby.failedAt + (degradations.length === 0 ? REPLACE_FAILED_MS : REPLACE_BESIDE_VERDICT_MS);
 }
 
 function prepareNext(turn: Turn): void {

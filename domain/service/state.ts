@@ -89,6 +89,28 @@ export interface Incident {
   readonly holdMove: boolean;
 }
 
+/** The copies of the live version as somebody last saw them. */
+export interface LiveSeen {
+  readonly instances: readonly string[];
+  /** `dead`: no process of any of them is left. `silent`: none answers, and not all are known to be dead. */
+  readonly condition: 'answers' | 'silent' | 'dead';
+  readonly at: number;
+  readonly why: string;
+}
+
+/** The live version started again after the death of its copies. */
+export interface Revival {
+  readonly version: string;
+  /** When each attempt of the machine began, oldest first. */
+  readonly attempts: readonly number[];
+  /** No further attempt until somebody brought it back. */
+  readonly givenUp: boolean;
+  /** Why it is not started again, as a person was told; null while nothing was told. */
+  readonly told: string | null;
+  /** Since when the new copy serves, verified; null before. */
+  readonly servesSince: number | null;
+}
+
 /** The operation that may change the route now; there is at most one (I2). */
 export interface Operation {
   readonly id: string;
@@ -185,6 +207,10 @@ export interface ServiceState {
   readonly fallbackInUse: FallbackInUse | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */
   readonly serving?: SeenServing;
+  /** Absent until they were looked at. */
+  readonly live?: LiveSeen;
+  /** Absent until the live version died the first time. */
+  readonly revival?: Revival | null;
   readonly tiers: readonly TierReading[];
   readonly unmeasuredSince: number | null;
   readonly environment: readonly string[];

@@ -4,7 +4,8 @@ import { endIncident, mark } from './incident';
 import { blockedBy } from './readiness';
 import { confirmIncident, giveUpDegradations } from './reports';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
-import { REPLACE_FAILED_MS } from './standby-keeping';
+import { revivalWakesAt } from './revival';
+import { failedStandbyReplacedAt } from './standby-keeping';
 import { changeVersion, setStanding } from './standing';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';
@@ -15,7 +16,7 @@ import { releaseHeld } from './verdicts';
  * will consume may stand here: a moment that stays in the past would wake the service for ever.
  */
 export function nextWakeAt(state: ServiceState): number | null {
-  const { confirming, incident, standby, preparing, operation } = state;
+  const { confirming, incident, preparing, operation } = state;
   const calm = state.degradations.length === 0;
   const due = [
     state.cooldownUntil,
@@ -26,14 +27,8 @@ export function nextWakeAt(state: ServiceState): number | null {
     confirming?.measured && incident && calm ? confirming.until : null,
     confirming && incident && !confirming.alerted ? confirming.from + state.policy.verify.confirmMaxMs : null,
     preparing ? preparing.until + 60_000 : null,
-    calm &&
-    !operation &&
-    state.pausedWhy === null &&
-    standby?.proof === 'failed' &&
-    standby.failedAt !== null &&
-    state.fallbackInUse?.version !== standby.version
-      ? standby.failedAt + REPLACE_FAILED_MS
-      : null,
+    !operation && state.pausedWhy === null ? failedStandbyReplacedAt(state) : null,
+    revivalWakesAt(state),
     calmEndsAt(state),
   ].filter((at): at is number => typeof at === 'number' && at < Number.MAX_SAFE_INTEGER);
   return due.length ? Math.min(...due) : null;

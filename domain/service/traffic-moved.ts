@@ -1,6 +1,7 @@
 import type { RouteRecord } from '../route';
 import { declare } from './declared-route';
 import { clock } from './messages-for-people';
+import { isRevival } from './revival';
 import { changeVersion, setStanding } from './standing';
 import type { Operation } from './state';
 import type { Turn } from './turn';
@@ -19,10 +20,15 @@ export function trafficMoved(turn: Turn, operation: Operation, record: RouteReco
   declare(turn, record, at);
   // Whatever somebody else wrote to the router before is overwritten; a resume must not bring it back.
   state.foreign = null;
-  if (target === left && !operation.shifted) return shared(turn, record, note);
+  const again = isRevival(operation);
+  if (target === left && !operation.shifted && !again) return shared(turn, record, note);
   if (state.operation?.id === operation.id) state.operation = { ...state.operation, shifted: true };
   if (operation.incident !== null && state.incident?.id === operation.incident)
     turn.updateIncident({ shiftedAt: at, target });
+  if (again) {
+    const words = `new requests go to another copy of ${target} since ${clock(at)}`;
+    return turn.record('traffic-shifted', words, { epoch: record.epoch, note });
+  }
   const before = state.versions.find(({ version }) => version === target)?.deployedAt ?? at;
   changeVersion(turn, target, { deployedAt: operation.kind === 'deploy' ? at : before });
   if (target === left) {

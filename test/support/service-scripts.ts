@@ -86,6 +86,7 @@ function perform(simulator: ServiceSimulator, [verb, a, b]: Line): void {
       return simulator.look();
     case 'die':
       simulator.primaryDies();
+      if (b % 3 !== 0) simulator.live(b % 3 === 1 ? 'dead' : 'answers');
       return simulator.look();
     case 'child':
       return child ? simulator.childStep(child, a % 5 !== 0) : undefined;

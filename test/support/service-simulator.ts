@@ -370,6 +370,16 @@ export class ServiceSimulator {
     this.drain();
   }
 
+  /** What the guard of the live copies tells. */
+  live(condition: 'answers' | 'silent' | 'dead'): void {
+    const { declared } = this.state;
+    const version = declared?.primary ?? '?';
+    const instances = (declared?.backends[version] ?? []).map(({ instance }) => instance);
+    const why = condition === 'answers' ? '' : 'SIGKILL';
+    this.step({ type: 'live-reported', report: { version, instances, condition, at: this.now, why } });
+    this.drain();
+  }
+
   verdict(
     id: string,
     change: Partial<Verdict> & { epoch?: number; attribution?: 'model' | 'environment' | 'undetermined' } = {},
