@@ -4,12 +4,13 @@ import { assessTrend, type TrendPorts } from './assess-trend';
 import { attributeCause, type AttributionPorts } from './attribute-cause';
 import { computeBaseline, type BaselinePorts } from './compute-baseline';
 import { guarded } from './failures';
+import { guardLive, type LivePorts } from './guard-live';
 import { guardStandby, type GuardPorts } from './guard-standby';
 import { watchServing, type ServingPorts } from './watch-serving';
 import { watchTelemetry, type WatchPorts } from './watch-telemetry';
 
 export type DetectionPorts = WindowPorts & TrendPorts & BaselinePorts & AttributionPorts;
-export type WatchQueuePorts = WatchPorts & GuardPorts & ServingPorts;
+export type WatchQueuePorts = WatchPorts & GuardPorts & LivePorts & ServingPorts;
 
 export type AssessmentActivities = Pick<
   ControlActivities,
@@ -31,6 +32,7 @@ export function watchActivities(ports: WatchQueuePorts): WatchActivities {
   return guarded<WatchActivities>({
     watchTelemetry: watchTelemetry(ports),
     guardStandby: guardStandby(ports),
+    guardLive: guardLive(ports),
     watchServing: watchServing(ports),
   });
 }

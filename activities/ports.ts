@@ -64,6 +64,8 @@ export interface StartRequest {
   /** Verified directory from {@link ArtifactStore.materialise}; null for runtimes that start nothing. */
   readonly artifact: string | null;
   readonly digest: string;
+  /** The port at which it must answer, because a route names it; refused where that cannot be had. Default: any. */
+  readonly port?: number;
 }
 
 export interface ServingRuntime {

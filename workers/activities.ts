@@ -47,6 +47,7 @@ export function watchWorkerActivities({ adapters, environment }: ControlSources)
     router: adapters.router,
     artifacts: adapters.versions,
     engine: adapters.engineOf,
+    serving: adapters.runtimeOf,
     servedAt: adapters.servedAt,
     environment,
   });

@@ -13,11 +13,12 @@ import {
 import type { Assessment, AssessmentInput, WatchInput, WatchResult } from './contract/activities';
 import type { DetectionInput, DetectionState } from './contract/inputs';
 import { signalNames, type RouteChanged } from './contract/signals';
-import { detectionDetails } from './detection/details';
+import { detectionDetails, environmentLines } from './detection/details';
 import { baselineIsDue, freshBaseline } from './detection/baseline';
 import { keepGoodPeriods } from './detection/good-periods';
-import { isSuppressed, Reports } from './detection/reports';
+import { carriedState, isSuppressed, Reports } from './detection/reports';
 import { assessmentInputOf, causeOf, guarded, watched, watchInputOf } from './detection/inputs';
+import { copiesOf, guardLive } from './detection/live';
 import { readRoute } from './detection/route-signal';
 import { initialDetection, withBegan, withEnded } from './detection/state';
 import { control, watch } from './proxies';
@@ -37,12 +38,12 @@ export async function detectionWorkflow(input: DetectionInput): Promise<void> {
   await continueAsNew<typeof detectionWorkflow>(detection.carriedInput());
 }
 
-type Loop = 'watch' | 'guard' | 'serving';
+type Loop = 'watch' | 'guard' | 'serving' | 'live';
 
 class Detection {
   state: DetectionState;
   private readonly routes: RouteChanged[] = [];
-  private readonly reports: Reports;
+  readonly reports: Reports;
   private readonly scopes = new Map<Loop, CancellationScope>();
   private stopping = false;
   private running = 0;
@@ -70,6 +71,7 @@ class Detection {
       this.loop('cooldown', () => this.awaitCooldown());
       this.loop('standby', () => this.guardOnce());
       this.loop('serving', () => this.lookWhoServes());
+      this.loop('live', () => guardLive(this.input.service, this));
     });
     await all;
     const reports = this.reports.run(() => this.stopping);
@@ -84,9 +86,7 @@ class Detection {
 
   carriedInput(): DetectionInput {
     for (let route = this.routes.shift(); route; route = this.routes.shift()) this.takeRoute(route);
-    // A proof that the service did not hear of is made anew.
-    const standbyKnown = this.reports.owesProof ? null : this.state.standbyKnown;
-    return { ...this.input, carried: { ...this.state, standbyKnown } };
+    return { ...this.input, carried: carriedState(this.state, this.reports) };
   }
 
   change(change: Partial<DetectionState>): void {
@@ -161,6 +161,7 @@ class Detection {
     }
     if (before?.live?.address !== route.live?.address) this.scopes.get('serving')?.cancel();
     if (!before) return;
+    if (copiesOf(before) !== copiesOf(route)) this.scopes.get('live')?.cancel();
     if (watched(before) !== watched(route)) this.scopes.get('watch')?.cancel();
     if (guarded(before) !== guarded(route)) this.scopes.get('guard')?.cancel();
   }
@@ -327,7 +328,7 @@ class Detection {
   }
 
   /** Runs what a change of the route may cancel; null when it did. */
-  private async cancellable<T>(loop: Loop, run: () => Promise<T>): Promise<T | null> {
+  async cancellable<T>(loop: Loop, run: () => Promise<T>): Promise<T | null> {
     const scope = new CancellationScope();
     this.scopes.set(loop, scope);
     try {
@@ -339,8 +340,4 @@ class Detection {
       this.scopes.delete(loop);
     }
   }
-}
-
-function environmentLines({ environment }: Assessment): string[] {
-  return [...environment.changed, ...environment.unmeasured.map((name) => `${name}: not measured`)].slice(0, 10);
 }

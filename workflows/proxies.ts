@@ -63,6 +63,8 @@ const watchOptions: Options<WatchActivities> = {
   watchTelemetry: { startToCloseTimeout: '2 hours', heartbeatTimeout: 2_000, retry: eager },
   // A proof is good for a minute or more, so a slower death is acceptable.
   guardStandby: { startToCloseTimeout: '2 hours', heartbeatTimeout: 5_000, retry: eager },
+  // Users wait for it where nothing else can take over: a worker that died may cost a few seconds.
+  guardLive: { startToCloseTimeout: '2 hours', heartbeatTimeout: 3_000, retry: eager },
   // Nobody waits for it: a deploy by somebody else is found some seconds later.
   watchServing: { startToCloseTimeout: '2 hours', heartbeatTimeout: 10_000, retry: patient },
 };

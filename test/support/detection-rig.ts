@@ -16,6 +16,8 @@ import type {
   ControlActivities,
   GuardInput,
   GuardResult,
+  LiveInput,
+  LiveResult,
   ObservedRoute,
   WatchActivities,
   WatchInput,
@@ -152,6 +154,7 @@ export class Watched {
   readonly watches: { readonly input: WatchInput; readonly answer: (result: WatchResult) => void; over: boolean }[] =
     [];
   readonly guards: { readonly input: GuardInput; readonly answer: (result: GuardResult) => void; over: boolean }[] = [];
+  readonly lives: { readonly input: LiveInput; readonly answer: (result: LiveResult) => void; over: boolean }[] = [];
   readonly baselines: Parameters<Control['computeBaseline']>[0][] = [];
 
   constructor(private readonly control: Partial<Control> = {}) {}
@@ -169,6 +172,7 @@ export class Watched {
       ...this.control,
       watchTelemetry: async (input) => await waiting(this.watches, input),
       guardStandby: async (input) => await waiting(this.guards, input),
+      guardLive: async (input) => await waiting(this.lives, input),
       watchServing: refuse('watchServing'),
     };
   }
@@ -176,6 +180,10 @@ export class Watched {
   /** The running watch, the n-th that was started (from 1). */
   async watch(count: number): Promise<{ input: WatchInput; answer: (result: WatchResult) => void }> {
     return await until(`watch ${count}`, () => this.watches[count - 1]);
+  }
+
+  async live(count: number): Promise<{ input: LiveInput; answer: (result: LiveResult) => void }> {
+    return await until(`look at the live copies ${count}`, () => this.lives[count - 1]);
   }
 
   async guard(count: number): Promise<{ input: GuardInput; answer: (result: GuardResult) => void }> {

@@ -7,8 +7,9 @@ export { detectionWorkflow } from '../../workflows/detection';
 export async function serviceListenerWorkflow(): Promise<void> {
   const heard: { readonly name: string; readonly report: unknown }[] = [];
   let finished = false;
-  const names = ['degradationBegan', 'degradationEnded', 'tiersReported', 'standbyReported', 'routeObserved'] as const;
-  for (const name of [...names, 'detectionStarted'] as const)
+  const verdicts = ['degradationBegan', 'degradationEnded', 'tiersReported'] as const;
+  const looks = ['standbyReported', 'liveReported', 'routeObserved', 'detectionStarted'] as const;
+  for (const name of [...verdicts, ...looks])
     setHandler(defineSignal<[unknown]>(signalNames[name]), (report) => void heard.push({ name, report }));
   setHandler(defineSignal('finish'), () => {
     finished = true;

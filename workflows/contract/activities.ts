@@ -8,6 +8,7 @@ import type { ChainedEntry, LedgerEntry } from '../../domain/ledger';
 import type { DetectionPolicy } from '../../domain/policy';
 import type { Backend, ObservedRoute, RouteRecord } from '../../domain/route';
 import type { StandingVerdict, TierReading } from '../../domain/service/events';
+import type { LiveSeen } from '../../domain/service/state';
 import type { ObservedServing } from '../../domain/observed-serving';
 import type { EvaluationSummary, ObservedVersion } from '../../domain/version';
 import type { Alert } from '../../domain/alert';
@@ -108,6 +109,8 @@ export interface WatchActivities {
   watchTelemetry(input: WatchInput): Promise<WatchResult>;
   /** Repeats the standby proof; returns when its outcome changes, or after `returnAfterMs`. */
   guardStandby(input: GuardInput): Promise<GuardResult>;
+  /** Looks whether the copies of the live version answer; returns when that changes, or after `returnAfterMs`. */
+  guardLive(input: LiveInput): Promise<LiveResult>;
   /** Asks who answers at the address of a service that something else runs; returns when that changes, or after `returnAfterMs`. */
   watchServing(input: ServingWatchInput): Promise<{ readonly seen: ObservedServing | null }>;
 }
@@ -299,6 +302,18 @@ export interface GuardResult {
   readonly why: string;
   readonly changed: boolean;
 }
+
+export interface LiveInput {
+  readonly service: string;
+  readonly version: string;
+  readonly model: string;
+  readonly copies: readonly Backend[];
+  readonly intervalMs: number;
+  readonly returnAfterMs: number;
+  /** What the service knows; null: nothing yet. */
+  readonly known: LiveSeen['condition'] | null;
+}
+export type LiveResult = Pick<LiveSeen, 'condition' | 'at' | 'why'>;
 
 export interface ServingWatchInput {
   readonly service: string;

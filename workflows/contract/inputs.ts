@@ -1,5 +1,5 @@
 import type { ServicePolicy } from '../../domain/policy';
-import type { ServiceState } from '../../domain/service/state';
+import type { LiveSeen, ServiceState } from '../../domain/service/state';
 import type { Attribution } from '../../domain/detection/attribution';
 import type { DegradationEnded, RouteChanged } from '../../domain/service/events';
 import type { Baseline, ChartStates, GoodPeriod, StandingVerdict, TierReading } from './activities';
@@ -69,6 +69,8 @@ export interface DetectionState {
   readonly environment: readonly string[];
   readonly onFallback: boolean;
   readonly standbyKnown: { readonly instance: string; readonly proof: 'ok' | 'failed' } | null;
+  /** Condition of the live copies, as it was told last. */
+  readonly liveKnown?: { readonly copies: string; readonly condition: LiveSeen['condition'] } | null;
   /** Who answered at the address of the service, as it was told last. */
   readonly servingKnown?: { readonly key: string; readonly address: string };
   readonly nextWindowAt: number;

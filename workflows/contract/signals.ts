@@ -7,6 +7,7 @@ export const signalNames = {
   degradationEnded: 'degradationEnded',
   tiersReported: 'tiersReported',
   standbyReported: 'standbyReported',
+  liveReported: 'liveReported',
   routeObserved: 'routeObserved',
   detectionStarted: 'detectionStarted',
   // controller → service: an artifact was imported or pruned

@@ -1,3 +1,4 @@
+import type { Assessment } from '../contract/activities';
 import type { DetectionState } from '../contract/inputs';
 import { isSuppressed } from './reports';
 import { readingsOf } from './state';
@@ -27,4 +28,8 @@ export function detectionDetails(service: string, state: DetectionState, now: nu
   for (const { verdict, cause } of state.standing)
     lines.push('', `- **stands**${suppressed}: ${verdict.sentence} [${cause?.attribution ?? 'cause is being asked'}]`);
   return lines.join('\n').slice(0, 18_000);
+}
+
+export function environmentLines({ environment }: Assessment): string[] {
+  return [...environment.changed, ...environment.unmeasured.map((name) => `${name}: not measured`)].slice(0, 10);
 }

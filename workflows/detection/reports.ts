@@ -4,6 +4,7 @@ import { serviceWorkflowId } from '../contract/ids';
 import {
   signalNames,
   type DegradationBegan,
+  type LiveReported,
   type RouteObserved,
   type StandbyReported,
   type TiersReported,
@@ -34,6 +35,12 @@ export function isSuppressed({ route }: DetectionState, now: number): boolean {
   return route !== null && route.cooldownUntil !== null && now < route.cooldownUntil;
 }
 
+/** What the service did not hear of is looked at anew. */
+export function carriedState(state: DetectionState, { owesProof, owesLive }: Reports): DetectionState {
+  const standbyKnown = owesProof ? null : state.standbyKnown;
+  return { ...state, standbyKnown, ...(owesLive && { liveKnown: null }) };
+}
+
 /**
  * Tells the service what it does not know yet, derived from the state: a verdict is reported when it began, again when
  * the epoch or its suppression changed, and its end once. A signal that fails is sent again at the next turn.
@@ -43,6 +50,7 @@ export class Reports {
   private observed: ObservedRoute | null = null;
   private observedTold = '';
   private standby: StandbyReported | null = null;
+  private live: LiveReported | null = null;
   private tiersAt = 0;
   private tiersTold = '';
   private failures = 0;
@@ -73,9 +81,17 @@ export class Reports {
     this.standby = report;
   }
 
+  liveIs(report: LiveReported): void {
+    this.live = report;
+  }
+
   /** Who serves was seen, and the service was not told yet. */
   get owesServing(): boolean {
     return Boolean(this.observed?.serving);
+  }
+
+  get owesLive(): boolean {
+    return this.live !== null;
   }
 
   get owesProof(): boolean {
@@ -114,6 +130,8 @@ export class Reports {
       due.push({ name: 'routeObserved', payload: [payload], sent: () => this.forgetObserved(observed) });
     }
     if (!route) return due;
+    const { live } = this;
+    if (live) due.push({ name: 'liveReported', payload: [live], sent: () => this.forgetLive(live) });
     for (const entry of state.standing) {
       const told = `${route.epoch}/${isSuppressed(state, now)}`;
       if (entry.cause === null || entry.told === told || entry.version !== route.version) continue;
@@ -196,6 +214,10 @@ export class Reports {
     const { serving } = observed;
     if (serving) this.about.change({ servingKnown: { key: serving.key, address: serving.address } });
     if (this.observed === observed) this.observed = null;
+  }
+
+  private forgetLive(live: LiveReported): void {
+    if (this.live === live) this.live = null;
   }
 
   private forgetStandby(standby: StandbyReported): void {

@@ -29,6 +29,7 @@ const schema = z.looseObject({
   drill: z.string().nullable(),
   confirming: z.looseObject({ metric: z.string() }).nullable(),
   standby: z.looseObject({ version: z.string(), backend }).nullable(),
+  copies: z.array(backend).max(20).optional(),
   policy: z.looseObject({ standby: z.looseObject({ proofIntervalMs: z.number().min(1) }), detection }),
 });
 

@@ -155,6 +155,8 @@ async function move(
   returnsTo: string | null = null,
 ): Promise<Moved> {
   const { service, operation: id, incident, model, kind } = operation.input;
+  // The same version by another copy: no brake on changes of the version holds it (see `domain/service/revival.ts`).
+  const sameVersion = kind === 'deploy' && record.primary === operation.left;
   const byPerson = kind === 'manual-rollback' || kind === 'deploy';
   const input = {
     service,
@@ -162,7 +164,7 @@ async function move(
     incident,
     model,
     record,
-    allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move',
+    allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move' || sameVersion,
     allowPaused: byPerson,
     allowDisagreement: kind === 'manual-rollback',
     returnsTo,

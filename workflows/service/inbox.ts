@@ -146,6 +146,7 @@ function wholeState(event: ServiceEvent): string | null {
   switch (event.type) {
     case 'tiers-reported':
     case 'route-observed':
+    case 'live-reported':
     case 'detection-started':
     case 'detection-began-anew':
       return event.type;

@@ -109,6 +109,13 @@ const schemas = {
     at: instant,
     why: text,
   }),
+  [signalNames.liveReported]: z.looseObject({
+    version: word,
+    instances: z.array(word).max(20),
+    condition: z.enum(['answers', 'silent', 'dead']),
+    at: instant,
+    why: text,
+  }),
   [signalNames.routeObserved]: z.looseObject({
     observed: z.looseObject({
       readAt: instant.optional(),
@@ -137,6 +144,7 @@ const eventTypes: Readonly<Record<ReportName, ServiceEvent['type']>> = {
   degradationEnded: 'degradation-ended',
   tiersReported: 'tiers-reported',
   standbyReported: 'standby-reported',
+  liveReported: 'live-reported',
   routeObserved: 'route-observed',
   stepReported: 'step-reported',
   retirementEnded: 'retirement-ended',

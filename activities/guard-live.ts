@@ -1,0 +1,79 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import type { Backend } from '../domain/route';
+import type { LiveInput, LiveResult, WatchActivities } from '../workflows/contract/activities';
+import { messageOf } from './failures';
+import { lookAt } from './golden-probes';
+import type { Engine, ServingRuntime } from './ports';
+
+export interface LivePorts {
+  readonly engine: (service: string) => Engine;
+  readonly serving: (service: string) => ServingRuntime;
+}
+
+const HEARTBEAT_MS = 1_000;
+const CALL_MS = 2_000;
+/** A copy under load may miss a look; one that never answers for this long is called silent. */
+const SILENT_AFTER_MS = 5_000;
+
+type Seen = Pick<LiveResult, 'condition' | 'why'>;
+
+/**
+ * Asks each `intervalMs` whether the copies of the live version answer as what they are. `dead` rests on the processes
+ * (pid, start time, boot id, nonce), never on a look that failed: a process that is there may answer again. Returns when
+ * the condition is not the known one, or after `returnAfterMs`. Read-only, so it may run twice.
+ */
+export function guardLive(ports: LivePorts): WatchActivities['guardLive'] {
+  return async (input) => {
+    const context = Context.current();
+    const signal = context.cancellationSignal;
+    const began = Date.now();
+    const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+    context.heartbeat();
+    let silentSince: number | null = null;
+    try {
+      for (;;) {
+        const seen = await look(ports, input);
+        if (signal.aborted) await context.cancelled;
+        const now = Date.now();
+        silentSince = seen.condition === 'silent' ? (silentSince ?? now) : null;
+        const counts = silentSince === null || now - silentSince >= SILENT_AFTER_MS;
+        const over = now - began >= input.returnAfterMs;
+        if (counts && (seen.condition !== input.known || over)) return { ...seen, at: now };
+        await pause(input.intervalMs, undefined, { signal }).catch(() => undefined);
+        if (signal.aborted) await context.cancelled;
+      }
+    } finally {
+      clearInterval(timer);
+    }
+  };
+}
+
+/** One copy that answers is enough; all must be dead to be called so. */
+async function look(ports: LivePorts, input: LiveInput): Promise<Seen> {
+  const { service, version, model, copies } = input;
+  const engine = ports.engine(service);
+  const ask = async ({ address, digest, instance }: Backend): Promise<string | null> => {
+    const seen = await lookAt({ engine, address, model, timeoutMs: CALL_MS }, { digest, version });
+    return seen.ok ? null : `${instance}: ${seen.why}`;
+  };
+  const answers = await Promise.all(copies.map(ask));
+  if (answers.includes(null)) return { condition: 'answers', why: '' };
+  const ends = await endsOf(ports.serving(service), input);
+  const dead = ends.length === copies.length;
+  return { condition: dead ? 'dead' : 'silent', why: (dead ? ends : answers).join('; ').slice(0, 300) };
+}
+
+/** How each copy ended, for those of which that is known for sure. */
+async function endsOf(runtime: ServingRuntime, { service, copies }: LiveInput): Promise<string[]> {
+  try {
+    const { instances } = await runtime.inspect(service);
+    return copies.flatMap(({ instance }) => {
+      const found = instances.find((one) => one.instance === instance);
+      return found?.state === 'exited' ? [`${instance} ended: ${found.exit?.code ?? 'nobody knows how'}`] : [];
+    });
+  } catch (error) {
+    Context.current().log.warn('the copies could not be inspected', { service, error: messageOf(error) });
+    return [];
+  }
+}

@@ -1,0 +1,51 @@
+import { condition } from '@temporalio/workflow';
+import type { LiveInput, LiveResult } from '../contract/activities';
+import type { DetectionState } from '../contract/inputs';
+import type { RouteChanged } from '../contract/signals';
+import { watch } from '../proxies';
+import type { Reported, Reports } from './reports';
+
+const EVERY_MS = 1_000;
+const RETURN_MS = 10 * 60_000;
+/** A service that lost its state must hear of a death again. */
+const RETURN_DOWN_MS = 30_000;
+
+/** Which copies are looked at: others are others, whatever the version. */
+export function copiesOf({ copies }: RouteChanged): string {
+  return (copies ?? []).map(({ instance }) => instance).join(',');
+}
+
+/** Traffic may be too thin to tell of a death, and without a standby nobody else would start the version again. */
+export async function guardLive(
+  service: string,
+  about: Reported & {
+    readonly reports: Reports;
+    cancellable(loop: 'live', run: () => Promise<LiveResult>): Promise<LiveResult | null>;
+  },
+): Promise<void> {
+  await condition(() => (about.state.route?.copies ?? []).length > 0);
+  const { route, liveKnown } = about.state;
+  const input = route && liveInputOf(service, route, liveKnown ?? null);
+  if (!input) return;
+  const copies = copiesOf(route);
+  const result = await about.cancellable('live', () =>
+    watch.guardLive.executeWithOptions({ summary: copies.slice(0, 200) }, [input]),
+  );
+  const now = about.state.route;
+  if (!result || !now || copiesOf(now) !== copies) return;
+  about.change({ liveKnown: { copies, condition: result.condition } });
+  const instances = input.copies.map(({ instance }) => instance);
+  about.reports.liveIs({ version: input.version, instances, ...result });
+}
+
+function liveInputOf(
+  service: string,
+  route: RouteChanged,
+  told: NonNullable<DetectionState['liveKnown']> | null,
+): LiveInput | null {
+  const { version, model, copies } = route;
+  if (!copies || copies.length === 0) return null;
+  const known = told?.copies === copiesOf(route) ? told.condition : null;
+  const returnAfterMs = known === null || known === 'answers' ? RETURN_MS : RETURN_DOWN_MS;
+  return { service, version, model, copies, intervalMs: EVERY_MS, returnAfterMs, known };
+}
