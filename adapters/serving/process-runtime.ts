@@ -109,7 +109,9 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
   async function startRun(request: StartRequest): Promise<InstanceRecord> {
     if (uses(template, 'artifact') && request.artifact === null)
       throw new ServingRefused(`${request.instance}: no artifact to serve`);
-    const givenPort = uses(template, 'port') && !uses(template, 'report') ? await freePort() : null;
+    const { port } = request;
+    if (port !== undefined) await checkPort(request.instance, port);
+    const givenPort = uses(template, 'port') && !uses(template, 'report') ? (port ?? (await freePort())) : null;
     const intended: InstanceRecord = {
       schema: 1,
       service: request.service,
@@ -127,7 +129,7 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
     const runFolder = files.run(intended);
     const command = fill(template, {
       artifact: request.artifact ?? '',
-      port: String(givenPort ?? 0),
+      port: String(port ?? givenPort ?? 0),
       report: join(runFolder, 'report.json'),
       instance: request.instance,
       digest: request.digest,
@@ -143,6 +145,13 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
         throw new InstanceFailed(`${request.instance} did not come up within ${CLAIM_WAIT_MS} ms`, '');
       await pause(5);
     }
+  }
+
+  /** Before anything is started: whoever listens there would be taken for the copy. */
+  async function checkPort(instance: string, port: number): Promise<void> {
+    if (!uses(template, 'port'))
+      throw new ServingRefused(`${instance}: the command has no {port}, so port ${port} cannot be given to it`);
+    if (await listens(port)) throw new ServingRefused(`${instance}: somebody else listens at port ${port}`);
   }
 
   async function complete(record: InstanceRecord, finding: Extract<Finding, { is: 'alive' }>): Promise<InstanceRecord> {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { lookAt } from '../../activities/golden-probes';
 import { openDirectoryStore } from '../../adapters/artifacts/directory-store';
 import { engineFor, openRuntime } from '../composition';
 import type { Configuration, ServiceConfiguration } from '../configuration/configuration';
@@ -10,15 +11,15 @@ import type { Environment } from '../environment';
 import { readJson, writeJson } from '../files';
 import type { Part } from './part';
 import type { RunPaths } from './paths';
+import { routedCopies, type Copy } from './routed-copies';
 
-const copySchema = z.object({
+const copySchema: z.ZodType<Copy> = z.object({
   service: z.string(),
   instance: z.string(),
   version: z.string(),
   digest: z.string(),
   port: z.int(),
 });
-type Copy = z.infer<typeof copySchema>;
 
 export interface ServingPartOptions {
   readonly configuration: Configuration;
@@ -31,8 +32,10 @@ export interface ServingPartOptions {
 
 /**
  * What serves, as far as the supervisor is concerned: it decides nothing about versions. At its end it stops every copy
- * and notes them; at the next start it starts those same copies again, under the same names and at the same addresses,
- * so that the route that the gateway still has is true again.
+ * and notes them. At the next start it starts those copies again, and those that a route in force names and that have
+ * died meanwhile (with the machine, or while no supervisor ran), under the same names and at the same addresses, so that
+ * the route that the gateway still has is true again before anybody decides. A copy that cannot have its address is left
+ * to the decider: another address needs a new epoch, and only the service hands those out.
  */
 export class ServingPart implements Part {
   readonly name = 'serving';
@@ -42,21 +45,26 @@ export class ServingPart implements Part {
     this.noteFile = join(options.paths.runDir, 'serving-copies.json');
   }
 
-  async ensure(): Promise<'adopted' | 'started'> {
-    const copies = (await readJson(this.noteFile, z.array(copySchema))) ?? [];
-    const { configuration, log } = this.options;
-    for (const copy of copies) {
+  async ensure(signal: AbortSignal): Promise<'adopted' | 'started'> {
+    const { configuration, paths, log } = this.options;
+    const noted = (await readJson(this.noteFile, z.array(copySchema))) ?? [];
+    const routed = await routedCopies(configuration, paths, log);
+    const wanted = [...routed, ...noted].filter(
+      (copy, index, all) => all.findIndex(({ instance }) => instance === copy.instance) === index,
+    );
+    let started = 0;
+    for (const copy of wanted) {
       const service = configuration.services.find(({ name }) => name === copy.service);
       if (service === undefined) continue;
       try {
-        await this.startAgain(service, copy);
+        if (await this.startAgain(service, copy, signal)) started += 1;
       } catch (error) {
-        // The others are of use all the same; a dead live version is what detection and the operator are for.
+        // The others are of use all the same; a dead live version is what the decider and the operator are for.
         log.error({ ...copy, err: error }, 'a copy that served before does not start again');
       }
     }
     await rm(this.noteFile, { force: true });
-    return copies.length === 0 ? 'adopted' : 'started';
+    return started === 0 ? 'adopted' : 'started';
   }
 
   isAlive(): Promise<boolean> {
@@ -85,34 +93,37 @@ export class ServingPart implements Part {
     }
   }
 
-  private async startAgain(service: ServiceConfiguration, copy: Copy): Promise<void> {
+  /** Verified as at a load: every file, readiness, and what the copy says it has loaded. False for one that runs. */
+  private async startAgain(service: ServiceConfiguration, copy: Copy, giveUp: AbortSignal): Promise<boolean> {
     const { configuration, environment, log } = this.options;
     const { instance, version, digest, port } = copy;
+    const { serving } = service;
+    if (serving.runtime !== 'process') return false;
+    const engine = engineFor(service);
+    const runtime = await openRuntime(configuration, service, engine, environment);
+    const { instances, foreign } = await runtime.inspect(service.name);
+    const found = instances.find((one) => one.instance === instance);
+    if (found !== undefined && found.state !== 'exited') return false;
+    for (const { what, why } of foreign) log.warn({ what, why }, 'not ours, left alone');
     const store = await openDirectoryStore({ directory: configuration.artifactDirectory });
     const artifact = await store.materialise(service.name, version);
     if (artifact.digest !== digest) throw new Error(`${version} is ${artifact.digest} now, ${digest} served before`);
-    const engine = engineFor(service);
-    const runtime = await openRuntime(configuration, atPort(service, port), engine, environment);
-    const request = { service: service.name, version, instance, artifact: artifact.directory, digest };
-    const { address } = await runtime.start(request, AbortSignal.timeout(startLimitMs));
-    if (Number(new URL(address ?? 'http://none:0').port) !== port) {
-      log.warn({ instance, address, port }, 'runs at another port: name {port} in serving.command to have it kept');
-    }
-    const deadline = performance.now() + startLimitMs;
-    while (address !== null && performance.now() < deadline) {
-      if ((await engine.ready(address, service.model, { timeoutMs: 1_000 })).ready) return;
+    const signal = AbortSignal.any([giveUp, AbortSignal.timeout(serving.startLimitMs)]);
+    const request = { service: service.name, version, instance, artifact: artifact.directory, digest, port };
+    const { address } = await runtime.start(request, signal);
+    if (address === null) throw new Error(`${instance} reported no address`);
+    const asked = { engine, address, model: service.model, timeoutMs: 1_000 };
+    let seen = await lookAt(asked, { digest, version });
+    while (!seen.ok && !signal.aborted) {
       await pause(50);
+      seen = await lookAt(asked, { digest, version });
     }
+    if (!seen.ok) {
+      // It holds the address that the route names; what is not what the route says must not get its requests.
+      await runtime.stop(instance, { graceMs: service.policy.steps.stopGraceMs });
+      throw new Error(`${instance} did not become ready: ${seen.why}`);
+    }
+    log.info({ instance, address, was: found?.exit?.code ?? 'not there' }, 'a copy that served before runs again');
+    return true;
   }
-}
-
-const startLimitMs = 120_000;
-
-/** The same service with the port of its command fixed; only a server that also reports its port can be told so. */
-function atPort(service: ServiceConfiguration, port: number): ServiceConfiguration {
-  const { serving } = service;
-  if (serving.runtime !== 'process' || !serving.command.some((argument) => argument.includes('{report}')))
-    return service;
-  const command = serving.command.map((argument) => argument.replaceAll('{port}', String(port)));
-  return { ...service, serving: { ...serving, command } };
 }

@@ -1,0 +1,64 @@
+import type { Logger } from 'pino';
+import { gatewayRouter } from '../../adapters/traffic/gateway';
+import { versionsInForce, type RouteRecord } from '../../domain/route';
+import { storedRoutes } from '../../gateway/stored-routes';
+import type { Configuration } from '../configuration/configuration';
+import { gatewayConfigOf } from '../configuration/gateway-file';
+import type { RunPaths } from './paths';
+
+/** A copy that was started by lastgood and must answer at this port, because a route or a note names it. */
+export interface Copy {
+  readonly service: string;
+  readonly instance: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly port: number;
+}
+
+/**
+ * The copies that the routes in force send requests to, the primaries first: a router that finds its fallback before its
+ * primary would move the traffic. Asked of the gateway where it runs, else read where it left them.
+ */
+export async function routedCopies(configuration: Configuration, paths: RunPaths, log: Logger): Promise<Copy[]> {
+  const own = configuration.services.filter(({ serving }) => serving.runtime === 'process').map(({ name }) => name);
+  if (own.length === 0) return [];
+  const records = await routes(configuration, paths, own, log);
+  const now = Date.now();
+  return records
+    .flatMap((record) => versionsInForce(record, now).map((version) => ({ record, version })))
+    .sort((a, b) => Number(b.version === b.record.primary) - Number(a.version === a.record.primary))
+    .flatMap(({ record, version }) =>
+      (record.backends[version] ?? []).map(({ instance, digest, address }) => ({
+        service: record.service,
+        instance,
+        version,
+        digest,
+        port: Number(new URL(address).port),
+      })),
+    )
+    .filter(({ service }) => own.includes(service));
+}
+
+async function routes(
+  configuration: Configuration,
+  paths: RunPaths,
+  services: readonly string[],
+  log: Logger,
+): Promise<RouteRecord[]> {
+  const router = gatewayRouter({ address: paths.gatewayControl });
+  try {
+    const states = await Promise.all(services.map((service) => router.read(service)));
+    return states.flatMap(({ record }) => (record === null ? [] : [record]));
+  } catch (error) {
+    log.debug({ err: error }, 'no gateway answers; its database says where the traffic goes');
+  } finally {
+    await router.close();
+  }
+  try {
+    return storedRoutes(gatewayConfigOf(configuration, paths).dataDir);
+  } catch (error) {
+    // A gateway that runs and does not answer is replaced next; what died with it is for the decider then.
+    log.warn({ err: error }, 'the route in force could not be read; no copy is started again for it');
+    return [];
+  }
+}
