@@ -1,9 +1,9 @@
 import { condition } from '@temporalio/workflow';
-import type { LiveInput, LiveResult } from '../contract/activities';
+import type { LiveInput } from '../contract/activities';
 import type { DetectionState } from '../contract/inputs';
 import type { RouteChanged } from '../contract/signals';
 import { watch } from '../proxies';
-import type { Reported, Reports } from './reports';
+import type { Detecting } from './detecting';
 
 const EVERY_MS = 1_000;
 const RETURN_MS = 10 * 60_000;
@@ -16,26 +16,21 @@ export function copiesOf({ copies }: RouteChanged): string {
 }
 
 /** Traffic may be too thin to tell of a death, and without a standby nobody else would start the version again. */
-export async function guardLive(
-  service: string,
-  about: Reported & {
-    readonly reports: Reports;
-    cancellable(loop: 'live', run: () => Promise<LiveResult>): Promise<LiveResult | null>;
-  },
-): Promise<void> {
-  await condition(() => (about.state.route?.copies ?? []).length > 0);
-  const { route, liveKnown } = about.state;
+export async function guardLive(detection: Detecting): Promise<void> {
+  const { service, loops, reports } = detection;
+  await condition(() => (detection.state.route?.copies ?? []).length > 0);
+  const { route, liveKnown } = detection.state;
   const input = route && liveInputOf(service, route, liveKnown ?? null);
   if (!input) return;
   const copies = copiesOf(route);
-  const result = await about.cancellable('live', () =>
+  const result = await loops.cancellable('live', () =>
     watch.guardLive.executeWithOptions({ summary: copies.slice(0, 200) }, [input]),
   );
-  const now = about.state.route;
+  const now = detection.state.route;
   if (!result || !now || copiesOf(now) !== copies) return;
-  about.change({ liveKnown: { copies, condition: result.condition } });
+  detection.change({ liveKnown: { copies, condition: result.condition } });
   const instances = input.copies.map(({ instance }) => instance);
-  about.reports.liveIs({ version: input.version, instances, ...result });
+  reports.liveIs({ version: input.version, instances, ...result });
 }
 
 function liveInputOf(

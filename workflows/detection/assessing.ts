@@ -1,0 +1,93 @@
+import { condition } from '@temporalio/workflow';
+import type { Assessment, AssessmentInput } from '../contract/activities';
+import { control } from '../proxies';
+import { environmentLines } from './details';
+import { baselineIsDue, freshBaseline } from './baseline';
+import type { Detecting } from './detecting';
+import { assessmentInputOf, causeOf } from './inputs';
+import { isSuppressed } from './reports';
+import { withBegan, withEnded } from './state';
+
+export async function assessWindow(detection: Detecting): Promise<void> {
+  await until(detection, () => detection.state.nextWindowAt);
+  const input = inputOf(detection, detection.state.windowCharts);
+  if (!input) return;
+  detection.state = { ...detection.state, nextWindowAt: Date.now() + input.policy.shortWindow.everyMs };
+  const result = await control.assessShortWindow(input);
+  if (!takeAssessment(detection, 'short-window', input, result)) return;
+  detection.change({ windowCharts: result.charts, environment: environmentLines(result) });
+  if (result.observed) detection.reports.observe(result.observed);
+}
+
+export async function assessTrend(detection: Detecting): Promise<void> {
+  await until(detection, () => detection.state.nextTrendAt);
+  const input = inputOf(detection, detection.state.trendCharts);
+  if (!input) return;
+  detection.state = { ...detection.state, nextTrendAt: Date.now() + input.policy.trend.everyMs };
+  const result = await control.assessTrend(input);
+  if (takeAssessment(detection, 'trend', input, result)) detection.change({ trendCharts: result.charts });
+}
+
+/** The service is told of a verdict of the slower tiers together with its cause. */
+export async function askCause(detection: Detecting): Promise<void> {
+  await condition(() => detection.state.standing.some(({ cause }) => cause === null));
+  const entry = detection.state.standing.find(({ cause }) => cause === null);
+  const { route } = detection.state;
+  if (!entry || !route) return;
+  const cause = await causeOf(detection.service, entry, route);
+  detection.change({
+    standing: detection.state.standing.map((one) => (one.id === entry.id ? { ...one, cause } : one)),
+  });
+}
+
+/** What stands when the cooldown ends is reported again, not suppressed. */
+export async function awaitCooldown(detection: Detecting): Promise<void> {
+  const suppressed = (): boolean => detection.state.standing.length > 0 && isSuppressed(detection.state, Date.now());
+  await condition(suppressed);
+  const until = detection.state.route?.cooldownUntil ?? 0;
+  await condition(
+    () => detection.state.route?.cooldownUntil !== until || !suppressed(),
+    Math.max(1, until - Date.now()),
+  );
+}
+
+export async function keepBaseline(detection: Detecting): Promise<void> {
+  await condition(() => baselineIsDue(detection.state, Date.now()));
+  const moved = detection.state.baseline !== null && detection.state.baselineOf !== detection.state.route?.judgedBy;
+  const change = await freshBaseline(detection.service, () => detection.state);
+  if (change) detection.change(change);
+  // A watch that began with the limits of another history goes on with these, its evidence kept.
+  if (moved) detection.loops.cancel('watch');
+}
+
+/** Waits for a route, its baseline and the moment; the moment may move while it waits. */
+async function until(detection: Detecting, at: () => number): Promise<void> {
+  await condition(() => detection.state.route !== null && detection.state.baseline !== null);
+  for (let due = at(); due > Date.now(); due = at()) {
+    const waitsFor = due;
+    await condition(() => at() !== waitsFor, due - Date.now());
+  }
+}
+
+function inputOf(detection: Detecting, charts: AssessmentInput['charts']): AssessmentInput | null {
+  return assessmentInputOf(detection.service, detection.state, charts, Date.now());
+}
+
+/** False for the result of a version that does not serve any more: it is dropped. */
+function takeAssessment(
+  detection: Detecting,
+  source: 'short-window' | 'trend',
+  input: AssessmentInput,
+  result: Assessment,
+): boolean {
+  const { state } = detection;
+  if (state.route?.version !== input.version) return false;
+  const rest = withEnded(state, result.ended, state.route.epoch);
+  const found = { version: input.version, source, causes: {} };
+  detection.change({
+    ...rest,
+    standing: withBegan(rest.standing, result.began, found),
+    tiers: { ...state.tiers, [source]: result.tiers },
+  });
+  return true;
+}
