@@ -1,23 +1,14 @@
-import {
-  getExternalWorkflowHandle,
-  log,
-  ParentClosePolicy,
-  ChildWorkflowCancellationType,
-  startChild,
-  WorkflowIdReusePolicy,
-  type ActivityOptions,
-} from '@temporalio/workflow';
+import { getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import type { ServicePolicy } from '../../domain/policy';
 import type { Command, Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
 import { detectionWorkflowId, retirementWorkflowId, rollbackWorkflowId } from '../contract/ids';
 import { signalNames } from '../contract/signals';
-import { control, hostOf, routerOf } from '../proxies';
+import { routerOf } from '../proxies';
 import { Lane } from './lane';
+import { askOperation, neverBegun, startOperation } from './operation-work';
 import type { Recorder } from './recorder';
-
-/** The rest of the step's time is for the answer; a copy that is not ready by then says so itself. */
-const LOAD_SHARE = 0.9;
+import { prepareStandby, startRetirement } from './standby-work';
 
 export type EffectCommand = Extract<Command, { kind: 'effect' }>;
 
@@ -98,9 +89,7 @@ export class Effects {
     for (const command of this.held) {
       if (command.effect.type !== 'start-operation' || command.effect.input.operation !== operation) continue;
       this.held.delete(command);
-      const why = `it had not begun: ${order.why}`;
-      const what = { type: 'ended', outcome: 'cancelled', record: null, why, idle: [], verified: null } as const;
-      this.about.enqueue({ type: 'step-reported', report: { operation, no: 1, at: Date.now(), what } });
+      this.about.enqueue(neverBegun(operation, order.why));
       return true;
     }
     return false;
@@ -114,7 +103,11 @@ export class Effects {
     const { service, host } = this.about;
     switch (effect.type) {
       case 'start-operation':
-        return this.startOperation(effect);
+        // Given up while it waited: its epochs are over, and nobody would listen to its reports.
+        if (this.about.inFlight() !== effect.input.operation) return;
+        // It ran before this history was reset, or its reports were lost: what it left is read at once, not at its deadline.
+        if (!(await startOperation(effect))) this.besides(this.askOperation(effect.input.operation));
+        return;
       case 'order':
         return getExternalWorkflowHandle(rollbackWorkflowId(service, effect.operation)).signal(
           signalNames.orderGiven,
@@ -131,9 +124,9 @@ export class Effects {
       case 'apply-route':
         return this.besides(this.applyRoute(effect));
       case 'prepare-standby':
-        return this.besides(this.prepareStandby(effect));
+        return this.besides(prepareStandby(this.about, effect));
       case 'retire':
-        return this.besides(this.startRetirement(effect));
+        return this.besides(startRetirement(effect));
       case 'spare':
         return getExternalWorkflowHandle(retirementWorkflowId(service, effect.instance)).signal(signalNames.spared);
       case 'ask-operation':
@@ -150,27 +143,6 @@ export class Effects {
       .finally(() => {
         this.beside -= 1;
       });
-  }
-
-  private async startOperation({ input, summary }: Extract<Effect, { type: 'start-operation' }>): Promise<void> {
-    // Given up while it waited: its epochs are over, and nobody would listen to its reports.
-    if (this.about.inFlight() !== input.operation) return;
-    try {
-      await startChild('rollbackWorkflow', {
-        workflowId: rollbackWorkflowId(input.service, input.operation),
-        args: [input],
-        parentClosePolicy: ParentClosePolicy.ABANDON,
-        cancellationType: ChildWorkflowCancellationType.ABANDON,
-        // Repeated after a lost effect, the same operation is found running or ended, never started twice.
-        workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-        staticSummary: summary,
-        staticDetails: input.reason,
-      });
-    } catch (error) {
-      // It ran before this history was reset, or its reports were lost: what it left is read at once, not at its deadline.
-      log.warn('an operation was not started', { operation: input.operation, error: String(error) });
-      this.besides(this.askOperation(input.operation));
-    }
   }
 
   private async applyRoute({ record }: Extract<Effect, { type: 'apply-route' }>): Promise<void> {
@@ -196,78 +168,12 @@ export class Effects {
     }
   }
 
-  /** Validate, load, probe: the slow steps of an emergency, taken beforehand. */
-  private async prepareStandby({
-    version,
-    digest,
-    instance,
-    model,
-  }: Extract<Effect, { type: 'prepare-standby' }>): Promise<void> {
-    const { service, host } = this.about;
-    const { steps } = this.about.policy();
-    const report = (backend: Parameters<typeof this.preparedEvent>[2], why: string): void =>
-      this.about.enqueue(this.preparedEvent(version, instance, backend, why));
-    try {
-      const within = (scheduleToCloseTimeout: number, summary: string): ActivityOptions => ({
-        scheduleToCloseTimeout,
-        summary,
-      });
-      const valid = await control.validateArtifact.executeWithOptions(within(steps.validateMs, version), [
-        { service, version, digest },
-      ]);
-      if (!valid.ok) return report(null, valid.why);
-      const loaded = await hostOf(host).loadTarget.executeWithOptions(within(steps.loadMs, instance), [
-        { service, version, digest, instance, model, readyWithinMs: Math.floor(steps.loadMs * LOAD_SHARE) },
-      ]);
-      if (!loaded.ok) return report(null, loaded.why);
-      const proven = await control.probeInstance.executeWithOptions(within(steps.probeMs, instance), [
-        { service, version, model, backend: loaded.backend },
-      ]);
-      report(proven.ok ? loaded.backend : null, proven.ok ? '' : proven.why);
-    } catch (error) {
-      report(null, `could not be asked: ${String(error).slice(0, 300)}`);
-    }
-  }
-
-  private preparedEvent(
-    version: string,
-    instance: string,
-    backend: Extract<ServiceEvent, { type: 'standby-prepared' }>['backend'],
-    why: string,
-  ): ServiceEvent {
-    return { type: 'standby-prepared', version, instance, backend, why };
-  }
-
-  private async startRetirement({ input }: Extract<Effect, { type: 'retire' }>): Promise<void> {
-    await startChild('retirementWorkflow', {
-      workflowId: retirementWorkflowId(input.service, input.instance),
-      args: [input],
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      cancellationType: ChildWorkflowCancellationType.ABANDON,
-      workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
-      staticSummary: `retire ${input.instance}: ${input.why}`.slice(0, 180),
-    });
-  }
-
-  /** A signal to a workflow that does not run fails: that is the answer. */
-  private async runs(operation: string): Promise<boolean> {
-    try {
-      await getExternalWorkflowHandle(rollbackWorkflowId(this.about.service, operation)).signal(signalNames.asked);
-      return true;
-    } catch {
-      return false;
-    }
+  private async askOperation(operation: string): Promise<void> {
+    // What still waits for the ledger is not gone, it has not begun.
+    this.about.enqueue(await askOperation(this.about.service, operation, this.waits(operation)));
   }
 
   private waits(operation: string): boolean {
     return this.waiting.some(({ effect }) => effect.type === 'start-operation' && effect.input.operation === operation);
-  }
-
-  private async askOperation(operation: string): Promise<void> {
-    const { service } = this.about;
-    // What still waits for the ledger is not gone, it has not begun.
-    const running = this.waits(operation) ? null : await this.runs(operation);
-    const observed = await control.observeRoute(service).catch(() => null);
-    this.about.enqueue({ type: 'operation-asked', operation, running: observed === null ? null : running, observed });
   }
 }

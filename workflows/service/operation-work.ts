@@ -1,0 +1,66 @@
+import {
+  ChildWorkflowCancellationType,
+  getExternalWorkflowHandle,
+  log,
+  ParentClosePolicy,
+  startChild,
+  WorkflowIdReusePolicy,
+} from '@temporalio/workflow';
+import type { Effect } from '../../domain/service/commands';
+import type { ServiceEvent } from '../../domain/service/events';
+import { rollbackWorkflowId } from '../contract/ids';
+import { signalNames } from '../contract/signals';
+import { control } from '../proxies';
+
+/** False when its child was there before. */
+export async function startOperation({
+  input,
+  summary,
+}: Extract<Effect, { type: 'start-operation' }>): Promise<boolean> {
+  try {
+    await startChild('rollbackWorkflow', {
+      workflowId: rollbackWorkflowId(input.service, input.operation),
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      cancellationType: ChildWorkflowCancellationType.ABANDON,
+      // Repeated after a lost effect, the same operation is found running or ended, never started twice.
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      staticSummary: summary,
+      staticDetails: input.reason,
+    });
+    return true;
+  } catch (error) {
+    log.warn('an operation was not started', { operation: input.operation, error: String(error) });
+    return false;
+  }
+}
+
+/** Whether the child of an operation still runs, and what the router has in force. */
+export async function askOperation(service: string, operation: string, waits: boolean): Promise<ServiceEvent> {
+  const running = waits ? null : await runs(service, operation);
+  const observed = await control.observeRoute(service).catch(() => null);
+  return { type: 'operation-asked', operation, running: observed === null ? null : running, observed };
+}
+
+/** The end of an operation that was stopped before it was started, as its child would have said it. */
+export function neverBegun(operation: string, why: string): ServiceEvent {
+  const what = {
+    type: 'ended',
+    outcome: 'cancelled',
+    record: null,
+    why: `it had not begun: ${why}`,
+    idle: [],
+    verified: null,
+  } as const;
+  return { type: 'step-reported', report: { operation, no: 1, at: Date.now(), what } };
+}
+
+/** A signal to a workflow that does not run fails: that is the answer. */
+async function runs(service: string, operation: string): Promise<boolean> {
+  try {
+    await getExternalWorkflowHandle(rollbackWorkflowId(service, operation)).signal(signalNames.asked);
+    return true;
+  } catch {
+    return false;
+  }
+}
