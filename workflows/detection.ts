@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   condition,
   continueAsNew,
   defineSignal,
@@ -27,8 +28,15 @@ import { watchOnce } from './detection/watching';
  * alone decides. Every loop waits for the first route.
  */
 export async function detectionWorkflow(input: DetectionInput): Promise<void> {
-  const detection = new Detection(input);
-  await detection.run();
+  let refuseCancel = (): void => undefined;
+  // A service without detection would look healthy for ever: `pause` stops the machine, and says who did it.
+  CancellationScope.current().cancelRequested.catch(() => refuseCancel());
+  const detection = await CancellationScope.nonCancellable(async () => {
+    const begun = new Detection(input);
+    refuseCancel = () => begun.refuseCancel();
+    await begun.run();
+    return begun;
+  });
   await continueAsNew<typeof detectionWorkflow>(detection.carriedInput());
 }
 
@@ -40,6 +48,7 @@ class Detection implements Detecting {
   readonly reports: Reports;
   private readonly routes: RouteChanged[] = [];
   private shown = '';
+  private cancelRefusedAt: number | null = null;
 
   constructor(private readonly input: DetectionInput) {
     this.state = input.carried ?? initialDetection();
@@ -83,7 +92,17 @@ class Detection implements Detecting {
     const version = this.state.route?.version ?? null;
     this.state = { ...this.state, ...change };
     this.state = { ...this.state, ...keepGoodPeriods(this.state, Date.now(), version) };
-    const details = detectionDetails(this.service, this.state, Date.now());
+    this.show();
+  }
+
+  refuseCancel(): void {
+    this.cancelRefusedAt = Date.now();
+    log.warn('a cancel is not obeyed', { service: this.service });
+    this.show();
+  }
+
+  private show(): void {
+    const details = detectionDetails(this.service, this.state, Date.now(), this.cancelRefusedAt);
     if (details !== this.shown) setCurrentDetails(details);
     this.shown = details;
   }

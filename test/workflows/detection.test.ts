@@ -13,6 +13,7 @@ import {
 } from '../support/detection-rig';
 import { quietRuntime } from '../support/operation-rig';
 import { until } from '../support/poll';
+import { failedTasks } from '../support/service-rig';
 
 jest.setTimeout(60_000);
 
@@ -238,6 +239,25 @@ describe('detection', () => {
 
     expect(perWindow).toBeGreaterThan(5);
     expect(day).toBeLessThanOrEqual(20_000);
+  });
+
+  it('is not ended by a cancel in Temporal: it refuses, says so, and goes on measuring', async () => {
+    const watched = new Watched();
+    const it = await started(watched);
+    await it.route(routeOf());
+    const first = await watched.watch(1);
+    await it.handle.cancel();
+    await until('it says so', async () => {
+      const shown = await it.handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+      return shown.currentDetails?.includes('A cancel in Temporal is not obeyed') ? true : null;
+    });
+
+    first.answer(watchResult(first.input, { cursor: 40, began: [errors], attributions: { [errors.id]: model } }));
+
+    await it.until('degradationBegan', 1);
+    expect((await watched.watch(2)).input.cursor).toBe(40);
+    expect(watched.watches).toHaveLength(2);
+    expect(failedTasks(await it.handle.fetchHistory())).toEqual([]);
   });
 
   it('does not stumble over a message that it cannot read', async () => {

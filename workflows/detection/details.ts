@@ -4,12 +4,24 @@ import { isSuppressed } from './reports';
 import { readingsOf } from './state';
 
 /** What the Temporal UI shows: the tiers as a table. Values as of the last report of each tier. */
-export function detectionDetails(service: string, state: DetectionState, now: number): string {
+export function detectionDetails(
+  service: string,
+  state: DetectionState,
+  now: number,
+  cancelRefusedAt: number | null,
+): string {
   const { route, baseline } = state;
-  if (!route) return `### ${service}: waits for a route`;
+  const refused =
+    cancelRefusedAt === null
+      ? []
+      : [
+          `**A cancel in Temporal is not obeyed** (${new Date(cancelRefusedAt).toISOString()}): lastgood pause or lastgood mode observe stop the machine`,
+        ];
+  if (!route) return [`### ${service}: waits for a route`, ...refused].join('\n');
   const number = (value: number | null): string => (value === null ? '–' : String(Number(value.toPrecision(3))));
   const lines = [
     `### ${service}: watches ${route.version}, epoch ${route.epoch}`,
+    ...refused,
     `**Judged by:** ${baseline?.words ?? 'nothing yet'}`,
     ...(state.unmeasuredSince === null
       ? []

@@ -61,7 +61,8 @@ export class Loops {
       try {
         await turn();
       } catch (error) {
-        if (this.ending) return;
+        // In a cancelled scope every wait fails at once: another turn would spin until the worker ends the task, for ever.
+        if (this.ending || this.all.consideredCancelled) return;
         if (isCancellation(error)) continue;
         log.warn('a turn of detection failed', { loop: name, error: String(error) });
         await sleep(AFTER_FAULT_MS);
