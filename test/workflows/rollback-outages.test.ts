@@ -1,6 +1,7 @@
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
 import {
   brief,
+  cold,
   inputOf,
   limits,
   operationBundle,
@@ -102,18 +103,22 @@ describe('a rollback while other parts are down', () => {
     expect(world.kinds()).toHaveLength(4);
   });
 
-  it('calls a router host without a worker unreachable, and drops the candidate instead of crashing', async () => {
+  it('calls a router host without a worker unreachable, and waits for a person instead of dropping who is not to blame', async () => {
     rig = await Rig.start(workers, good);
     const steps = { ...limits.steps, shiftMs: 20_000 };
     const handle = await rig.rollback(
-      inputOf({ procedure: 'emergency', host: 'nowhere', candidates: [warm('1.2')], limits: { ...limits, steps } }),
+      inputOf({
+        procedure: 'emergency',
+        host: 'nowhere',
+        candidates: [warm('1.2'), cold('1.1')],
+        limits: { ...limits, steps },
+      }),
     );
 
     const reports = await rig.until('waiting');
 
-    expect(reports.map(brief).at(-1)).toBe('waiting shift on 1.3');
-    const dropped = reports.map(({ what }) => what).find(({ type }) => type === 'dropped');
-    expect(dropped).toMatchObject({ why: 'HostUnreachable: no worker took shiftTraffic in time' });
+    expect(reports.map(brief)).toEqual(['began shift 1.2', 'waiting shift on 1.3']);
+    expect(reports.at(-1)?.what).toMatchObject({ why: 'HostUnreachable: no worker took shiftTraffic in time' });
     await rig.order(handle, { type: 'abort' });
     expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'failed' });
   });

@@ -1,9 +1,10 @@
-import { CancellationScope, isCancellation, type ActivityOptions } from '@temporalio/workflow';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { PlanStep } from '../../domain/rollback/plan';
-import type { Backend, RouteRecord } from '../../domain/route';
+import { namesInstance, type Backend, type RouteRecord } from '../../domain/route';
 import type { StepOutcome } from '../contract/activities';
 import type { Candidate, OperationInput, OperationOutcome, StepReport } from '../contract/rollback';
 import { hostOf, routerOf } from '../proxies';
+import { inBytes } from '../summary';
 import { lostCall } from './activity-failure';
 import type { Chronicle } from './chronicle';
 import type { Orders } from './orders';
@@ -35,11 +36,17 @@ export interface Ending {
   readonly why: string;
 }
 
-type CallOptions = Pick<ActivityOptions, 'scheduleToCloseTimeout' | 'summary'>;
+interface CallOptions {
+  readonly scheduleToCloseTimeout: number;
+  readonly startToCloseTimeout: number;
+  readonly summary: string;
+}
 
 export type StepResult<T> =
   | { readonly kind: 'done'; readonly value: T }
   | { readonly kind: 'failed'; readonly why: string }
+  /** Nobody on the host took the call: that says nothing about the candidate, and the next one is on the same host. */
+  | { readonly kind: 'unreachable'; readonly why: string }
   | { readonly kind: 'stopped'; readonly why: string };
 
 /** What one operation knows while it runs: where the traffic is, what it may still do, what it has told. */
@@ -97,6 +104,19 @@ export class Operation {
     this.mandateEndsAt = Date.now() + this.input.limits.attempts.totalMs;
   }
 
+  /** The stages of a gradual move last as long as the policy says; they are no attempt that takes too long. */
+  addToMandate(ms: number): void {
+    this.mandateEndsAt += ms;
+  }
+
+  /**
+   * How long a call may find nobody on the host. Its one slot may be taken by a load of something else, and no other
+   * candidate could be there sooner than by a load of its own.
+   */
+  get hostWaitMs(): number {
+    return Math.min(this.input.limits.steps.loadMs, this.remainingMs);
+  }
+
   /** The next of the granted epochs; every attempt gets a new one, so that a late attempt is always the lower. */
   takeEpoch(): number | null {
     if (this.nextEpoch > this.input.epochs.to) return null;
@@ -116,15 +136,12 @@ export class Operation {
     };
   }
 
-  /** Copies that were started here and carry no traffic. */
+  /** Copies that were started here and carry no traffic; a share ends with its operation. */
   idle(): { version: string; instance: string }[] {
-    const carrying = new Set(
-      Object.values(this.record?.backends ?? {})
-        .flat()
-        .map(({ instance }) => instance),
-    );
+    const { share: _share, ...record } = this.record ?? { share: undefined };
+    const carries = (instance: string): boolean => 'epoch' in record && namesInstance(record, instance, Date.now());
     return [...this.started]
-      .filter(([instance]) => !carrying.has(instance))
+      .filter(([instance]) => !carries(instance))
       .map(([instance, version]) => ({ version, instance }));
   }
 
@@ -149,19 +166,24 @@ export class Operation {
 
   /**
    * Runs one step that moves no traffic: told, bounded by its deadline, given up when a stop arrives. A call whose answer
-   * got lost is made once more with a fresh deadline: a worker that died says nothing about the candidate.
+   * got lost is made once more with a fresh deadline: a worker that died says nothing about the candidate. One that nobody
+   * took is made again for as long as the host may be busy.
    */
   async run<T>(
     step: PlanStep,
     version: string,
     call: (options: CallOptions) => Promise<StepOutcome<T>>,
-    options: { readonly stoppable: boolean },
+    options: { readonly stoppable: boolean; readonly ownTime?: boolean },
   ): Promise<StepResult<StepOutcome<T> & { ok: true }>> {
-    for (let attempt = 1; ; attempt++) {
-      const deadlineMs = options.stoppable ? Math.min(step.deadlineMs, this.remainingMs) : step.deadlineMs;
+    const beganAt = Date.now();
+    for (let lost = 0; ;) {
+      const bounded = options.stoppable && options.ownTime !== true;
+      const deadlineMs = bounded ? Math.min(step.deadlineMs, this.remainingMs) : step.deadlineMs;
       if (deadlineMs <= 0) return { kind: 'failed', why: 'the time for attempts is over' };
       this.began(step.step, version, deadlineMs);
-      const callOptions = { scheduleToCloseTimeout: deadlineMs, summary: `${step.step} ${version}`.slice(0, 200) };
+      const summary = inBytes(`${step.step} ${version}`);
+      // The step's deadline is the only limit of one attempt too, however long the policy makes it.
+      const callOptions = { scheduleToCloseTimeout: deadlineMs, startToCloseTimeout: deadlineMs, summary };
       try {
         const outcome = await this.unlessStopped(() => call(callOptions), options.stoppable);
         if (outcome === 'stopped') return { kind: 'stopped', why: this.orders.stopWhy ?? 'stopped' };
@@ -169,11 +191,14 @@ export class Operation {
         return this.stepFailed(step.step, version, outcome.why);
       } catch (error) {
         const { kind, why } = lostCall(error);
-        if (kind === 'late' && attempt === 1 && this.orders.stopWhy === null) {
+        const stopped = this.orders.stopWhy !== null;
+        const again = kind === 'unreachable' ? Date.now() - beganAt < this.hostWaitMs : kind === 'late' && lost++ === 0;
+        if (again && !stopped) {
           this.chronicle.note(`${step.step} of ${version}: ${why}; once more`);
           continue;
         }
-        return this.stepFailed(step.step, version, why);
+        this.failed(step.step, version, why);
+        return { kind: kind === 'unreachable' ? 'unreachable' : 'failed', why };
       }
     }
   }

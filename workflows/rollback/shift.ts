@@ -1,7 +1,8 @@
 import type { PlanStep } from '../../domain/rollback/plan';
-import { sameRoute, type Backend, type RouteRecord } from '../../domain/route';
+import { sameRoute, versionsInForce, type Backend, type RouteRecord } from '../../domain/route';
 import type { ShiftOutcome } from '../contract/activities';
 import { control } from '../proxies';
+import { inBytes } from '../summary';
 import { lostCall } from './activity-failure';
 import type { Operation, Trial, TrialEnd } from './operation';
 import { returnedRecord, sharedRecord, shiftedRecord } from './records';
@@ -10,7 +11,7 @@ export type RunningTrial = Trial & { readonly backend: Backend };
 
 type Moved =
   | { readonly kind: 'moved'; readonly at: number; readonly note: string }
-  | { readonly kind: 'stopped' | 'unready' | 'refused' | 'unknown' | 'lost'; readonly why: string };
+  | { readonly kind: 'stopped' | 'unready' | 'refused' | 'unknown' | 'unreachable' | 'lost'; readonly why: string };
 
 /** All new requests to the candidate. Null when they are there; what stands instead otherwise. */
 export async function shift(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | null> {
@@ -32,9 +33,19 @@ export async function shift(operation: Operation, trial: RunningTrial, step: Pla
 
 /** Growing parts of the new requests to the candidate, each judged over its whole stage before the next one. */
 export async function stages(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | null> {
+  const { version } = trial.candidate;
+  const { gradual } = operation.input.limits;
+  const beganAt = operation.began(step.step, version, step.deadlineMs);
+  const end = await eachStage(operation, trial, step);
+  operation.addToMandate(Date.now() - beganAt);
+  if (end !== null) return end;
+  operation.succeeded(step.step, version, Date.now() - beganAt, `${gradual.stages.length} stages`);
+  return null;
+}
+
+async function eachStage(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | null> {
   const { version, digest } = trial.candidate;
   const { gradual, steps } = operation.input.limits;
-  const beganAt = operation.began(step.step, version, step.deadlineMs);
   for (const weight of gradual.stages) {
     const base = operation.record ?? operation.input.route;
     // Where nothing was live there is no traffic to share; the shift follows at once.
@@ -58,6 +69,7 @@ export async function stages(operation: Operation, trial: RunningTrial, step: Pl
     const note = `${percent} of new requests; ${moved.note}`;
     operation.chronicle.report({ type: 'shifted', record, note, at: moved.at });
     recordShift(operation, record, `${percent} of new requests go to ${version} (epoch ${epoch})`);
+    const judgedUntil = Date.now() + gradual.stageMs;
     const checked = await operation.run(
       { ...step, deadlineMs: gradual.stageMs + steps.shiftMs },
       version,
@@ -72,17 +84,17 @@ export async function stages(operation: Operation, trial: RunningTrial, step: Pl
             sinceMs: moved.at,
             // Never reached, so that the whole stage is judged and not only its first answers.
             goodAnswers: Number.MAX_SAFE_INTEGER,
-            maxMs: gradual.stageMs,
+            // Asked once more after a lost answer, what came since the shift is there already.
+            maxMs: Math.max(1, judgedUntil - Date.now()),
           },
         ]),
-      { stoppable: true },
+      { stoppable: true, ownTime: true },
     );
     if (checked.kind === 'done') continue;
     await withdrawShare(operation);
     if (checked.kind === 'stopped') return { kind: 'stopped', why: checked.why };
     return { kind: 'failed', step: step.step, why: `at ${percent}: ${checked.why}`, trial };
   }
-  operation.succeeded(step.step, version, Date.now() - beganAt, `${gradual.stages.length} stages`);
   return null;
 }
 
@@ -127,7 +139,11 @@ async function withdrawShare(operation: Operation): Promise<void> {
   const epoch = operation.takeEpoch();
   const { share, ...rest } = record;
   if (epoch === null || share.until <= Date.now()) return;
-  const without: RouteRecord = { ...rest, epoch };
+  const inForce = versionsInForce(rest, Date.now());
+  const backends = Object.entries(rest.backends).filter(
+    ([version]) => version !== share.version || inForce.includes(version),
+  );
+  const without: RouteRecord = { ...rest, epoch, backends: Object.fromEntries(backends) };
   try {
     const applied = await operation.router.applyRoute.executeWithOptions(
       { summary: `no share for ${share.version}, epoch ${epoch}` },
@@ -169,11 +185,18 @@ async function move(
     allowDisagreement: kind === 'manual-rollback',
     returnsTo,
   };
-  const options = { scheduleToCloseTimeout: deadlineMs, summary: summary.slice(0, 200) };
-  try {
-    return moved(await operation.router.shiftTraffic.executeWithOptions(options, [input]));
-  } catch (error) {
-    return await lookAfterLoss(record, lostCall(error).why);
+  const options = { scheduleToCloseTimeout: deadlineMs, summary: inBytes(summary) };
+  for (const beganAt = Date.now(); ;) {
+    try {
+      return moved(await operation.router.shiftTraffic.executeWithOptions(options, [input]));
+    } catch (error) {
+      const { kind, why } = lostCall(error);
+      if (kind !== 'unreachable') return await lookAfterLoss(record, why);
+      const { stopWhy } = operation.orders;
+      if (stopWhy !== null) return { kind: 'stopped', why: stopWhy };
+      if (Date.now() - beganAt >= operation.hostWaitMs) return { kind, why };
+      operation.chronicle.note(`${summary}: ${why}; once more`);
+    }
   }
 }
 
@@ -215,6 +238,7 @@ function notShifted(
     case 'lost':
       return { kind: 'failed', step: step.step, why, trial: again };
     case 'unknown':
+    case 'unreachable':
       return { kind: 'stuck', step: step.step, why, trial: again };
   }
 }

@@ -7,6 +7,8 @@ import { shift, stages, toSafest } from './shift';
 
 /** Part of a step's deadline for the work itself; the rest is for the answer, so that it comes as an outcome. */
 const workShare = 0.8;
+/** A load waits so long for the one slot of its host before it is asked for again; the wait takes nothing of its time. */
+const slotWithinMs = 30_000;
 
 /** The steps of one candidate's plan, in order; each must succeed before the next one begins. */
 export async function tryCandidate(operation: Operation, begun: Trial): Promise<TrialEnd> {
@@ -99,14 +101,16 @@ async function load(operation: Operation, trial: Trial, step: PlanStep): Promise
   await Promise.all(operation.stopping.values());
   const instance = instanceName(service, version, id);
   operation.started.set(instance, version);
+  const slotMs = Math.min(slotWithinMs, Math.floor(step.deadlineMs / 2));
   const beganAt = Date.now();
   const result = await operation.run(
     step,
     version,
-    (options) =>
-      operation.host.loadTarget.executeWithOptions(options, [
-        { service, version, digest, instance, model, readyWithinMs: Math.floor(step.deadlineMs * workShare) },
-      ]),
+    ({ scheduleToCloseTimeout, ...options }) =>
+      operation.host.loadTarget.executeWithOptions(
+        { ...options, scheduleToStartTimeout: slotMs, scheduleToCloseTimeout: slotMs + scheduleToCloseTimeout },
+        [{ service, version, digest, instance, model, readyWithinMs: Math.floor(step.deadlineMs * workShare) }],
+      ),
     { stoppable: true },
   );
   if (result.kind !== 'done') return ended(result, trial, step);
@@ -251,5 +255,6 @@ function firstStepTowardsShift(plan: readonly PlanStep[]): number {
 
 function ended<T>(result: Exclude<StepResult<T>, { kind: 'done' }>, trial: Trial, step: PlanStep): TrialEnd {
   if (result.kind === 'stopped') return { kind: 'stopped', why: result.why };
+  if (result.kind === 'unreachable') return { kind: 'stuck', step: step.step, why: result.why, trial };
   return { kind: 'failed', step: step.step, why: result.why, trial };
 }
