@@ -94,6 +94,7 @@ class ServiceLoop {
         inFlight: () => this.state.operation?.id ?? null,
         enqueue: (event) => this.inbox.put(event),
         listVersions: () => this.inbox.wantVersions(),
+        searchAttributes: input.searchAttributes,
       },
       this.recorder,
     );

@@ -18,7 +18,11 @@ export type Effect =
       readonly instance: string;
       readonly model: string;
     }
+  /** Ends the steps of a copy that is made ready, where they are; how they end comes as an event. */
+  | { readonly type: 'cancel-preparation'; readonly instance: string }
   | { readonly type: 'retire'; readonly input: RetirementInput }
+  /** What runs on the host, found by looking. */
+  | { readonly type: 'inspect-host' }
   | { readonly type: 'spare'; readonly instance: string }
   | { readonly type: 'ask-operation'; readonly operation: string }
   | { readonly type: 'list-versions' };

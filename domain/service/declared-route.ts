@@ -1,6 +1,29 @@
+import { versionsInForce } from '../route';
 import type { RouteRecord } from '../route';
 import { endIncident } from './incident';
 import type { Turn } from './turn';
+
+/**
+ * A share ends with the operation that made it: nobody is left to judge it. The router would end it by itself, but many
+ * minutes later.
+ */
+export function withdrawShare(turn: Turn, operation: string): void {
+  const { state, now } = turn;
+  const { declared } = state;
+  // A record that somebody else wrote stays until a person decides on it.
+  if (!declared?.share || declared.share.drill !== undefined || state.pausedWhy !== null) return;
+  const { share, ...rest } = declared;
+  const inForce = versionsInForce(rest, now);
+  const backends = Object.entries(rest.backends).filter(
+    ([version]) => version !== share.version || inForce.includes(version),
+  );
+  const record = { ...rest, epoch: state.nextEpoch, backends: Object.fromEntries(backends) };
+  declare(turn, record, now);
+  turn.record('traffic-shifted', `${operation} is over, and the share of ${share.version} with it`, {
+    epoch: record.epoch,
+  });
+  turn.effect({ type: 'apply-route', record });
+}
 
 /** Ids of degradations that the service made itself, from the router's own move to its fallback. */
 export const FALLBACK_DEGRADATION = 'fallback/';

@@ -162,6 +162,11 @@ export type ServiceEvent =
       readonly observed: ObservedRoute | null;
     }
   | { readonly type: 'retirement-ended'; readonly report: RetirementEnded }
+  /** Copies of this service that run on the host, known or not. */
+  | {
+      readonly type: 'instances-inspected';
+      readonly instances: readonly { readonly version: string; readonly instance: string }[];
+    }
   /** The service itself began: detection is told what to watch. */
   | { readonly type: 'detection-started' }
   /** Detection began without a state: it asks for the route, and what it had reported it knows no more. */

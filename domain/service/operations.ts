@@ -96,6 +96,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     },
     { actor: request.actor, incident: request.incident },
   );
+  giveWay(turn, request.id);
   spareCopies(turn, request.candidates);
   turn.effect({ type: 'start-operation', input, summary: request.summary.slice(0, 180) }, request.ledgerDown);
 }
@@ -103,6 +104,17 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
 /** The verdict on a router that fell back may arrive before the router's own word on it; its onset is the same moment. */
 function fallbackOnset(incident: Incident | null): number | null {
   return incident?.metric === 'live-backend' ? incident.onsetAt : null;
+}
+
+/** The host has one slot: what the users wait for goes before what makes a standby ready. */
+function giveWay(turn: Turn, operation: string): void {
+  const { preparing } = turn.state;
+  if (!preparing) return;
+  turn.state.preparing = null;
+  turn.record('standby-changed', `${preparing.version} is not made ready any further: ${operation} needs the host`, {
+    instance: preparing.instance,
+  });
+  turn.effect({ type: 'cancel-preparation', instance: preparing.instance });
 }
 
 /** The copies of a candidate that were about to be retired are kept: a late stop must not kill a version chosen again. */

@@ -1,7 +1,7 @@
 import { instanceName, sameRoute } from '../route';
 import type { FallbackInUse, RouteRecord } from '../route';
 import { countRollback, holdMove } from './brakes';
-import { declare, FALLBACK_DEGRADATION } from './declared-route';
+import { declare, FALLBACK_DEGRADATION, withdrawShare } from './declared-route';
 import type { ServiceEvent } from './events';
 import { learnServing } from './foreign-changes';
 import { endIncident } from './incident';
@@ -167,6 +167,7 @@ export function onOperationAsked(turn: Turn, event: Extract<ServiceEvent, { type
     trafficMoved(turn, operation, observed.record, now, 'read from the router, its workflow is gone');
   const moved = state.operation?.shifted ?? false;
   state.operation = null;
+  withdrawShare(turn, operation.id);
   turn.record(
     'incident-ended',
     `${operation.id} was abandoned: its workflow is gone; the router is at epoch ${epoch ?? '?'} with ${observed?.record?.primary ?? '?'}`,

@@ -11,7 +11,7 @@ import { alertService, usersNow } from './messages-for-people';
 import { deploy, onMessage } from './operator-acts';
 import { onOperationAsked, onRouteApplied, onRouteObserved } from './reconcile';
 import { onStepReport } from './reports';
-import { onRetirementEnded } from './retiring';
+import { askOverdueRetirements, keepInspected, onInstancesInspected, onRetirementEnded } from './retiring';
 import { onLiveReported, revive } from './revival';
 import { keepStandby, onStandbyPrepared, onStandbyReported } from './standby-keeping';
 import { learnVersions } from './standing';
@@ -46,6 +46,8 @@ export function reduce(state: ServiceState, event: ServiceEvent, now: number, ru
     keepStandby(turn);
     // The proof of a standby that was given up spoke for the environment; without it the verdicts are looked at again.
     if (standby !== null && turn.state.standby === null) decide(turn);
+    askOverdueRetirements(turn);
+    keepInspected(turn, event.type === 'started');
     keepCalm(turn);
     tellDetection(turn, state);
   }
@@ -97,6 +99,9 @@ function apply(turn: Turn, event: ServiceEvent): Answer | null {
       return null;
     case 'retirement-ended':
       onRetirementEnded(turn, event);
+      return null;
+    case 'instances-inspected':
+      onInstancesInspected(turn, event);
       return null;
     case 'detection-began-anew':
       forgetVerdicts(turn);

@@ -1,5 +1,6 @@
 import type { OperationOutcome, StepReport } from '../rollback/operation';
 import { countRollback, holdMove, startCooldown } from './brakes';
+import { withdrawShare } from './declared-route';
 import { endIncident, mark } from './incident';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
 import { reportDeadline } from './operations';
@@ -126,6 +127,7 @@ function ended(turn: Turn, at: number, what: What<'ended'>): void {
   const { operation } = state;
   if (!operation) return;
   state.operation = null;
+  withdrawShare(turn, operation.id);
   if (operation.kind === 'deploy') deployEnded(turn, operation, what);
   else rollbackEnded(turn, operation, at, what);
   releaseCopies(turn, operation, what.idle);

@@ -69,17 +69,15 @@ function prepareNext(turn: Turn): void {
   const tooFresh = new Set(
     state.unprepared.filter(({ at }) => now - at < PREPARE_AGAIN_MS).map(({ version }) => version),
   );
-  const next = candidates.find(({ version }) => !tooFresh.has(version));
-  if (!next) return;
   // Its last copy must be gone first: a late stop must not hit the one that is made ready now.
-  if (state.retiring.some(({ version }) => version === next.version)) return;
+  const leaving = new Set(state.retiring.map(({ version }) => version));
+  const next = candidates.find(({ version }) => !tooFresh.has(version) && !leaving.has(version));
+  if (!next) return;
   const facts = state.versions.find(({ version }) => version === next.version);
   const instance = instanceName(state.service, next.version, turn.nextInstanceId());
-  state.preparing = {
-    version: next.version,
-    instance,
-    until: now + state.policy.steps.loadMs + state.policy.steps.probeMs,
-  };
+  // As long again as a load for the host's one slot, which somebody else's load may have.
+  const { validateMs, loadMs, probeMs } = state.policy.steps;
+  state.preparing = { version: next.version, instance, until: now + validateMs + 2 * loadMs + probeMs };
   turn.record('standby-changed', `makes ${next.version} ready as the standby: ${next.why}`, { instance });
   turn.effect({
     type: 'prepare-standby',
@@ -150,10 +148,9 @@ export function adoptStandby(turn: Turn, version: string, backend: Backend, why:
 
 export function onStandbyPrepared(turn: Turn, event: Extract<ServiceEvent, { type: 'standby-prepared' }>): void {
   const { state, now } = turn;
-  if (state.preparing?.instance !== event.instance) {
-    if (event.backend) retire(turn, event.version, event.instance, 'it was made ready for a decision that has passed');
-    return;
-  }
+  // It may have been started before it failed; stopping what is not there does no harm.
+  if (state.preparing?.instance !== event.instance)
+    return retire(turn, event.version, event.instance, 'it was made ready for a decision that has passed');
   state.preparing = null;
   if (!event.backend) {
     state.unprepared = [

@@ -153,6 +153,16 @@ export interface Confirming {
   readonly keep: { readonly version: string; readonly instance: string } | null;
 }
 
+/** A copy whose end was asked for. */
+export interface Retiring {
+  readonly version: string;
+  readonly instance: string;
+  /** Nobody said that it ended by then: its end is asked for again. */
+  readonly dueAt?: number;
+  /** It could not be ended, and a person was told. */
+  readonly failed?: boolean;
+}
+
 /** Readiness to roll back, as `status` says it in its first line. */
 export interface Readiness {
   readonly ready: boolean;
@@ -184,7 +194,9 @@ export interface ServiceState {
   readonly unprepared: readonly { readonly version: string; readonly at: number; readonly why: string }[];
   /** Copy that is being made ready to become the standby. */
   readonly preparing: { readonly version: string; readonly instance: string; readonly until: number } | null;
-  readonly retiring: readonly { readonly version: string; readonly instance: string }[];
+  readonly retiring: readonly Retiring[];
+  /** The last look at what runs on the host. */
+  readonly inspectedAt?: number;
   readonly degradations: readonly StandingDegradation[];
   readonly incident: Incident | null;
   readonly operation: Operation | null;

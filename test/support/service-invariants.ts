@@ -108,6 +108,8 @@ export class InvariantWatch {
         return holds(effect.epoch >= (before.declared?.epoch ?? 0), 'I2: the floor is below the declared epoch');
       case 'order':
       case 'spare':
+      case 'cancel-preparation':
+      case 'inspect-host':
       case 'ask-operation':
       case 'list-versions':
       case 'tell-detection':

@@ -183,6 +183,16 @@ export class ServiceSimulator {
       case 'prepare-standby':
         this.preparing.push(effect);
         return;
+      case 'cancel-preparation': {
+        const cancelled = this.preparing.findIndex(({ instance }) => instance === effect.instance);
+        const [{ version } = { version: '?' }] = this.preparing.splice(cancelled, 1);
+        const { instance } = effect;
+        return this.later({ type: 'standby-prepared', version, instance, backend: null, why: 'given up' });
+      }
+      case 'inspect-host': {
+        const instances = [...this.running].map((instance) => ({ version: versionOf(instance), instance }));
+        return this.later({ type: 'instances-inspected', instances });
+      }
       case 'retire':
         this.retiring.set(effect.input.instance, effect.input);
         return;
@@ -539,6 +549,10 @@ export class ServiceSimulator {
       standby: get<RecoveredState['standby']>('standby', null) ?? null,
     };
   }
+}
+
+function versionOf(instance: string): string {
+  return /@(.*)#/.exec(instance)?.[1] ?? '?';
 }
 
 function childOf(input: OperationInput): Child {

@@ -111,10 +111,7 @@ export class ServiceWorld {
   }
 
   /** Everything goes well; a test replaces what it is about. What it does not name and nothing stubs, throws. */
-  fakes(): Omit<
-    Required<Fakes>,
-    'assessShortWindow' | 'assessTrend' | 'computeBaseline' | 'attributeCause' | 'inspectInstances'
-  > {
+  fakes(): Omit<Required<Fakes>, 'assessShortWindow' | 'assessTrend' | 'computeBaseline' | 'attributeCause'> {
     return {
       recordDecisions: async (entries) => {
         for (const entry of entries) {
@@ -143,6 +140,11 @@ export class ServiceWorld {
         const backend = { address: 'http://127.0.0.1:9', instance, digest: `sha256:${version}` };
         return this.called('load', version, { ok: true, backend, ms: 3, found });
       },
+      inspectInstances: async () =>
+        [...this.running].map((instance) => {
+          const version = /@(.*)#/.exec(instance)?.[1] ?? '';
+          return { instance, version, state: 'running', address: 'http://127.0.0.1:9', digest: null };
+        }),
       stopInstance: async ({ instance }) =>
         this.called('stop', instance, { outcome: this.running.delete(instance) ? 'stopped' : 'absent', why: '' }),
       shiftTraffic: async ({ record }) =>

@@ -31,6 +31,7 @@ export function detailsOf(state: ServiceState, readiness: Readiness): string {
     `| cooldown | ${at(state.cooldownUntil)} |`,
     `| breaker | ${breaker.open ? `OPEN, epoch ${breaker.epoch}, incident ${breaker.incident ?? '?'}` : 'closed'}; ${state.consecutive} consecutive |`,
     `| bake | ${state.bake ? `${state.bake.version} judged by ${state.bake.previous} until ${at(state.bake.until)}` : '–'} |`,
+    ...underWay(state).map(([what, is]) => `| ${what} | ${is} |`),
   ];
   if (operation)
     lines.push(
@@ -49,6 +50,31 @@ export function detailsOf(state: ServiceState, readiness: Readiness): string {
   return lines.join('\n').slice(0, 18_000);
 }
 
+/** What is not there most of the time; a line for each that is. */
+function underWay(state: ServiceState): [string, string][] {
+  const at = (ms: number): string => new Date(ms).toISOString();
+  const { preparing, retiring, queued, confirming, foreign, unmeasuredSince, outbox, next } = state;
+  const lines: [string, string][] = [];
+  if (unmeasuredSince !== null) lines.push(['UNMEASURED', `since ${at(unmeasuredSince)}`]);
+  if (foreign) lines.push(['FOREIGN record', `epoch ${foreign.epoch}, ${foreign.primary}, declared by nobody here`]);
+  if (preparing) lines.push(['made ready', `${preparing.instance}, until ${at(preparing.until)}`]);
+  for (const { instance, dueAt, failed } of retiring.slice(0, 10))
+    lines.push([
+      'retiring',
+      `${instance}${failed ? ', could not be stopped' : ''}${dueAt === undefined ? '' : `, asked again at ${at(dueAt)}`}`,
+    ]);
+  if (queued) lines.push(['queued', `deploy of ${queued.version}: ${queued.reason}`]);
+  if (confirming)
+    lines.push([
+      'confirming',
+      `${confirming.metric} until ${at(confirming.until)}${confirming.measured ? '' : ', not measured yet'}${confirming.keep ? `; keeps ${confirming.keep.instance}` : ''}`,
+    ]);
+  if (outbox[0]) lines.push(['ledger lag', `${outbox.length} entries, the oldest of ${at(outbox[0].at)}`]);
+  if (next.policy !== null || next.rules !== null)
+    lines.push(['pending', `${next.policy ? 'a new policy' : 'new rules'}, taken over at the next quiet moment`]);
+  return lines;
+}
+
 /** Typed search attributes of what is registered; the others are left out. */
 export function searchAttributesOf(state: ServiceState, registered: readonly string[]): SearchAttributePair[] {
   const values: readonly (readonly [string, string])[] = [
@@ -57,6 +83,26 @@ export function searchAttributesOf(state: ServiceState, registered: readonly str
     [searchAttributes.version, state.declared?.primary ?? 'none'],
     [searchAttributes.incident, state.incident?.id ?? 'none'],
   ];
+  return registeredOf(values, registered);
+}
+
+/** A child is found under its service too. */
+export function childAttributes(
+  { service, version, incident }: { service: string; version: string; incident: string | null },
+  registered: readonly string[],
+): SearchAttributePair[] {
+  const values: readonly (readonly [string, string])[] = [
+    [searchAttributes.service, service],
+    [searchAttributes.version, version],
+    [searchAttributes.incident, incident ?? 'none'],
+  ];
+  return registeredOf(values, registered);
+}
+
+function registeredOf(
+  values: readonly (readonly [string, string])[],
+  registered: readonly string[],
+): SearchAttributePair[] {
   return values
     .filter(([name]) => registered.includes(name))
     .map(([name, value]) => ({ key: defineSearchAttributeKey(name, SearchAttributeType.KEYWORD), value }));

@@ -1,14 +1,17 @@
+import type { SearchAttributePair } from '@temporalio/common';
 import { getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import type { ServicePolicy } from '../../domain/policy';
 import type { Command, Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
 import { detectionWorkflowId, retirementWorkflowId, rollbackWorkflowId } from '../contract/ids';
 import { signalNames } from '../contract/signals';
-import { routerOf } from '../proxies';
+import { hostOf, routerOf } from '../proxies';
+import { childAttributes } from './details';
 import { Lane } from './lane';
 import { askOperation, neverBegun, startOperation } from './operation-work';
 import type { Recorder } from './recorder';
-import { prepareStandby, startRetirement } from './standby-work';
+import { startRetirement } from './retirement-work';
+import { StandbyWork } from './standby-work';
 
 export type EffectCommand = Extract<Command, { kind: 'effect' }>;
 
@@ -26,6 +29,8 @@ export interface EffectsAbout {
   readonly inFlight: () => string | null;
   readonly enqueue: (event: ServiceEvent) => void;
   readonly listVersions: () => void;
+  /** Search attributes that are registered. */
+  readonly searchAttributes: readonly string[];
 }
 
 /**
@@ -37,12 +42,14 @@ export interface EffectsAbout {
 export class Effects {
   private readonly lanes: Readonly<Record<'operation' | 'detection', Lane<Due>>>;
   private readonly held = new Set<EffectCommand>();
+  private readonly standbys: StandbyWork;
   private beside = 0;
 
   constructor(
     private readonly about: EffectsAbout,
     private readonly recorder: Recorder,
   ) {
+    this.standbys = new StandbyWork(about);
     const perform = async (due: Due): Promise<void> => {
       await this.waitForLedger(due);
       await this.perform(due.command.effect);
@@ -106,7 +113,7 @@ export class Effects {
         // Given up while it waited: its epochs are over, and nobody would listen to its reports.
         if (this.about.inFlight() !== effect.input.operation) return;
         // It ran before this history was reset, or its reports were lost: what it left is read at once, not at its deadline.
-        if (!(await startOperation(effect))) this.besides(this.askOperation(effect.input.operation));
+        if (!(await this.startOperation(effect))) this.besides(this.askOperation(effect.input.operation));
         return;
       case 'order':
         return getExternalWorkflowHandle(rollbackWorkflowId(service, effect.operation)).signal(
@@ -124,9 +131,13 @@ export class Effects {
       case 'apply-route':
         return this.besides(this.applyRoute(effect));
       case 'prepare-standby':
-        return this.besides(prepareStandby(this.about, effect));
+        return this.besides(this.standbys.prepare(effect));
+      case 'cancel-preparation':
+        return this.standbys.cancel(effect.instance);
       case 'retire':
-        return this.besides(startRetirement(effect));
+        return this.besides(startRetirement(effect, this.attributesOf(effect.input.version, null)));
+      case 'inspect-host':
+        return this.besides(this.inspectHost());
       case 'spare':
         return getExternalWorkflowHandle(retirementWorkflowId(service, effect.instance)).signal(signalNames.spared);
       case 'ask-operation':
@@ -166,6 +177,27 @@ export class Effects {
         why: String(error).slice(0, 300),
       });
     }
+  }
+
+  private async inspectHost(): Promise<void> {
+    const { service, host } = this.about;
+    const found = await hostOf(host).inspectInstances.executeWithOptions({ summary: 'what runs on the host' }, [
+      service,
+    ]);
+    const instances = found.filter(({ state }) => state !== 'exited').slice(0, 50);
+    this.about.enqueue({
+      type: 'instances-inspected',
+      instances: instances.map(({ version, instance }) => ({ version, instance })),
+    });
+  }
+
+  private async startOperation(effect: Extract<Effect, { type: 'start-operation' }>): Promise<boolean> {
+    const { candidates, incident } = effect.input;
+    return await startOperation(effect, this.attributesOf(candidates[0]?.version ?? 'none', incident));
+  }
+
+  private attributesOf(version: string, incident: string | null): SearchAttributePair[] {
+    return childAttributes({ service: this.about.service, version, incident }, this.about.searchAttributes);
   }
 
   private async askOperation(operation: string): Promise<void> {

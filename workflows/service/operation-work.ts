@@ -6,17 +6,19 @@ import {
   startChild,
   WorkflowIdReusePolicy,
 } from '@temporalio/workflow';
+import type { SearchAttributePair } from '@temporalio/common';
 import type { Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
 import { rollbackWorkflowId } from '../contract/ids';
 import { signalNames } from '../contract/signals';
 import { control } from '../proxies';
+import { inBytes } from '../summary';
 
 /** False when its child was there before. */
-export async function startOperation({
-  input,
-  summary,
-}: Extract<Effect, { type: 'start-operation' }>): Promise<boolean> {
+export async function startOperation(
+  { input, summary }: Extract<Effect, { type: 'start-operation' }>,
+  typedSearchAttributes: SearchAttributePair[],
+): Promise<boolean> {
   try {
     await startChild('rollbackWorkflow', {
       workflowId: rollbackWorkflowId(input.service, input.operation),
@@ -25,8 +27,9 @@ export async function startOperation({
       cancellationType: ChildWorkflowCancellationType.ABANDON,
       // Repeated after a lost effect, the same operation is found running or ended, never started twice.
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
-      staticSummary: summary,
+      staticSummary: inBytes(summary),
       staticDetails: input.reason,
+      typedSearchAttributes,
     });
     return true;
   } catch (error) {
@@ -38,7 +41,9 @@ export async function startOperation({
 /** Whether the child of an operation still runs, and what the router has in force. */
 export async function askOperation(service: string, operation: string, waits: boolean): Promise<ServiceEvent> {
   const running = waits ? null : await runs(service, operation);
-  const observed = await control.observeRoute(service).catch(() => null);
+  const observed = await control.observeRoute
+    .executeWithOptions({ summary: `what ${operation} left` }, [service])
+    .catch(() => null);
   return { type: 'operation-asked', operation, running: observed === null ? null : running, observed };
 }
 

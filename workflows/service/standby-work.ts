@@ -1,19 +1,14 @@
-import {
-  ChildWorkflowCancellationType,
-  ParentClosePolicy,
-  startChild,
-  WorkflowIdReusePolicy,
-  type ActivityOptions,
-} from '@temporalio/workflow';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { ServicePolicy } from '../../domain/policy';
 import type { Backend } from '../../domain/route';
 import type { Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
-import { retirementWorkflowId } from '../contract/ids';
 import { control, hostOf } from '../proxies';
 
 /** The rest of the step's time is for the answer; a copy that is not ready by then says so itself. */
 const LOAD_SHARE = 0.9;
+
+type Preparation = Extract<Effect, { type: 'prepare-standby' }>;
 
 interface PreparedFor {
   readonly service: string;
@@ -22,43 +17,57 @@ interface PreparedFor {
   readonly enqueue: (event: ServiceEvent) => void;
 }
 
-/** Validate, load, probe: the slow steps of an emergency, taken beforehand. */
-export async function prepareStandby(
-  { service, host, policy, enqueue }: PreparedFor,
-  { version, digest, instance, model }: Extract<Effect, { type: 'prepare-standby' }>,
-): Promise<void> {
-  const { steps } = policy();
-  const report = (backend: Backend | null, why: string): void =>
-    enqueue({ type: 'standby-prepared', version, instance, backend, why });
-  try {
-    const within = (scheduleToCloseTimeout: number, summary: string): ActivityOptions => ({
-      scheduleToCloseTimeout,
-      summary,
-    });
-    const valid = await control.validateArtifact.executeWithOptions(within(steps.validateMs, version), [
-      { service, version, digest },
-    ]);
-    if (!valid.ok) return report(null, valid.why);
-    const loaded = await hostOf(host).loadTarget.executeWithOptions(within(steps.loadMs, instance), [
-      { service, version, digest, instance, model, readyWithinMs: Math.floor(steps.loadMs * LOAD_SHARE) },
-    ]);
-    if (!loaded.ok) return report(null, loaded.why);
-    const proven = await control.probeInstance.executeWithOptions(within(steps.probeMs, instance), [
-      { service, version, model, backend: loaded.backend },
-    ]);
-    report(proven.ok ? loaded.backend : null, proven.ok ? '' : proven.why);
-  } catch (error) {
-    report(null, `could not be asked: ${String(error).slice(0, 300)}`);
-  }
-}
+/** Copies that are made ready: validate, load, probe; the slow steps of an emergency, taken beforehand. */
+export class StandbyWork {
+  private readonly scopes = new Map<string, CancellationScope>();
 
-export async function startRetirement({ input }: Extract<Effect, { type: 'retire' }>): Promise<void> {
-  await startChild('retirementWorkflow', {
-    workflowId: retirementWorkflowId(input.service, input.instance),
-    args: [input],
-    parentClosePolicy: ParentClosePolicy.ABANDON,
-    cancellationType: ChildWorkflowCancellationType.ABANDON,
-    workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE,
-    staticSummary: `retire ${input.instance}: ${input.why}`.slice(0, 180),
-  });
+  constructor(private readonly about: PreparedFor) {}
+
+  async prepare(effect: Preparation): Promise<void> {
+    const { version, instance } = effect;
+    const scope = new CancellationScope();
+    this.scopes.set(instance, scope);
+    const ended = (backend: Backend | null, why: string): void =>
+      this.about.enqueue({ type: 'standby-prepared', version, instance, backend, why });
+    try {
+      const prepared = await scope.run(() => this.steps(effect));
+      if (typeof prepared === 'string') ended(null, prepared);
+      else ended(prepared, '');
+    } catch (error) {
+      ended(null, isCancellation(error) ? 'given up' : `could not be asked: ${String(error).slice(0, 300)}`);
+    }
+    this.scopes.delete(instance);
+  }
+
+  cancel(instance: string): void {
+    this.scopes.get(instance)?.cancel();
+  }
+
+  /** The copy that is ready, or why there is none. */
+  private async steps({ version, digest, instance, model }: Preparation): Promise<Backend | string> {
+    const { service, host, policy } = this.about;
+    const { validateMs, loadMs, probeMs } = policy().steps;
+    const valid = await control.validateArtifact.executeWithOptions(
+      { scheduleToCloseTimeout: validateMs, startToCloseTimeout: validateMs, summary: version },
+      [{ service, version, digest }],
+    );
+    if (!valid.ok) return valid.why;
+    const loaded = await hostOf(host).loadTarget.executeWithOptions(
+      // Nobody waits for a standby, so it may stand behind a load that somebody does wait for.
+      {
+        scheduleToStartTimeout: loadMs,
+        scheduleToCloseTimeout: 2 * loadMs,
+        startToCloseTimeout: loadMs,
+        summary: instance,
+      },
+      [{ service, version, digest, instance, model, readyWithinMs: Math.floor(loadMs * LOAD_SHARE) }],
+    );
+    if (!loaded.ok) return loaded.why;
+    const { backend } = loaded;
+    const proven = await control.probeInstance.executeWithOptions(
+      { scheduleToCloseTimeout: probeMs, startToCloseTimeout: probeMs, summary: instance },
+      [{ service, version, model, backend }],
+    );
+    return proven.ok ? backend : proven.why;
+  }
 }
