@@ -110,12 +110,12 @@ class ServiceLoop {
       this.inbox.wantVersions();
     } else {
       const [recovered, observed, versions] = await Promise.all([
-        control.recoverState(service).then(
+        control.recoverState.executeWithOptions({ summary: 'what the ledger knows' }, [service]).then(
           (value) => ({ readable: true, value }),
           () => ({ readable: false, value: null }),
         ),
-        control.observeRoute(service).catch(() => null),
-        control.listVersions(service).catch(() => []),
+        control.observeRoute.executeWithOptions({ summary: 'what is in force' }, [service]).catch(() => null),
+        control.listVersions.executeWithOptions({ summary: 'versions of the store' }, [service]).catch(() => []),
       ]);
       const { readable, value } = recovered;
       this.handle({ type: 'started', recovered: value, ledgerReadable: readable, observed, versions });
@@ -184,7 +184,9 @@ class ServiceLoop {
   private async refreshVersions(): Promise<void> {
     const ended = this.inbox.beginLookUp();
     this.lookingUp = true;
-    const versions = await control.listVersions(this.input.service).catch(() => null);
+    const versions = await control.listVersions
+      .executeWithOptions({ summary: 'versions of the store' }, [this.input.service])
+      .catch(() => null);
     if (versions) this.inbox.put({ type: 'versions-listed', versions });
     ended();
     this.lookingUp = false;

@@ -9,22 +9,22 @@ import { isSuppressed } from './reports';
 import { withBegan, withEnded } from './state';
 
 export async function assessWindow(detection: Detecting): Promise<void> {
-  await until(detection, () => detection.state.nextWindowAt);
+  await until(detection, () => detection.state.nextWindowAt, 'the next short window');
   const input = inputOf(detection, detection.state.windowCharts);
   if (!input) return;
   detection.state = { ...detection.state, nextWindowAt: Date.now() + input.policy.shortWindow.everyMs };
-  const result = await control.assessShortWindow(input);
+  const result = await control.assessShortWindow.executeWithOptions({ summary: summaryOf(input) }, [input]);
   if (!takeAssessment(detection, 'short-window', input, result)) return;
   detection.change({ windowCharts: result.charts, environment: environmentLines(result) });
   if (result.observed) detection.reports.observe(result.observed);
 }
 
 export async function assessTrend(detection: Detecting): Promise<void> {
-  await until(detection, () => detection.state.nextTrendAt);
+  await until(detection, () => detection.state.nextTrendAt, 'the next look at the trend');
   const input = inputOf(detection, detection.state.trendCharts);
   if (!input) return;
   detection.state = { ...detection.state, nextTrendAt: Date.now() + input.policy.trend.everyMs };
-  const result = await control.assessTrend(input);
+  const result = await control.assessTrend.executeWithOptions({ summary: summaryOf(input) }, [input]);
   if (takeAssessment(detection, 'trend', input, result)) detection.change({ trendCharts: result.charts });
 }
 
@@ -48,6 +48,7 @@ export async function awaitCooldown(detection: Detecting): Promise<void> {
   await condition(
     () => detection.state.route?.cooldownUntil !== until || !suppressed(),
     Math.max(1, until - Date.now()),
+    { summary: 'the cooldown ends' },
   );
 }
 
@@ -61,12 +62,16 @@ export async function keepBaseline(detection: Detecting): Promise<void> {
 }
 
 /** Waits for a route, its baseline and the moment; the moment may move while it waits. */
-async function until(detection: Detecting, at: () => number): Promise<void> {
+async function until(detection: Detecting, at: () => number, summary: string): Promise<void> {
   await condition(() => detection.state.route !== null && detection.state.baseline !== null);
   for (let due = at(); due > Date.now(); due = at()) {
     const waitsFor = due;
-    await condition(() => at() !== waitsFor, due - Date.now());
+    await condition(() => at() !== waitsFor, due - Date.now(), { summary });
   }
+}
+
+function summaryOf({ version, epoch }: AssessmentInput): string {
+  return `${version}, epoch ${epoch}`;
 }
 
 function inputOf(detection: Detecting, charts: AssessmentInput['charts']): AssessmentInput | null {

@@ -39,7 +39,8 @@ export async function lookWhoServes(detection: Detecting): Promise<void> {
     ]),
   );
   if (!result?.seen) return;
-  reports.observe({ ...(await control.observeRoute(service)), serving: result.seen });
+  const route = await control.observeRoute.executeWithOptions({ summary: 'somebody else serves' }, [service]);
+  reports.observe({ ...route, serving: result.seen });
   await condition(() => !reports.owesServing);
 }
 

@@ -65,7 +65,7 @@ export class Loops {
         if (this.ending || this.all.consideredCancelled) return;
         if (isCancellation(error)) continue;
         log.warn('a turn of detection failed', { loop: name, error: String(error) });
-        await sleep(AFTER_FAULT_MS);
+        await sleep(AFTER_FAULT_MS, { summary: `${name} failed, once more` });
       }
     }
   }

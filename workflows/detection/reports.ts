@@ -115,7 +115,9 @@ export class Reports {
       const sent = await Promise.all(this.due(Date.now()).map((one) => this.send(one)));
       this.failures = sent.every(Boolean) ? 0 : this.failures + 1;
       if (this.failures > 0)
-        await condition(stopping, RETRY_MS[Math.min(this.failures, RETRY_MS.length) - 1] ?? 60_000);
+        await condition(stopping, RETRY_MS[Math.min(this.failures, RETRY_MS.length) - 1] ?? 60_000, {
+          summary: 'the service workflow is back',
+        });
     }
   }
 

@@ -46,7 +46,9 @@ function takeWatch(detection: Detecting, { version, epoch }: WatchInput, result:
 
 async function observeRoute({ service, reports }: Detecting): Promise<void> {
   try {
-    reports.observe(await control.observeRoute(service));
+    reports.observe(
+      await control.observeRoute.executeWithOptions({ summary: 'the router uses its fallback' }, [service]),
+    );
   } catch (error) {
     if (!isCancellation(error)) log.warn('the route could not be read', { error: String(error) });
   }

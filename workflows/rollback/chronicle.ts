@@ -12,6 +12,7 @@ import { serviceWorkflowId } from '../contract/ids';
 import type { OperationInput, StepReport } from '../contract/rollback';
 import { signalNames } from '../contract/signals';
 import { control } from '../proxies';
+import { inBytes } from '../summary';
 import { lostCall } from './activity-failure';
 
 type Facts = LedgerEntry['facts'];
@@ -133,9 +134,10 @@ export class Chronicle {
       const batch = this.nextBatch();
       if (batch.length === 0) return;
       try {
-        await control.recordDecisions.executeWithOptions({ summary: batch.map(({ kind }) => kind).join(', ') }, [
-          batch,
-        ]);
+        await control.recordDecisions.executeWithOptions(
+          { summary: inBytes(batch.map(({ kind }) => kind).join(', ')) },
+          [batch],
+        );
         this.written += batch.length;
         this.outbox.splice(0, batch.length);
       } catch (error) {

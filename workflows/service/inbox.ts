@@ -137,7 +137,9 @@ export class Inbox {
     this.wantVersions();
     const ticket = this.lookUps.asked;
     // A cancelled workflow goes on; a rejection in a signal handler would end it.
-    await CancellationScope.nonCancellable(() => condition(() => this.lookUps.ended >= ticket, LOOK_UP_MS));
+    await CancellationScope.nonCancellable(() =>
+      condition(() => this.lookUps.ended >= ticket, LOOK_UP_MS, { summary: 'the list of versions' }),
+    );
   }
 }
 

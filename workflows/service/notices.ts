@@ -1,6 +1,7 @@
 import { log } from '@temporalio/workflow';
 import type { Alert } from '../../domain/alert';
 import { control } from '../proxies';
+import { inBytes } from '../summary';
 
 /** Alerts under way at the same time; the server ends a workflow task with more than 2,000 open activities, for ever. */
 const UNDER_WAY = 10;
@@ -45,8 +46,8 @@ export class Notices {
   annotate(version: string, text: string): void {
     if (this.notes >= NOTES_UNDER_WAY) return;
     this.notes += 1;
-    void control
-      .annotateVersion({ service: this.service, version, at: Date.now(), text })
+    void control.annotateVersion
+      .executeWithOptions({ summary: version }, [{ service: this.service, version, at: Date.now(), text }])
       .catch((error) => log.warn('a note was not written', { version, error: String(error) }))
       .finally(() => {
         this.notes -= 1;
@@ -65,7 +66,7 @@ export class Notices {
     const { key, title } = alert;
     this.underWay.set(key, alert);
     try {
-      await control.sendAlert.executeWithOptions({ summary: title.slice(0, 200) }, [alert]);
+      await control.sendAlert.executeWithOptions({ summary: inBytes(title) }, [alert]);
       this.remember(key);
     } catch (error) {
       log.warn('an alert was not delivered', { key, error: String(error) });

@@ -1,6 +1,7 @@
 import { condition, log, uuid4 } from '@temporalio/workflow';
 import type { LedgerEntry } from '../../domain/ledger';
 import { control } from '../proxies';
+import { inBytes } from '../summary';
 
 /** One activity input stays below 16 KiB (I15). */
 const BATCH_BYTES = 14 * 1024;
@@ -54,7 +55,7 @@ export class Recorder {
       const batch = this.nextBatch();
       const last = batch[batch.length - 1];
       if (!last) continue;
-      const refusal = await this.write(batch, `${last.kind}: ${last.summary}`.slice(0, 200));
+      const refusal = await this.write(batch, inBytes(`${last.kind}: ${last.summary}`));
       // Only a permanent failure comes here (another content under the same key, an entry that is too large). It must
       // neither keep every later decision out of the ledger nor take those with it that were sent beside it.
       if (refusal !== null && batch.length > 1) {
@@ -75,7 +76,7 @@ export class Recorder {
   private async writeOnce(entry: LedgerEntry, refusal: string): Promise<void> {
     const at = entry.key.lastIndexOf('/');
     const key = `${entry.key.slice(0, at)}/again-${uuid4().slice(0, 8)}${entry.key.slice(at)}`;
-    const again = await this.write([{ ...entry, key }], `${entry.kind} under another key: ${refusal}`.slice(0, 200));
+    const again = await this.write([{ ...entry, key }], inBytes(`${entry.kind} under another key: ${refusal}`));
     if (again !== null) this.tell.refused(entry, again);
   }
 
