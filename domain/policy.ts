@@ -83,7 +83,7 @@ export interface ServicePolicy {
   readonly validated: { readonly minAccuracy: number; readonly minRecall: number };
   readonly changes: 'lastgood' | 'external';
   readonly onForeignQuarantined: 'alarm' | 'revert';
-  /** Deploys are refused inside these weekly windows (UTC; 0 = Sunday). */
+  /** Deploys are refused inside these weekly windows (UTC; 0 = Sunday); `toHour` before `fromHour` is the next day. */
   readonly freezeWindows: readonly {
     readonly days: readonly number[];
     readonly fromHour: number;

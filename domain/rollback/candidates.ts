@@ -69,7 +69,7 @@ export function unusable(
   if (minimum && facts.importedAt < minimum.importedAt) return `older than the minimum acceptable ${minimum.version}`;
   const liveFacts = state.versions.find((other) => other.version === live);
   if (liveFacts && facts.lastGoodAt === null && facts.human === null && facts.importedAt > liveFacts.importedAt)
-    return `newer than ${liveFacts.version} and never live`;
+    return `newer than ${liveFacts.version} and never ${facts.deployedAt === null ? 'live' : 'judged good'}`;
   if (state.incident?.dropped.includes(facts.version)) return 'failed a step in this incident';
   return null;
 }

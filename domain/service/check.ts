@@ -181,10 +181,14 @@ function checkVouch(state: ServiceState, version: string): Check {
   });
 }
 
+/** A window that ends at an earlier hour than it begins goes on after midnight; its days are those on which it begins. */
 function inFreeze(state: ServiceState, now: number): boolean {
   const date = new Date(now);
-  return state.policy.freezeWindows.some(
-    ({ days, fromHour, toHour }) =>
-      days.includes(date.getUTCDay()) && date.getUTCHours() >= fromHour && date.getUTCHours() < toHour,
-  );
+  const day = date.getUTCDay();
+  const hour = date.getUTCHours();
+  const yesterday = (day + 6) % 7;
+  return state.policy.freezeWindows.some(({ days, fromHour, toHour }) => {
+    if (fromHour < toHour) return days.includes(day) && hour >= fromHour && hour < toHour;
+    return (days.includes(day) && hour >= fromHour) || (days.includes(yesterday) && hour < toHour);
+  });
 }

@@ -150,9 +150,16 @@ describe('what cannot be used is refused with its place, what was found and what
     ['a webhook without a secret', `alerts: { webhooks: [{ url: 'https://a.example' }] }\n${smallest}`],
     ['a webhook that is no address', `alerts: { webhooks: [{ url: 'ftp://a.example', secretEnv: X }] }\n${smallest}`],
     ['proofs that can never be fresh', service('policy: { standby: { proofEvery: 1m, proofMaxAge: 30s } }')],
+    ['a freeze window without a length', service('policy: { freezeWindows: [{ days: [1], fromHour: 8, toHour: 8 }] }')],
     ['not a number', service('samples: { share: .nan }')],
   ])('%s', (_what, text) => {
     expect(problemsOf(text)).toMatchSnapshot();
+  });
+
+  it('but a freeze window may go on after midnight', () => {
+    const freezeWindows = [{ days: [5], fromHour: 22, toHour: 6 }];
+    const { services } = load(service(`policy: { freezeWindows: ${JSON.stringify(freezeWindows)} }`));
+    expect(services[0]?.policy.freezeWindows).toEqual(freezeWindows);
   });
 
   it('all problems at once, in the order of the file', () => {

@@ -79,8 +79,11 @@ function checkService(service: ServiceText): Contradiction[] {
         problem: 'found probes and no http.outputs: without them every answer would look the same',
       });
   }
-  if (policy.freezeWindows.some(({ fromHour, toHour }) => fromHour >= toHour)) {
-    found.push({ path: ['policy', 'freezeWindows'], problem: 'found fromHour not before toHour' });
+  if (policy.freezeWindows.some(({ fromHour, toHour }) => fromHour === toHour)) {
+    found.push({
+      path: ['policy', 'freezeWindows'],
+      problem: 'found fromHour equal to toHour; a whole day is 0 to 24, a night such as 22 to 6',
+    });
   }
   const ascending = policy.gradual.stages.every((stage, index, all) => index === 0 || stage > (all[index - 1] ?? 0));
   if (!ascending) found.push({ path: ['policy', 'gradual', 'stages'], problem: 'expected growing shares' });
