@@ -11,7 +11,7 @@ export function renderAlert(alert: Alert): string {
   const at = `${new Date(alert.at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
   const where = alert.incident === null ? at : `${at} · incident ${clean(alert.incident)}`;
   const lines = [
-    `${severityWord(alert)} ${clean(alert.service)}: ${clean(alert.title)}`,
+    renderAlertLine(alert),
     `  ${where}`,
     ...field('wrong', alert.wrong),
     ...field('did', alert.did),
@@ -26,7 +26,9 @@ export function renderAlert(alert: Alert): string {
 
 /** One line for lists: severity, service, title. */
 export function renderAlertLine(alert: Alert): string {
-  return `${severityWord(alert)} ${clean(alert.service)}: ${clean(alert.title)}`;
+  const [service, title] = [clean(alert.service), clean(alert.title)];
+  // Where a title stands alone (a summary in Temporal, a subject) it names the service itself.
+  return `${severityWord(alert)} ${title.startsWith(`${service}: `) ? title : `${service}: ${title}`}`;
 }
 
 function severityWord(alert: Alert): string {

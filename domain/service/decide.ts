@@ -1,7 +1,7 @@
 import { makePlan, procedureFor } from '../rollback/plan';
 import { rankCandidates } from '../rollback/candidates';
 import type { Candidate } from '../rollback/operation';
-import { alertIncident, duration, usersNow } from './messages-for-people';
+import { alertIncident, duration, sinceWords, usersNow } from './messages-for-people';
 import { machine } from './messages';
 import { endIncident, mark, openIncident, verdictFacts } from './incident';
 import { fenceOperation, startOperation } from './operations';
@@ -102,7 +102,7 @@ function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
     key: `${state.service}/${entry.id}/held/${why.slice(0, 24)}`,
     severity: entry.verdict.hard ? 'page' : 'ticket',
     title: `${state.service}: ${entry.verdict.metric} is degraded and nothing was moved`,
-    wrong: entry.verdict.sentence,
+    wrong: sinceWords(entry.verdict.sentence, entry.verdict.onsetMs),
     did: `Nothing: ${why}. It would have chosen ${would}.`,
     users: usersNow(state),
     must: entry.verdict.hard
@@ -128,10 +128,10 @@ function refuse(turn: Turn, entry: StandingDegradation, reasons: readonly string
     key: `${state.service}/${entry.id}/environment`,
     severity: entry.verdict.hard ? 'page' : 'ticket',
     title: `${state.service}: degraded, and the model is not the cause`,
-    wrong: entry.verdict.sentence,
-    did: `No rollback. ${reasons.join('; ')}.`,
+    wrong: sinceWords(entry.verdict.sentence, entry.verdict.onsetMs),
+    did: `No rollback, it would not help: ${reasons.join('; ')}.`,
     users: usersNow(state),
-    must: `Look at ${reasons[0] ?? 'the host and what the service depends on'}.`,
+    must: 'Look at the host and at what the service depends on; the next verdict is decided anew.',
     command: `lastgood explain ${state.service}`,
     link: null,
   });
@@ -161,7 +161,7 @@ function askApproval(turn: Turn): void {
     did: 'Decided to roll back and waits for you.',
     users: usersNow(state),
     must: `Approve or deny within ${duration(state.policy.approval.timeoutMs)}; then it ${state.policy.approval.onTimeout === 'proceed' ? 'goes ahead' : 'stays as it is'}.`,
-    command: `lastgood approve ${incident.id} --reason '…'`,
+    command: `lastgood approve ${incident.id} --service ${state.service} --reason '…'`,
   });
 }
 

@@ -33,11 +33,11 @@ export function alertIncident(turn: Turn, state: string, incident: Incident, lin
     incident: incident.id,
     severity: lines.severity,
     title: lines.title,
-    wrong: incident.sentence,
+    wrong: sinceWords(incident.sentence, incident.onsetAt),
     did: lines.did,
     users: lines.users,
     must: lines.must,
-    command: lines.command ?? `lastgood explain ${incident.id}`,
+    command: lines.command ?? `lastgood explain ${incident.id} --service ${service}`,
     link: null,
   });
 }
@@ -51,9 +51,18 @@ export function alertService(
   turn.alert({ ...alert, key: `${turn.state.service}/${key}`, incident: null, link: null });
 }
 
-/** Who serves the users now, in words. */
-export function usersNow(state: ServiceState): string {
-  const { fallbackInUse, declared } = state;
+/** What is wrong, and since when: an alert says both, whatever the sentence of the verdict left out. */
+export function sinceWords(sentence: string, since: number | null): string {
+  return since === null || sentence.includes('since') ? sentence : `${sentence}, since ${clock(since)}`;
+}
+
+/** Who serves the users now and how, in words. */
+export function usersNow(state: Pick<ServiceState, 'fallbackInUse' | 'declared' | 'degradations'>): string {
+  const { fallbackInUse, declared, degradations } = state;
   if (fallbackInUse) return `served by the fallback ${fallbackInUse.version} since ${clock(fallbackInUse.since)}`;
-  return declared ? `served by ${declared.primary}` : 'not served';
+  if (!declared) return 'not served';
+  const bad = new Set(
+    degradations.filter(({ version }) => version === declared.primary).map(({ verdict }) => verdict.metric),
+  );
+  return `served by ${declared.primary}${bad.size > 0 ? `, degraded in ${[...bad].slice(0, 4).join(', ')}` : ''}`;
 }

@@ -142,7 +142,7 @@ function onUnreadable(turn: Turn, name: string, problem: string): void {
     did: 'Nothing was changed.',
     users: usersNow(turn.state),
     must: 'Send it again through the lastgood CLI, which checks it first.',
-    command: null,
+    command: `lastgood history ${turn.state.service}`,
   });
 }
 

@@ -80,15 +80,20 @@ function dropped(turn: Turn, what: What<'dropped'>): void {
   if (incident) turn.updateIncident({ dropped: [...incident.dropped, what.version].slice(-10), target: what.next });
   if (state.operation && isOwnRevival(state.operation)) return;
   const wrong = `${what.version} failed at ${what.step}: ${what.why}`.slice(0, 600);
+  const id = state.operation?.incident ?? state.operation?.id ?? '';
   const lines = {
     severity: what.next === null ? ('page' as const) : ('ticket' as const),
     title: `${state.service}: candidate ${what.version} dropped`,
     did: what.next === null ? 'No candidate is left.' : `Goes on with ${what.next}.`,
     users: usersNow(state),
     must: what.next === null ? 'Choose what shall serve.' : 'Nothing now; look at the candidate later.',
+    command:
+      what.next === null
+        ? `lastgood intervene ${id} choose --target VERSION --service ${state.service} --reason '…'`
+        : `lastgood artifacts verify ${state.service}@${what.version}`,
   };
-  if (incident) alertIncident(turn, `dropped/${what.version}`, { ...incident, sentence: wrong }, lines);
-  else alertService(turn, `${state.operation?.id ?? ''}/dropped/${what.version}`, { ...lines, wrong, command: null });
+  if (incident) alertIncident(turn, `dropped/${what.version}`, { ...incident, sentence: wrong, onsetAt: null }, lines);
+  else alertService(turn, `${state.operation?.id ?? ''}/dropped/${what.version}`, { ...lines, wrong });
 }
 
 function shifted(turn: Turn, at: number, what: What<'shifted'>): void {
@@ -111,7 +116,7 @@ function waiting(turn: Turn, what: What<'waiting'>): void {
     did: `Stopped at ${what.step}: ${what.why}. The traffic is on ${what.primary}.`,
     users: usersNow(state),
     must: 'Say how to go on: retry, choose a version, accept what is, or abort.',
-    command: `lastgood intervene ${id} retry --reason 'WHY'`,
+    command: `lastgood intervene ${id} retry --service ${state.service} --reason '…'`,
   };
   const incident = ownIncident(state, state.operation);
   if (incident) alertIncident(turn, `waiting/${what.step}`, incident, lines);

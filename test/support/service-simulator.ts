@@ -322,7 +322,12 @@ export class ServiceSimulator {
 
   private wait(child: Child, step: string): void {
     child.phase = 'waiting';
-    this.report(child, { type: 'waiting', step, why: 'it failed', primary: child.record?.primary ?? '?' });
+    this.report(child, {
+      type: 'waiting',
+      step,
+      why: 'it failed',
+      primary: (child.record ?? child.input.route)?.primary ?? '?',
+    });
   }
 
   private end(child: Child, outcome: 'settled' | 'failed' | 'cancelled', why: string): void {

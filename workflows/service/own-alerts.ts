@@ -1,5 +1,6 @@
 import type { Alert } from '../../domain/alert';
 import type { LedgerEntry } from '../../domain/ledger';
+import { usersNow } from '../../domain/service/messages-for-people';
 import type { ServiceEvent } from '../../domain/service/events';
 import type { ServiceState } from '../../domain/service/state';
 
@@ -39,17 +40,18 @@ export function reducerFailed(state: ServiceState, event: ServiceEvent, error: s
 }
 
 function about(
-  { service, declared, incident }: ServiceState,
+  state: ServiceState,
   key: string,
   now: number,
 ): Pick<Alert, 'key' | 'service' | 'incident' | 'severity' | 'at' | 'users' | 'link'> {
+  const { service, incident } = state;
   return {
     key: `${service}/${key}`,
     service,
     incident: incident?.id ?? null,
     severity: 'page',
     at: now,
-    users: declared ? `served by ${declared.primary}` : 'not served',
+    users: usersNow(state),
     link: null,
   };
 }
