@@ -33,7 +33,7 @@ const total = (
   key: 'requests' | 'failures' | 'timeouts' | 'repeated' | 'cut' | 'malformed' | 'clientErrors',
 ): number => rows.reduce((sum, row) => sum + row[key], 0);
 
-test('the primary killed under load of POSTs costs no request where a fallback is declared, and the fallback is numbered', async () => {
+test('I6: the primary killed under load of POSTs costs no request where a fallback is declared, and the fallback is numbered', async () => {
   const [v1, v2] = await Promise.all([upstream('1.1'), upstream('1.2')]);
   const gateway = await gatewayWith();
   const record = route(3, '1.2', { '1.1': [v1.backend()], '1.2': [v2.backend()] }, { fallback: '1.1' });
@@ -78,7 +78,7 @@ test('the primary killed under load of POSTs costs no request where a fallback i
   await back.body.dump();
 });
 
-test('a dead primary without a fallback is 502 with the reason, and counted as a failure of the primary', async () => {
+test('I6: a dead primary without a fallback is 502 with the reason, and counted as a failure of the primary', async () => {
   const v1 = await upstream('1.1');
   const gateway = await gatewayWith();
   await gateway.apply(route(1, '1.1', { '1.1': [v1.backend()] }));
@@ -162,7 +162,7 @@ test('a hang is counted as a timeout at firstByteMs, and ends with 504 at reques
   expect([total(rows, 'requests'), total(rows, 'timeouts'), total(rows, 'failures')]).toEqual([1, 1, 0]);
 });
 
-test('streams are unbroken across a switch of the route, and a stream whose backend dies ends visibly broken', async () => {
+test('I6: streams are unbroken across a switch of the route, and a stream whose backend dies ends visibly broken', async () => {
   const [v1, v2] = await Promise.all([upstream('1.1'), upstream('1.2')]);
   const gateway = await gatewayWith();
   const backends = { '1.1': [v1.backend()], '1.2': [v2.backend()] };

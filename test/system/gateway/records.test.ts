@@ -158,7 +158,7 @@ test('feedback is joined to the version that answered: idempotent, corrected, in
   expect(JSON.stringify(bad.body)).toContain('items.0.observedAt');
 });
 
-test('which: by id from memory and from the file, by time, and unknown with the gap', async () => {
+test('I14: which: by id from memory and from the file, by time, and unknown with the gap', async () => {
   const v1 = await upstream('1.1');
   const gateway = await gatewayWith();
   await gateway.apply(route(7, '1.1', { '1.1': [v1.backend()] }));
@@ -327,7 +327,7 @@ test('the control socket is the owner’s alone, a second gateway on the same da
   expect(text).toMatch(/request_duration_seconds_bucket\{service="mail",version="1\.1",le="\+Inf"\} 1/);
 });
 
-test('10,000 requests across pins, a share, a fallback and changes of the route all resolve to the version that the backend logged', async () => {
+test('I14: 10,000 requests across pins, a share, a fallback and changes of the route all resolve to the version that the backend logged', async () => {
   const [v1, v2] = await Promise.all([upstream('1.1'), upstream('1.2')]);
   const gateway = await gatewayWith();
   const backends = { '1.1': [v1.backend()], '1.2': [v2.backend()] };

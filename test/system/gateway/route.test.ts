@@ -27,7 +27,7 @@ const backends = (): Record<string, { address: string; instance: string; digest:
   '1.2': [v2.backend()],
 });
 
-test('a switch under load loses no request, and nothing that begins after the answer reaches the old version', async () => {
+test('I6: a switch under load loses no request, and nothing that begins after the answer reaches the old version', async () => {
   await gateway.apply(route(1, '1.1', backends()));
   const load = new Load(gateway.address(), { clients: 8 });
   const applied: { at: number; from: string; to: string }[] = [];
@@ -115,7 +115,7 @@ test('without a route, requests get 503 with the reason; mirrored requests are r
   await mirrored.body.dump();
 });
 
-test('killed and started again it has the same route, floor and pins, and shows the time in which something may be lost', async () => {
+test('I14: killed and started again it has the same route, floor and pins, and shows the time in which something may be lost', async () => {
   await gateway.apply(route(1, '1.1', backends()));
   const session = { 'x-session-id': 'alice' };
   await (await request(gateway.address(), { headers: session })).body.dump();
@@ -148,7 +148,7 @@ test('killed and started again it has the same route, floor and pins, and shows 
   expect(killedAt - (events[0]?.fromMs ?? 0)).toBeLessThan(2_500);
 });
 
-test('ended by SIGTERM it finishes what is in flight, exits 0, and its next start shows no gap', async () => {
+test('I6: ended by SIGTERM it finishes what is in flight, exits 0, and its next start shows no gap', async () => {
   await gateway.apply(route(1, '1.1', backends()));
   const stream = await request(`${gateway.address()}/stream?n=20&everyMs=30`);
   const text = stream.body.text();

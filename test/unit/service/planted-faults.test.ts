@@ -1,12 +1,24 @@
 import fc from 'fast-check';
 import { reduce } from '../../../domain/service/reduce';
 import type { Reduction } from '../../../domain/service/reduce';
+import type { ServiceState } from '../../../domain/service/state';
 import { play, scripts } from '../../support/service-scripts';
 import type { Reduce } from '../../support/service-simulator';
 
+type Standing = ServiceState['versions'][number]['standing'];
+
+/** The versions with one standing shown as another. */
+function standingAs(state: ServiceState, from: Standing, to: Standing): ServiceState {
+  const versions = state.versions.map((facts) => (facts.standing === from ? { ...facts, standing: to } : facts));
+  return { ...state, versions };
+}
+
 const closed = { open: false, epoch: 0, openedAt: null, incident: null };
 
-/** Faults that such a reducer really gets, planted one at a time; a search that finds none of them proves nothing. */
+/**
+ * Faults that such a reducer really gets, planted one at a time; a search that finds none of them proves nothing. Where a
+ * name begins with an invariant, it is that one which must be found broken.
+ */
 const faults: Readonly<Record<string, Reduce>> = {
   'a decision that is carried out without looking at the brakes again': (state, event, now, rules) => {
     if (event.type !== 'degradation-began') return reduce(state, event, now, rules);
@@ -60,6 +72,38 @@ const faults: Readonly<Record<string, Reduce>> = {
     );
     return { ...result, commands };
   },
+  'I7: a standby that is made ready however many copies are loaded': (state, event, now, rules) => {
+    const policy = { ...state.policy, copiesLoadedMax: 20 };
+    const { state: after, ...rest } = reduce({ ...state, policy }, event, now, rules);
+    return { ...rest, state: { ...after, policy: state.policy } };
+  },
+  'I7: an automatic rollback inside the cooldown': (state, event, now, rules) => {
+    if (event.type !== 'degradation-began') return reduce(state, event, now, rules);
+    const { state: after, ...rest } = reduce({ ...state, cooldownUntil: null }, event, now, rules);
+    return { ...rest, state: { ...after, cooldownUntil: state.cooldownUntil } };
+  },
+  'I8: a quarantine that the ranking does not see': (state, event, now, rules) => {
+    const barred = new Set(
+      state.versions.filter(({ standing }) => standing === 'quarantined').map((one) => one.version),
+    );
+    const { state: after, ...rest } = reduce(standingAs(state, 'quarantined', 'validated'), event, now, rules);
+    const versions = after.versions.map((facts) =>
+      barred.has(facts.version) && facts.standing === 'validated'
+        ? { ...facts, standing: 'quarantined' as const }
+        : facts,
+    );
+    return { ...rest, state: { ...after, versions } };
+  },
+  'I9: an operation that is silent, and nobody asks after it': (state, event, now, rules) => {
+    const result = reduce(state, event, now, rules);
+    const commands = result.commands.filter(({ kind, ...rest }) => {
+      const { effect } = rest as { effect?: { type: string } };
+      return kind !== 'effect' || effect?.type !== 'ask-operation';
+    });
+    return { ...result, commands };
+  },
+  'I12: a route in force that nobody compares with the declared one': (state, event, now, rules) =>
+    reduce(state, event.type === 'route-observed' ? { type: 'tick' } : event, now, rules),
 };
 
 // A fixed seed: whether the search can find a fault must not be a matter of luck. The search for new faults
@@ -69,6 +113,7 @@ const seed = Number(process.env['FAST_CHECK_SEED'] ?? 11);
 test.each(Object.entries(faults))(
   'the search finds %s',
   (name, faulty) => {
+    const invariant = /^I\d+: /.exec(name)?.[0];
     const found = fc.check(
       fc.property(scripts, (script) => {
         play(script, faulty);
@@ -78,7 +123,9 @@ test.each(Object.entries(faults))(
     process.stdout.write(`${name}: seed ${seed}, after ${found.numRuns} sequences\n`);
     expect({ failed: found.failed, why: String(found.errorInstance).split('\n')[0] }).toEqual({
       failed: true,
-      why: expect.stringMatching(/^InvariantBroken: |^Error: I\d+: /),
+      why: expect.stringMatching(
+        invariant ? `^(InvariantBroken|Error): ${invariant}` : /^InvariantBroken: |^Error: I\d+: /,
+      ),
     });
   },
   300_000,

@@ -1,3 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ObservedRoute } from '../../../domain/route';
+import { Sessions } from '../../../gateway/sessions';
+import { Storage } from '../../../gateway/storage';
 import { hour } from '../../support/service-policy';
 import { serviceWithStandby, ServiceSimulator, storedVersion, START, verdictOf } from '../../support/service-simulator';
 import { servicePolicy } from '../../support/service-policy';
@@ -224,7 +230,7 @@ test('a deploy of the version that stands by does not retire the copy that serve
   expect(simulator.state.standby?.version).toBe('1.1');
 });
 
-test('I15: with 200 versions, 1,000 requests and 50 metrics the state stays below 128 KiB, every command below 16', () => {
+test('I15: with 200 versions, 1,000 requests, 50 metrics and 10,000 pinned sessions the state stays below 128 KiB, every command below 16', () => {
   const { detection } = servicePolicy();
   const [first] = detection.metrics;
   if (!first) throw new Error('no metric');
@@ -258,6 +264,13 @@ test('I15: with 200 versions, 1,000 requests and 50 metrics the state stays belo
   const tiers = metrics.map(({ metric }) => ({ ...reading, metric, at: simulator.now }));
   const report = { epoch: declared?.epoch ?? 0, version: '1.2', at: simulator.now, tiers, unmeasuredSince: null };
   simulator.step({ type: 'tiers-reported', report: { ...report, environment: [] } });
+  const pinned = pinnedInTheRouter(10_000, simulator);
+  expect(pinned).toMatchObject({ '1.1': { sessions: 10_000 } });
+  const seen = { observed: { ...simulator.observed(), pinned }, at: simulator.now };
+  expect(JSON.stringify(seen).length).toBeLessThanOrEqual(16 * 1024);
+  simulator.step({ type: 'route-observed', report: seen });
+  // The router alone holds the sessions; the service takes the pin's end from its own record.
+  expect(JSON.stringify(simulator.state)).not.toContain('session-');
   simulator.pass(2_000);
   const { outbox, ...state } = simulator.state;
   expect(outbox).toEqual([]);
@@ -267,3 +280,21 @@ test('I15: with 200 versions, 1,000 requests and 50 metrics the state stays belo
   expect(simulator.say('rollback', { dryRun: true }).plan.length).toBeLessThan(40);
   expect(JSON.stringify(simulator.say('rollback', { dryRun: true })).length).toBeLessThanOrEqual(16 * 1024);
 });
+
+/** So many sessions that began on 1.1, held where a gateway holds them; told as the gateway tells it. */
+function pinnedInTheRouter(count: number, { state, now }: ServiceSimulator): ObservedRoute['pinned'] {
+  const directory = mkdtempSync(join(tmpdir(), 'lastgood-sessions-'));
+  const storage = new Storage(directory);
+  try {
+    const { declared, service } = state;
+    if (!declared) throw new Error('nothing is declared');
+    const record = { ...declared, pins: [{ version: '1.1', until: now + hour }] };
+    const sessions = new Sessions(storage, service, hour, now);
+    for (let n = 0; n < count; n++) sessions.answered(`session-${n}`, '1.1', record, now);
+    sessions.flush();
+    return sessions.summary(record, now);
+  } finally {
+    storage.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
