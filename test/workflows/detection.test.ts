@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
 import {
   assessment,
@@ -258,6 +259,29 @@ describe('detection', () => {
     expect((await watched.watch(2)).input.cursor).toBe(40);
     expect(watched.watches).toHaveLength(2);
     expect(failedTasks(await it.handle.fetchHistory())).toEqual([]);
+  });
+
+  it('takes the trend on to the next run: its charts, its timer, and what stands', async () => {
+    const looks: { readonly charts: object; readonly runId: string | undefined }[] = [];
+    const watched = new Watched({
+      assessTrend: async ({ charts }) => {
+        looks.push({ charts, runId: Context.current().info.workflowExecution?.runId });
+        return assessment({ charts: { points: looks.length } });
+      },
+    });
+    const it = await started(watched, { maxEventsBeforeContinue: 40 });
+    const trend = { ...policy.detection.trend, everyMs: 200 };
+    await it.route(routeOf({ policy: { ...policy, detection: { ...policy.detection, trend } } }));
+
+    const runs = (): number => new Set(looks.map(({ runId }) => runId)).size;
+    await until('three runs with a look of the trend', () => runs() >= 3, 30_000);
+
+    // A look that a run's end cut short is made again: it begins with what the last finished one left.
+    const points = looks.map(({ charts }) => (charts as { points?: number }).points ?? 0);
+    expect(points[0]).toBe(0);
+    for (const [index, before] of points.slice(0, -1).entries())
+      expect(points[index + 1]).toBeGreaterThanOrEqual(before);
+    expect(points.at(-1)).toBeGreaterThan(0);
   });
 
   it('does not stumble over a message that it cannot read', async () => {
