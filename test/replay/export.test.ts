@@ -1,7 +1,24 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporal } from '@temporalio/proto';
-import { quietRuntime, serviceBundle, ServiceRig, ServiceWorkers, type ServiceOptions } from '../support/service-rig';
+import {
+  detectionBundle,
+  DetectionRig,
+  policy,
+  routeOf,
+  verdictOf,
+  Watched,
+  watchResult,
+} from '../support/detection-rig';
+import { until } from '../support/poll';
+import {
+  quietRuntime,
+  serviceBundle,
+  ServiceRig,
+  ServiceWorkers,
+  type RanHistory,
+  type ServiceOptions,
+} from '../support/service-rig';
 import { policyOf, ServiceWorld } from '../support/service-world';
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
 
@@ -54,6 +71,26 @@ const stories: Readonly<Record<string, { options?: ServiceOptions; tell: (rig: S
     tell: async (rig) => {
       await rig.act('rollback', { to: '1.0' });
       await rig.until('1.0 serves', ({ operation, declared }) => operation === null && declared?.primary === '1.0');
+    },
+  },
+  'waiting-for-human': {
+    tell: async (rig) => {
+      let damaged = true;
+      rig.use({ validateArtifact: async () => (damaged ? { ok: false, why: 'a file has changed' } : { ok: true }) });
+      await rig.say('degradationBegan', rig.world.degraded('d-1', { tier: 'short-window' }));
+      const { incident } = await rig.until('it waits', ({ operation }) => (operation?.waiting ?? null) !== null);
+      damaged = false;
+      const fields = { incident: incident?.id, action: 'choose', target: '1.0' };
+      expect(await rig.act('intervene', fields)).toMatchObject({ decision: 'accepted' });
+      await rig.until('1.0 serves', ({ operation, declared }) => operation === null && declared?.primary === '1.0');
+    },
+  },
+  gradual: {
+    options: { policy: policyOf({ gradual: { stages: [0.05, 0.5], stageMs: 200 } }), samples: true },
+    tell: async (rig) => {
+      await rig.say('degradationBegan', rig.world.degraded('d-1', { tier: 'trend' }));
+      await rig.until('settled', ({ cooldownUntil, operation }) => cooldownUntil !== null && operation === null);
+      expect(rig.world.applied.map(({ share }) => share?.weight)).toEqual(expect.arrayContaining([0.05, 0.5]));
     },
   },
   recovery: {
@@ -119,13 +156,46 @@ describe('the main stories of a service', () => {
     );
     await rig.ready();
     await tell(rig);
-    if (exporting) await write(name, rig);
+    if (exporting) write(name, await rig.histories());
     await rig.stop();
   });
 });
 
-async function write(name: string, rig: ServiceRig): Promise<void> {
-  for (const [index, { id, type, history }] of (await rig.histories()).entries()) {
+describe('the detection of a service', () => {
+  let server: TestDevServer;
+  beforeAll(async () => {
+    [server] = await Promise.all([startDevServer(), detectionBundle()]);
+  }, 120_000);
+  afterAll(() => server.stop());
+
+  it('detection finds a degradation and its end, looks at the trend, goes on in a next run, and replays', async () => {
+    const watched = new Watched();
+    const rig = await DetectionRig.start(server.env, watched.activities, { maxEventsBeforeContinue: 60 });
+    await rig.until('detectionStarted', 1);
+    const trend = { ...policy.detection.trend, everyMs: 500 };
+    await rig.route(routeOf({ policy: { ...policy, detection: { ...policy.detection, trend } } }));
+    const first = await watched.watch(1);
+    const id = '1.3/error-rate/5';
+    const cause = { attribution: 'model' as const, reasons: ['the standby answers'] };
+    first.answer(watchResult(first.input, { began: [{ id, verdict: verdictOf() }], attributions: { [id]: cause } }));
+    await rig.until('degradationBegan', 1);
+    const second = await watched.watch(2);
+    second.answer(watchResult(second.input, { ended: [{ id, at: 9, sentence: 'calm' }] }));
+    await rig.until('degradationEnded', 1);
+    await until('a next run', async () => (await rig.histories()).length > 1, 30_000);
+    const histories = (await rig.histories()).slice(0, 2);
+    if (exporting)
+      write(
+        'detection',
+        histories.map((told) => ({ ...told, type: 'detectionWorkflow' })),
+      );
+    expect((await rig.stop()).length).toBeGreaterThan(1);
+  });
+});
+
+function write(name: string, histories: readonly RanHistory[]): void {
+  for (const [index, { id, type, history }] of histories.entries()) {
+    forgetMachine(history);
     const path = join(__dirname, 'histories', `${name}-${index + 1}-${type.replace('Workflow', '')}.json`);
     const { events = [] } = history;
     const bytes = temporal.api.history.v1.History.encode(history).finish();
@@ -137,4 +207,16 @@ async function write(name: string, rig: ServiceRig): Promise<void> {
     };
     writeFileSync(path, `${JSON.stringify(told, null, 1)}\n`);
   }
+}
+
+/** A stored history names neither the machine nor the folders that it was made in. */
+function forgetMachine(part: unknown): void {
+  if (part === null || typeof part !== 'object' || ArrayBuffer.isView(part)) return;
+  const fields = part as Record<string, unknown>;
+  for (const [name, value] of Object.entries(fields)) {
+    // Identities, and the names of sticky queues that are made of them: process id and host.
+    if (typeof value === 'string' && /^\d+@/.test(value)) fields[name] = 'a worker';
+    if (name === 'stackTrace') fields[name] = '';
+  }
+  for (const value of Object.values(fields)) forgetMachine(value);
 }

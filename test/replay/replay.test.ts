@@ -32,10 +32,13 @@ describe('stored histories', () => {
       expect.arrayContaining([
         'breaker',
         'deploy',
+        'detection',
+        'gradual',
         'recovery',
         'rollback-emergency',
         'rollback-manual',
         'rollback-standard',
+        'waiting-for-human',
       ]),
     );
     for (const name of files) expect([name, statSync(join(folder, name)).size < 300_000]).toEqual([name, true]);
@@ -58,6 +61,15 @@ describe('stored histories', () => {
       'return;',
     );
     expect(await refusals(variant, 'service')).toEqual(files.filter((name) => name.endsWith('-service.json')));
+  });
+
+  it('catch a rollback and a detection that do one thing more', async () => {
+    const loops = 'this.loops.push(this.sendReports(), this.writeEntries());';
+    const rollback = await plant('workflows/rollback/chronicle.ts', loops, `void sleep(1); ${loops}`);
+    expect(await refusals(rollback, 'rollback')).toEqual(files.filter((name) => name.endsWith('-rollback.json')));
+    const line = 'const detection = new Detection(input);';
+    const detection = await plant('workflows/detection.ts', line, `await sleep(1); ${line}`);
+    expect(await refusals(detection, 'detection')).toEqual(files.filter((name) => name.endsWith('-detection.json')));
   });
 
   async function refusals(workflowBundle: WorkflowBundleWithSourceMap, type: string): Promise<string[]> {

@@ -283,23 +283,29 @@ export class DetectionRig {
 
   /** Ends everything and replays every run of the detection workflow against the current code; returns their lengths. */
   async stop(): Promise<number[]> {
-    const { workflow } = this.env.client;
-    const told: Told[] = [];
-    let handle = workflow.getHandle(detectionWorkflowId(service));
-    await handle.terminate('the test is over').catch(() => undefined);
+    const current = this.env.client.workflow.getHandle(detectionWorkflowId(service));
+    await current.terminate('the test is over').catch(() => undefined);
     await this.listener.terminate('the test is over').catch(() => undefined);
     for (const worker of this.workers) worker.shutdown();
     await Promise.all(this.runs);
+    const told = await this.histories();
+    await replayHistories(await detectionBundle(), told);
+    return told.map(({ history }) => history.events?.length ?? 0);
+  }
+
+  /** Every run so far. */
+  async histories(): Promise<Told[]> {
+    const { workflow } = this.env.client;
+    const told: Told[] = [];
     let runId: string | null = this.handle.workflowId ? await firstRun(this.handle) : null;
     while (runId) {
-      handle = workflow.getHandle(detectionWorkflowId(service), runId);
+      const handle = workflow.getHandle(detectionWorkflowId(service), runId);
       const history = await handle.fetchHistory();
       told.push({ id: handle.workflowId, history });
       const last = history.events?.[history.events.length - 1];
       runId = last?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId ?? null;
     }
-    await replayHistories(await detectionBundle(), told);
-    return told.map(({ history }) => history.events?.length ?? 0);
+    return told;
   }
 }
 
