@@ -7,8 +7,8 @@
  *                [--ignore-sigterm] [--print TEXT]
  *
  * Its faults may be changed while it runs: `model.faults` in a test, `POST /faults` {…} from outside:
- * `status` (every inference answers it), `delayMs`, `hang`, `reset`, `notReady`, `garbage`, `hugeBytes`, `share` (part of the
- * requests that have the fault, 0–1, by count and not by chance).
+ * `status` (every inference answers it), `delayMs`, `hang`, `reset`, `notReady`, `garbage`, `hugeBytes`, `label` (this class
+ * instead of its own), `share` (part of the requests that have the fault, 0–1, by count and not by chance).
  */
 const http = require('node:http');
 const fs = require('node:fs');
@@ -40,10 +40,11 @@ function startFakeModel(given = {}) {
     return Math.floor(counter * share) > Math.floor((counter - 1) * share);
   };
 
-  const answer = (body, request) => {
+  const answer = (body, request, faultLabel) => {
     const input = body?.inputs?.[0]?.data?.[0] ?? body?.text;
-    const label =
+    const own =
       typeof options.label === 'function' ? options.label(input, request) : (options.answers?.[input] ?? options.label);
+    const label = faultLabel ?? own;
     return {
       model_name: options.model,
       model_version: options.version,
@@ -91,6 +92,7 @@ function startFakeModel(given = {}) {
         if (faults.status) return send(response, faults.status, { error: 'fault' });
         if (faults.garbage) return send(response, 200, '<html>not json');
         if (faults.hugeBytes) return send(response, 200, `"${'x'.repeat(faults.hugeBytes)}"`);
+        if (faults.label) return send(response, 200, answer(JSON.parse(text), request, faults.label));
         if (faults.delayMs)
           return void setTimeout(() => send(response, 200, answer(JSON.parse(text), request)), faults.delayMs);
       }

@@ -165,7 +165,7 @@ export function degradation(
   id: string,
   route: { epoch: number; primary: string },
   change: {
-    tier?: 'immediate' | 'short-window';
+    tier?: 'immediate' | 'short-window' | 'trend';
     attribution?: StandingDegradation['attribution'];
     onsetMs?: number;
   } = {},

@@ -59,3 +59,34 @@ export function moves(entries: readonly ChainedEntry[]): string[] {
 export function ofKind(entries: readonly ChainedEntry[], kind: ChainedEntry['kind']): ChainedEntry[] {
   return entries.filter((entry) => entry.kind === kind);
 }
+
+/** The steps that succeeded, in their order. */
+export function stepsOf(entries: readonly ChainedEntry[]): string[] {
+  return ofKind(entries, 'step-succeeded').map(({ facts }) => String(facts['step']));
+}
+
+/** Nothing is in flight, no cooldown is left, and the router may use a proven standby by itself. Resolves to the two. */
+export async function standbyReady(installation: Installation): Promise<{ live: string; standby: string }> {
+  return await installation.api.whenState(
+    'a fallback',
+    ({ declared, standby, operation, cooldownUntil }) => {
+      if (declared?.fallback === undefined || operation !== null || (cooldownUntil ?? 0) > Date.now()) return null;
+      const { primary: live, fallback } = declared;
+      return standby?.version === fallback && standby.proof === 'ok' ? { live, standby: fallback } : null;
+    },
+    60_000,
+  );
+}
+
+/** The attempts that the calls of one activity of a workflow took, in order of their starts, by Temporal's own history. */
+export async function attemptsOf(installation: Installation, workflowId: string, activity: string): Promise<number[]> {
+  const history = await (await installation.temporal()).workflow.getHandle(workflowId).fetchHistory();
+  const events = history.events ?? [];
+  const scheduled = events
+    .filter((event) => event.activityTaskScheduledEventAttributes?.activityType?.name === activity)
+    .map(({ eventId }) => String(eventId));
+  return events
+    .flatMap(({ activityTaskStartedEventAttributes: started }) => (started ? [started] : []))
+    .filter(({ scheduledEventId }) => scheduled.includes(String(scheduledEventId)))
+    .map(({ attempt }) => attempt ?? 0);
+}

@@ -1,9 +1,10 @@
 import Database from 'libsql';
 import { join } from 'node:path';
 import { readAlertJournal } from '../../adapters/alerts/journal';
-import { serviceWorkflowId } from '../../workflows/contract/ids';
+import { retirementWorkflowId, serviceWorkflowId } from '../../workflows/contract/ids';
 import { SERVICE, type Installation } from '../support/installation';
-import { degrade, deploy, forgive, moves, ofKind, startLight } from '../support/installation-story';
+import { attemptsOf, degrade, deploy, forgive, moves, ofKind, startLight } from '../support/installation-story';
+import { usersLoseNothing } from '../support/installation-users';
 import { until } from '../support/poll';
 import { removeTemporary } from '../support/temporary';
 
@@ -22,6 +23,8 @@ afterAll(async () => {
   await installation?.stop();
   removeTemporary();
 }, 60_000);
+
+const users = usersLoseNothing(() => installation);
 
 /** A rollback that settled, and its cooldown over. */
 async function rollback(): Promise<void> {
@@ -169,19 +172,25 @@ test('a late stop does not kill a version that was deployed again', async () => 
   const before = await forgive(installation);
   const [first = '', second = ''] = ['1.2', '1.3'].sort((one) => (one === before.declared?.primary ? -1 : 1));
   if (before.declared?.primary !== first) await deploy(installation, first);
-  const traffic = await installation.load({ perSecond: 20 });
-  const former = installation.pid('host');
+  await api.whenState('no other stop under way', ({ retiring }) => retiring.length === 0, 30_000);
+  const { instance } = installation.copyOf(first);
+  const after = await api.ledgerHead();
   // The stop of the first version's copy is given out, and the host dies before it does it; Temporal gives it out again.
   installation.armFailpoint('stopInstance', 'before');
   await deploy(installation, second);
   await until('the stop', () => installation.failpointWasHit('stopInstance', 'before'), 20_000);
-  await installation.restarted('host', former);
   await deploy(installation, first);
   const since = Date.now();
-  // The heartbeat of the lost stop runs out after 5 s; then it comes again.
-  await until('long enough for the late stop', async () => (await traffic.tally(since)).answered >= 160, 20_000);
-  const { tally } = await traffic.stop(160);
-  expect({ failed: tally.failed, dropped: tally.dropped }).toEqual({ failed: 0, dropped: 0 });
+  const retired = await api.entry('the stop came again', after, ({ kind, summary }) =>
+    Boolean(kind === 'instance-retired' && summary.startsWith(`${instance}: stopped`)),
+  );
+  expect(await attemptsOf(installation, retirementWorkflowId(SERVICE, instance), 'stopInstance')).toEqual([2]);
+  const ordered = ofKind(await api.ledger(after), 'deploy-decided').at(-1);
+  expect(ordered?.summary).toContain(`deploys ${first} over ${second}`);
+  expect(retired.seq).toBeGreaterThan(ordered?.seq ?? Infinity);
+  await until('answers after it', async () => (await users().tally(since)).answered >= 40, 20_000);
+  const { byVersion } = await users().tally(Math.max(since, retired.at));
+  expect(Object.keys(byVersion)).toEqual([first]);
   expect(installation.copyOf(first).version).toBe(first);
   expect((await api.state())?.declared?.primary).toBe(first);
 }, 75_000);
