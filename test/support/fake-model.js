@@ -72,6 +72,7 @@ function startFakeModel(given = {}) {
       }
       if (path === '/v2/health/live') return send(response, 200, {});
       if (path === `/v2/models/${options.model}` && request.method === 'GET') {
+        options.onLook?.();
         return send(response, 200, {
           name: options.model,
           versions: [options.version],

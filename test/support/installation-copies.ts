@@ -13,21 +13,30 @@ export interface ServingCopy {
   readonly answersLog: string;
 }
 
-/** Copies below a folder of the process runtime that run now, found by their own reports. */
+interface RunRecord {
+  readonly instance: string;
+  readonly version: string;
+  readonly nonce: string;
+  readonly startedAt: number;
+}
+
+/** Copies below a folder of the process runtime that run now, found by their own reports; the newest is the last. */
 export function runningCopies(folder: string): ServingCopy[] {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).flatMap((name) => {
+  const copies = readdirSync(folder).flatMap((name) => {
     const recordFile = join(folder, name, 'record.json');
     if (!existsSync(recordFile)) return [];
-    const { instance, version, nonce } = json(recordFile) as Record<'instance' | 'version' | 'nonce', string>;
+    const { instance, version, nonce, startedAt } = json(recordFile) as RunRecord;
     const run = join(folder, name, nonce);
     if (!existsSync(join(run, 'report.json'))) return [];
     const report = json(join(run, 'report.json')) as { port: number; pid: number; controlPort?: number };
     if (processFacts(report.pid) === null) return [];
     const { port, pid, controlPort = port } = report;
     const answersLog = join(run, 'answers.log');
-    return [{ instance, version, pid, address: `http://127.0.0.1:${port}`, controlPort, answersLog }];
+    const copy = { instance, version, pid, address: `http://127.0.0.1:${port}`, controlPort, answersLog };
+    return [{ startedAt, copy }];
   });
+  return copies.sort((left, right) => left.startedAt - right.startedAt).map(({ copy }) => copy);
 }
 
 function json(file: string): unknown {

@@ -5,8 +5,9 @@
  *
  *   node light-model.js --artifact DIR --digest D --report FILE
  *
- * `light.json`: {version, label, dieAfterAnswers?, loadMs?}. `dieAfterAnswers`: the process kills itself right after so
- * many answers (a target that dies after its health check). The report carries the port at which `POST /faults` changes
+ * `light.json`: {version, label, dieAfterAnswers?, dieAfterLooks?, loadMs?}. `dieAfterAnswers`: the process kills itself right
+ * after so many answers (a target that dies after its health check); `dieAfterLooks`: right after it said so many times what
+ * it serves. The report carries the port at which `POST /faults` changes
  * its faults. Every answer is one line of `answers.log` beside the report, written before the answer is sent.
  */
 const fs = require('node:fs');
@@ -20,7 +21,9 @@ async function main() {
   const light = JSON.parse(fs.readFileSync(path.join(values.artifact, 'light.json'), 'utf8'));
   if (light.loadMs) await new Promise((done) => setTimeout(done, light.loadMs));
   const log = fs.openSync(path.join(path.dirname(values.report), 'answers.log'), 'a');
+  const dieSoon = () => setTimeout(() => process.kill(process.pid, 'SIGKILL'), 5);
   let answers = 0;
+  let looks = 0;
   const model = await startFakeModel({
     model: 'mail',
     digest: values.digest,
@@ -29,9 +32,12 @@ async function main() {
       answers += 1;
       const id = request.headers['x-request-id'] ?? null;
       fs.writeSync(log, `${JSON.stringify({ requestId: id, version: light.version })}\n`);
-      if (light.dieAfterAnswers && answers >= light.dieAfterAnswers)
-        setTimeout(() => process.kill(process.pid, 'SIGKILL'), 5);
+      if (light.dieAfterAnswers && answers >= light.dieAfterAnswers) dieSoon();
       return light.label;
+    },
+    onLook: () => {
+      looks += 1;
+      if (light.dieAfterLooks && looks >= light.dieAfterLooks) dieSoon();
     },
   });
   fs.writeFileSync(`${values.report}.tmp`, JSON.stringify({ port: model.port, pid: process.pid }));

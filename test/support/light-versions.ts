@@ -7,6 +7,8 @@ export interface LightVersion {
   readonly label?: string;
   /** The process kills itself right after so many answers. */
   readonly dieAfterAnswers?: number;
+  /** The process kills itself right after it said so many times what it serves: at its load, its probe, its shift. */
+  readonly dieAfterLooks?: number;
   readonly loadMs?: number;
 }
 
