@@ -158,6 +158,31 @@ test('feedback is joined to the version that answered: idempotent, corrected, in
   expect(JSON.stringify(bad.body)).toContain('items.0.observedAt');
 });
 
+test('a line of the answer record says who answered, when and how fast, and nothing of input or output', async () => {
+  const v1 = await upstream('1.1');
+  const gateway = await gatewayWith();
+  await gateway.apply(route(7, '1.1', { '1.1': [v1.backend()] }));
+  await v1.behave('ok', 80);
+  const sentAt = Date.now();
+  const { id } = await ask(gateway, '/infer?secret=q1&label=bulk', { authorization: 'Bearer s3', cookie: 'c=4' });
+  await until('the file', () => recordOf(gateway).includes(id));
+  const writtenAt = Date.now();
+  const text = recordOf(gateway);
+  const line = JSON.parse(text) as Record<string, unknown>;
+  const { at, ms, ...rest } = line;
+  expect(rest).toEqual({
+    id, service: 'mail', version: '1.1', digest: 'sha256:1.1', instance: 'mail@1.1#1', epoch: 7, reason: 'primary',
+    status: 200, class: 'bulk', score: 0.75,
+  }); // prettier-ignore
+  expect(at).toBeGreaterThanOrEqual(sentAt + 70);
+  expect(at).toBeLessThanOrEqual(writtenAt);
+  // Timers of the backend may fire a moment early.
+  expect(ms).toBeGreaterThan(75);
+  expect(ms).toBeLessThanOrEqual(writtenAt - sentAt);
+  for (const secret of ['hello', 'a@b.example', 'secret', 'q1', 's3', 'c=4', 'model_version', 'bytes'])
+    expect(text).not.toContain(secret);
+});
+
 test('I14: which: by id from memory and from the file, by time, and unknown with the gap', async () => {
   const v1 = await upstream('1.1');
   const gateway = await gatewayWith();
