@@ -188,6 +188,36 @@ test('I6: streams are unbroken across a switch of the route, and a stream whose 
   await until('the cut in the telemetry', async () => total(counts(await gateway.telemetry(), '1.2'), 'cut') === 1);
 });
 
+test('a version that moves to another backend in mid-stream leaves the stream with the backend that took it', async () => {
+  const [former, next] = await Promise.all([upstream('1.1'), upstream('1.1')]);
+  const gateway = await gatewayWith();
+  await gateway.apply(route(1, '1.1', { '1.1': [former.backend()] }));
+  const streams = Array.from({ length: 10 }, async () => {
+    const { headers, body } = await request(`${gateway.address()}/stream?n=60&everyMs=20`);
+    return { id: String(headers['x-request-id']), text: await body.text() };
+  });
+  await until('all streams in flight', async () => (await gateway.state()).inFlight['1.1'] === 10);
+  const load = new Load(gateway.address(), { clients: 4 });
+  await until('requests before the change', () => load.sent >= 50);
+  await gateway.apply(route(2, '1.1', { '1.1': [next.backend()] }));
+  const unended = (await gateway.state()).inFlight['1.1'] ?? 0;
+  const before = load.sent;
+  await until('requests after it', () => load.sent >= before + 54);
+  const ended = await Promise.all(streams);
+  const { answered, lost } = await load.stop();
+  expect(unended).toBeGreaterThanOrEqual(10);
+  for (const { id, text } of ended) {
+    expect(text).toBe(Array.from({ length: 60 }, (_, n) => `data: 1.1 ${n}\n\n`).join('') + 'data: [DONE]\n\n');
+    expect(former.answered().get(id)).toBe('1.1');
+    expect(next.answered().has(id)).toBe(false);
+  }
+  expect(lost).toEqual([]);
+  expect(answered.filter(({ status }) => status !== 200)).toEqual([]);
+  expect(next.answered().size).toBeGreaterThanOrEqual(50);
+  const rows = counts(await gateway.telemetry(), '1.1');
+  expect([total(rows, 'cut'), total(rows, 'failures')]).toEqual([0, 0]);
+});
+
 test('the first bytes of a stream reach the client before its first event, and a client that goes ends it upstream', async () => {
   const v1 = await upstream('1.1');
   const gateway = await gatewayWith();
