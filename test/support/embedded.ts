@@ -30,6 +30,8 @@ export class UpProcess {
   private child: ChildProcess | null = null;
   private readonly agent: Agent;
   output = '';
+  /** Laid over the environment of this process. */
+  environment: Readonly<Record<string, string>> = {};
 
   constructor(
     private readonly dist: string,
@@ -65,6 +67,7 @@ export class UpProcess {
     const main = join(this.dist, 'workers', 'main.js');
     const child = spawn(process.execPath, [main, 'up', '--config', this.configFile, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.environment },
     });
     child.stdout.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
