@@ -68,12 +68,17 @@ async function drop(
   const { version } = trial.candidate;
   const then = next === null ? 'none is left' : `${next.candidate.version} is tried (${next.candidate.why})`;
   operation.chronicle.report({ type: 'dropped', version, step, why, next: next?.candidate.version ?? null });
-  await operation.chronicle.decide('candidate-dropped', `${version} is dropped at ${step}: ${why}; ${then}`, {
-    version,
-    step,
-    why,
-    next: next?.candidate.version ?? null,
-  });
+  await operation.chronicle.decide(
+    'candidate-dropped',
+    `${version} is dropped at ${step}: ${why}; ${then}`,
+    {
+      version,
+      step,
+      why,
+      next: next?.candidate.version ?? null,
+    },
+    () => operation.orders.stopWhy !== null,
+  );
   // The last one keeps its copy: a person may order the failed step again.
   if (next !== null) discard(operation, trial);
 }

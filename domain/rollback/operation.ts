@@ -39,6 +39,8 @@ export interface OperationInput {
   readonly fallbackSince: number | null;
   readonly host: string;
   readonly model: string;
+  /** How long a decision waits for its record, and what then: absent in operations that began before it was given. */
+  readonly ledger?: { readonly waitMs: number; readonly down: 'proceed' | 'hold' };
   readonly limits: Pick<ServicePolicy, 'attempts' | 'steps' | 'verify' | 'gradual' | 'standby'>;
 }
 

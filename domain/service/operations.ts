@@ -53,6 +53,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     fallbackSince: state.fallbackInUse?.since ?? fallbackOnset(state.incident),
     host: state.host,
     model: state.versions.find(({ version }) => version === request.candidates[0]?.version)?.model ?? state.service,
+    ledger: { waitMs: policy.ledgerWaitMs, down: request.ledgerDown },
     limits: {
       attempts: policy.attempts,
       steps: policy.steps,

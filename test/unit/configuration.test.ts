@@ -149,6 +149,7 @@ describe('what cannot be used is refused with its place, what was found and what
     ],
     ['a webhook without a secret', `alerts: { webhooks: [{ url: 'https://a.example' }] }\n${smallest}`],
     ['a webhook that is no address', `alerts: { webhooks: [{ url: 'ftp://a.example', secretEnv: X }] }\n${smallest}`],
+    ['no time for even one candidate', service('policy: { attempts: { total: 5m }, steps: { load: 10m } }')],
     ['proofs that can never be fresh', service('policy: { standby: { proofEvery: 1m, proofMaxAge: 30s } }')],
     ['a freeze window without a length', service('policy: { freezeWindows: [{ days: [1], fromHour: 8, toHour: 8 }] }')],
     ['not a number', service('samples: { share: .nan }')],

@@ -1,3 +1,5 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { until } from '../support/poll';
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
 import {
   brief,
@@ -13,6 +15,13 @@ import {
 } from '../support/operation-rig';
 
 jest.setTimeout(90_000);
+
+async function shown(handle: WorkflowHandle, words: string): Promise<void> {
+  await until(`it shows: ${words}`, async () => {
+    const metadata = await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata');
+    return metadata.currentDetails?.includes(words) ? true : null;
+  });
+}
 
 describe('a rollback while other parts are down', () => {
   let server: TestDevServer;
@@ -61,6 +70,49 @@ describe('a rollback while other parts are down', () => {
       [1, 2, 3, 4].map((no) => `rollback/mail-triage/${input.operation}/${no}`),
     );
     expect(world.kinds()[0]).toBe('traffic-shifted');
+  });
+
+  it('goes on with another candidate only when that is in the ledger, where the policy says to hold', async () => {
+    let down = true;
+    rig = await Rig.start(workers, {
+      ...good,
+      validateArtifact: async (input) =>
+        input.version === '1.2' ? { ok: false, why: 'a file has changed' } : await good.validateArtifact(input),
+      recordDecisions: async (entries) => {
+        if (down) throw new Error('the disk is full');
+        return await good.recordDecisions(entries);
+      },
+    });
+    const handle = await rig.rollback(inputOf({ ledger: { waitMs: 100, down: 'hold' } }));
+    await rig.until('dropped');
+    await shown(handle, 'waits for the ledger');
+    expect(world.calls).not.toContain('validate 1.1');
+
+    down = false;
+
+    expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.1' } });
+    expect(world.kinds()).toContain('candidate-dropped');
+  });
+
+  it('is stopped while it holds for the ledger', async () => {
+    rig = await Rig.start(workers, {
+      ...good,
+      validateArtifact: async () => ({ ok: false, why: 'a file has changed' }),
+      recordDecisions: async (entries) => {
+        if (!stopped) throw new Error('the disk is full');
+        return await good.recordDecisions(entries);
+      },
+    });
+    let stopped = false;
+    const handle = await rig.rollback(inputOf({ ledger: { waitMs: 100, down: 'hold' } }));
+    await shown(handle, 'waits for the ledger');
+
+    await rig.order(handle, { type: 'stop', why: 'a person wants it' });
+
+    expect((await rig.until('ended')).at(-1)?.what).toMatchObject({ outcome: 'cancelled' });
+    expect(world.calls).not.toContain('validate 1.1');
+    stopped = true;
+    await handle.result();
   });
 
   it('leaves out an entry that the ledger refuses for good, and writes those behind it', async () => {

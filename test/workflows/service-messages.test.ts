@@ -1,5 +1,5 @@
 import { messageNames, type MessageName } from '../../workflows/contract/messages';
-import { searchAttributes, searchAttributeTypes } from '../../workflows/contract/ids';
+import { rollbackWorkflowId, searchAttributes, searchAttributeTypes } from '../../workflows/contract/ids';
 import {
   failedTasks,
   messageOf,
@@ -192,6 +192,30 @@ describe('messages to the service workflow', () => {
     });
     const metadata = await service.handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
     expect(metadata.currentDetails).toContain('| live | 1.2, epoch 7');
+  });
+
+  it('starts its children under the same search attributes, and every call and timer says what it is for', async () => {
+    const service = await start({ searchAttributes: Object.values(searchAttributes) });
+    await service.ready();
+    const { reference } = await service.act('deploy', { version: '1.3' });
+    await service.until('1.3 is live', ({ operation, bake }) => operation === null && bake !== null);
+    const child = service.client.getHandle(rollbackWorkflowId(service.world.service, reference ?? ''));
+    expect((await child.describe()).searchAttributes).toMatchObject({
+      LastgoodService: [service.world.service],
+      LastgoodVersion: ['1.3'],
+      LastgoodIncident: ['none'],
+    });
+    await service.seen('a copy is retired', () => service.world.kinds().includes('instance-retired'));
+    for (const { id, history } of await service.histories())
+      for (const {
+        userMetadata,
+        activityTaskScheduledEventAttributes,
+        timerStartedEventAttributes,
+      } of history.events ?? [])
+        if (activityTaskScheduledEventAttributes || timerStartedEventAttributes) {
+          const what = activityTaskScheduledEventAttributes?.activityType?.name ?? 'timer';
+          expect([id, what, Boolean(userMetadata?.summary)]).toEqual([id, what, true]);
+        }
   });
 
   it('leaves out search attributes that are not registered', async () => {

@@ -50,6 +50,14 @@ function checkService(service: ServiceText): Contradiction[] {
   if (policy.verify.confirmMax < policy.verify.confirm) {
     found.push({ path: ['policy', 'verify', 'confirmMax'], problem: 'is shorter than confirm' });
   }
+  const { validate, load, probe, shift } = policy.steps;
+  if (policy.attempts.total < validate + load + probe + shift) {
+    found.push({
+      path: ['policy', 'attempts', 'total'],
+      problem:
+        'is shorter than the steps of one candidate (validate, load, probe, shift), so none might ever be reached',
+    });
+  }
   if (policy.detection.shortWindow.window < policy.detection.shortWindow.every) {
     found.push({
       path: ['policy', 'detection', 'shortWindow', 'window'],

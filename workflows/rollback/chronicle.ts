@@ -17,7 +17,7 @@ import { lostCall } from './activity-failure';
 
 type Facts = LedgerEntry['facts'];
 
-/** How long a decision of this operation waits for the ledger before its effect goes ahead (I4). */
+/** How long a decision of this operation waits for the ledger before its effect goes ahead (I4), unless the policy says. */
 const ledgerWaitMs = 500;
 /** A service workflow that was lost is started again within a minute. */
 const reportPausesMs = [500, 2_000, 10_000, 30_000];
@@ -71,16 +71,26 @@ export class Chronicle {
     this.note(summary);
   }
 
-  /** Written before the effect that follows; a ledger that does not answer in time gets it later, from here. */
-  async decide(kind: LedgerKind, summary: string, facts: Facts): Promise<void> {
+  /**
+   * Written before the effect that follows. A ledger that does not answer in time gets it later, from here, where the
+   * policy says `proceed`; where it says `hold`, only a stop ends the wait: false then.
+   */
+  async decide(kind: LedgerKind, summary: string, facts: Facts, stopped: () => boolean): Promise<boolean> {
     this.record(kind, summary, facts);
-    await this.untilWritten();
+    const { behind } = await this.untilWritten();
+    if (behind === 0 || this.input.ledger?.down !== 'hold') return true;
+    const upTo = this.entries;
+    this.note('**waits for the ledger**, as the policy says');
+    await condition(() => this.written >= upTo || stopped());
+    return this.written >= upTo;
   }
 
   async untilWritten(): Promise<{ readonly behind: number }> {
     const upTo = this.entries;
     if (this.written < upTo) {
-      await condition(() => this.written >= upTo, ledgerWaitMs, { summary: 'the ledger answers' });
+      await condition(() => this.written >= upTo, this.input.ledger?.waitMs ?? ledgerWaitMs, {
+        summary: 'the ledger answers',
+      });
     }
     return { behind: Math.max(0, upTo - this.written) };
   }

@@ -111,12 +111,10 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
   const epoch = operation.takeEpoch();
   if (epoch === null) return `${staying}: the granted epochs are used up`;
   const record = returnedRecord(operation.recordFacts(epoch), input.route);
-  await operation.chronicle.decide('step-began', `moves the traffic back to ${record.primary}: ${why}`, {
-    step: 'return',
-    version: record.primary,
-    epoch,
-    why,
-  });
+  const facts = { step: 'return', version: record.primary, epoch, why };
+  const stopped = (): boolean => operation.orders.stopWhy !== null;
+  const decision = `moves the traffic back to ${record.primary}: ${why}`;
+  if (!(await operation.chronicle.decide('step-began', decision, facts, stopped))) return `${staying}: it was stopped`;
   operation.began('return', record.primary, input.limits.steps.shiftMs);
   const summary = `back to ${record.primary}, epoch ${epoch}`;
   const moved = await move(operation, record, input.limits.steps.shiftMs, summary, record.primary);
