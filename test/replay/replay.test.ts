@@ -67,7 +67,7 @@ describe('stored histories', () => {
     const loops = 'this.loops.push(this.sendReports(), this.writeEntries());';
     const rollback = await plant('workflows/rollback/chronicle.ts', loops, `void sleep(1); ${loops}`);
     expect(await refusals(rollback, 'rollback')).toEqual(files.filter((name) => name.endsWith('-rollback.json')));
-    const line = 'const detection = new Detection(input);';
+    const line = 'const begun = new Detection(input);';
     const detection = await plant('workflows/detection.ts', line, `await sleep(1); ${line}`);
     expect(await refusals(detection, 'detection')).toEqual(files.filter((name) => name.endsWith('-detection.json')));
   });
