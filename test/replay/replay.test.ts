@@ -68,7 +68,7 @@ describe('stored histories', () => {
     const rollback = await plant('workflows/rollback/chronicle.ts', loops, `void sleep(1); ${loops}`);
     expect(await refusals(rollback, 'rollback')).toEqual(files.filter((name) => name.endsWith('-rollback.json')));
     const line = 'const begun = new Detection(input);';
-    const detection = await plant('workflows/detection.ts', line, `await sleep(1); ${line}`);
+    const detection = await plant('workflows/detection.ts', line, `await condition(() => false, 1); ${line}`);
     expect(await refusals(detection, 'detection')).toEqual(files.filter((name) => name.endsWith('-detection.json')));
   });
 
