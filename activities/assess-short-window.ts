@@ -16,7 +16,6 @@ import type {
 import { lookAtRouter } from './observe-route';
 import { rateSpecs, tallyOf, type RateSpec } from './detection/chart-specs';
 import { LATENCY, latencyIntervals, latencySpec } from './detection/latency-chart';
-import { foldMemory, type MemoryFacts } from './detection/memory-chart';
 import { environmentSince, quietly } from './detection/surroundings';
 import { rowsOf, tallyAll } from './detection/window-sums';
 import type { Environment, Telemetry, TrafficRouter } from './ports';
@@ -55,13 +54,11 @@ export function assessShortWindow(ports: WindowPorts): ControlActivities['assess
       observe(ports.router, service),
     ]);
     const live = rows === null ? null : rowsOf(rows, version);
-    const judged = live === null ? [] : [...judgeRates(input, live), ...judgeLatency(input, live)];
-    const memory = foldMemory(input, memoryOf(environment.facts));
-    const all = memory ? [...judged, memory] : judged;
+    const all = live === null ? [] : [...judgeRates(input, live), ...judgeLatency(input, live)];
     const standing = new Set(input.standing.map(({ verdict }) => verdict.metric));
     const prefix = (metric: string): string => `${version}/${metric}/w`;
     return {
-      charts: memory ? { memory: memory.state } : {},
+      charts: {},
       began: all.flatMap(({ verdict }) =>
         verdict?.kind === 'degraded' && !standing.has(verdict.metric)
           ? [{ id: `${prefix(verdict.metric)}${now}`, verdict }]
@@ -250,12 +247,4 @@ function judgeLatency(input: AssessmentInput, rows: readonly CountsRow[]): Judge
 
 async function observe(router: TrafficRouter, service: string): Promise<ObservedRoute | null> {
   return await quietly(OBSERVE_MS, 'the route', () => lookAtRouter(router, service));
-}
-
-/** Memory of the live copy, where the environment knows it. */
-function memoryOf(facts: Readonly<Record<string, unknown>>): MemoryFacts | null {
-  const { memoryBytes, memoryLimitBytes } = facts;
-  return typeof memoryBytes === 'number' && typeof memoryLimitBytes === 'number' && memoryLimitBytes > 0
-    ? { bytes: memoryBytes, limitBytes: memoryLimitBytes }
-    : null;
 }

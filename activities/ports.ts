@@ -54,6 +54,8 @@ export interface InstanceState {
   readonly startedAt: number;
   readonly exit: { readonly at: number; readonly code: string; readonly logTail: string } | null;
   readonly memoryBytes: number | null;
+  /** Where its memory ends, and in words where that comes from; absent where nothing is known. */
+  readonly memoryLimit?: { readonly bytes: number; readonly of: string };
 }
 
 export interface StartRequest {

@@ -11,9 +11,10 @@ import { quickCause, type CausePorts } from './detection/quick-cause';
 import { WatchFold } from './detection/watch-fold';
 import { messageOf, within } from './failures';
 import { lookAtRouter } from './observe-route';
-import type { Telemetry, TrafficRouter } from './ports';
+import type { ServingRuntime, Telemetry, TrafficRouter } from './ports';
 
 export interface WatchPorts extends CausePorts {
+  readonly serving: (service: string) => ServingRuntime;
   readonly telemetry: Telemetry;
   readonly router: TrafficRouter;
 }
@@ -23,6 +24,7 @@ const HEARTBEAT_MS = 500;
 const UNREACHABLE_MS = 5_000;
 const BACKOFF_MS = [50, 100, 250, 500, 1_000] as const;
 const OBSERVE_MS = 300;
+const MEMORY_EVERY_MS = 5_000;
 
 /** What a heartbeat carries: everything that a restarted watch needs to go on where this one was. */
 interface Beat {
@@ -43,6 +45,8 @@ export function watchTelemetry(ports: WatchPorts): WatchActivities['watchTelemet
     const beat = (): void => context.heartbeat({ cursor: fold.cursor, charts: fold.snapshot() } satisfies Beat);
     beat();
     const timer = setInterval(beat, HEARTBEAT_MS);
+    void lookAtMemory(ports, input, fold);
+    const memory = setInterval(() => void lookAtMemory(ports, input, fold), MEMORY_EVERY_MS);
     try {
       await follow(ports, input, fold, { began, signal: context.cancellationSignal });
       // Rejects as Temporal expects it of a cancelled activity; the workflow keeps the last result's cursor and charts.
@@ -50,8 +54,23 @@ export function watchTelemetry(ports: WatchPorts): WatchActivities['watchTelemet
       return await resultOf(ports, input, fold);
     } finally {
       clearInterval(timer);
+      clearInterval(memory);
     }
   };
+}
+
+/** Never rejects: a copy that could not be looked at is unmeasured. */
+async function lookAtMemory({ serving }: WatchPorts, { service, copy }: WatchInput, fold: WatchFold): Promise<void> {
+  if (copy === undefined) return;
+  try {
+    const { instances } = await serving(service).inspect(service);
+    const found = instances.find(({ instance, state }) => instance === copy && state === 'running');
+    if (!found?.memoryLimit || found.memoryBytes === null) return;
+    const { bytes: limitBytes, of: limitOf } = found.memoryLimit;
+    fold.takeMemory({ instance: copy, bytes: found.memoryBytes, limitBytes, limitOf }, Date.now());
+  } catch (error) {
+    Context.current().log.debug('memory could not be looked at', { copy, error: messageOf(error) });
+  }
 }
 
 /** Returns when there is something to report, or the time is over, or the watch is cancelled. */

@@ -182,6 +182,7 @@ export async function openRuntime(
     environment: { PATH: [dirname(process.execPath), environment.path].filter((part) => part !== '').join(delimiter) },
     identify,
     startTimeoutMs: serving.startLimitMs,
+    memoryLimitBytes: serving.memoryLimitBytes,
   });
 }
 

@@ -17,6 +17,16 @@ import {
 } from './latency-chart';
 import { LIVE_BACKEND, liveBackendVerdict, type FallbackSeen } from './live-backend';
 import {
+  foldMemory,
+  MEMORY,
+  memoryMetric,
+  memoryReading,
+  memoryVerdict,
+  unpackMemory,
+  type MemoryChart,
+  type MemorySeen,
+} from './memory-chart';
+import {
   begins,
   foldTally,
   isCalm,
@@ -61,6 +71,7 @@ export class WatchFold {
   private readonly charts = new Map<string, RateChart>();
   private readonly latencyOf: LatencySpec | null;
   private latency: LatencyChart;
+  private memory: MemoryChart | null;
   private kept: Kept;
   private readonly standing: Set<string>;
 
@@ -73,6 +84,7 @@ export class WatchFold {
     for (const spec of this.specs) this.charts.set(spec.name, unpack(from.charts[spec.name], spec) ?? newChart(spec));
     this.latencyOf = latencySpec(input.policy, input.baseline);
     this.latency = unpackLatency(from.charts[LATENCY]) ?? newLatency();
+    this.memory = unpackMemory(from.charts[MEMORY]);
     this.kept = (from.charts[KEPT] as Kept | undefined) ?? {
       route: null,
       fallback: null,
@@ -104,10 +116,31 @@ export class WatchFold {
     else this.takeCounts(row);
   }
 
+  /** What the copy holds comes from a look at it, not from a row. */
+  takeMemory(seen: MemorySeen, atMs: number): void {
+    const { policy, version } = this.input;
+    const metric = memoryMetric(policy);
+    if (!metric) return;
+    const before = this.memory;
+    this.memory = foldMemory(before, seen, atMs);
+    if (before?.alarm && !this.memory.alarm) this.end(before.alarm.id, MEMORY, atMs, 'another copy serves');
+    const verdict = memoryVerdict(this.memory, metric, atMs, policy);
+    const { alarm } = this.memory;
+    if (alarm !== null && verdict.kind === 'ok') {
+      this.end(alarm.id, MEMORY, atMs, verdict.sentence);
+      this.memory = { ...this.memory, alarm: null };
+    } else if (alarm === null && verdict.kind === 'degraded' && !this.standing.has(MEMORY)) {
+      const id = `${version}/${MEMORY}/${atMs}`;
+      this.memory = { ...this.memory, alarm: { id } };
+      this.begin(id, verdict);
+    }
+  }
+
   snapshot(): ChartStates {
     const charts: Record<string, unknown> = { [KEPT]: this.kept };
     for (const [name, chart] of this.charts) charts[name] = pack(chart);
     if (this.latencyOf) charts[LATENCY] = this.latency;
+    if (this.memory) charts[MEMORY] = this.memory;
     return charts;
   }
 
@@ -115,6 +148,8 @@ export class WatchFold {
     const { policy } = this.input;
     const readings = this.specs.map((spec) => readingOf(this.chart(spec), spec, nowMs, policy));
     if (this.latencyOf) readings.push(latencyReading(this.latency, this.latencyOf, nowMs, policy));
+    const memory = memoryMetric(policy);
+    if (memory) readings.push(memoryReading(this.memory, memory, nowMs, policy));
     return [this.backendReading(nowMs), ...readings];
   }
 

@@ -8,6 +8,7 @@ import { bootId } from '../disk/proc';
 import { InstanceFailed, ServingRefused } from './errors';
 import { limitLog, logTail } from './instance-log';
 import { InstanceFiles, type InstanceRecord } from './instance-record';
+import { memoryLimit } from './memory-limit';
 import { findProcess, type Finding } from './process-inspection';
 import { checkTemplate, fill, freePort, launch, listens, uses, type ProcessTemplate } from './process-launch';
 import { endSession } from './process-stop';
@@ -22,6 +23,8 @@ export interface ProcessRuntimeOptions {
   /** From start to address; default 60 s. */
   readonly startTimeoutMs?: number;
   readonly logLimitBytes?: number;
+  /** Bytes that a copy may hold; default: the limit of its cgroup, else what the host has. */
+  readonly memoryLimitBytes?: number | null;
   /** Ended copies whose record and log are kept as evidence, by service; default 20. */
   readonly keepEnded?: number;
   readonly now?: () => number;
@@ -59,13 +62,17 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
     }
     const address = finding.is === 'alive' ? await addressOf(record) : null;
     const members = finding.is === 'alive' ? finding.members : [];
+    const memoryBytes = members.reduce((sum, member) => sum + member.residentBytes, 0);
+    const [first] = members;
+    const limit = first ? memoryLimit(first.pid, memoryBytes, options.memoryLimitBytes ?? null) : null;
     return {
       ...base,
       state: address === null ? 'starting' : 'running',
       address,
       digest: address === null ? null : ((await options.identify?.(address).catch(() => null)) ?? null),
       exit: null,
-      memoryBytes: members.reduce((sum, member) => sum + member.residentBytes, 0),
+      memoryBytes,
+      ...(limit && { memoryLimit: limit }),
     };
   }
 

@@ -24,7 +24,8 @@ const quickPolicy = {
 };
 
 /** `lastgood.yaml` of an installation: any free ports, and what the options lay over the shipped values. */
-export function configurationText({ models, service, policy }: InstallationOptions): string {
+export function configurationText({ models, service = {}, policy }: InstallationOptions): string {
+  const { serving, ...rest } = service as { readonly serving?: object };
   const real = models === 'real';
   const server = real
     ? [join(distDirectory(), 'examples', 'mail-triage', 'server.js'), '--port', '{port}', '--control']
@@ -42,11 +43,12 @@ export function configurationText({ models, service, policy }: InstallationOptio
           runtime: 'process',
           engine: 'open-inference',
           command: [process.execPath, ...server, '--artifact', '{artifact}', '--report', '{report}'],
+          ...serving,
         },
         answer: { class: 'outputs[name=label].data[0]', score: 'outputs[name=score].data[0]' },
         firstByte: '1s',
         requestMax: '10s',
-        ...service,
+        ...rest,
         policy: { ...quickPolicy, ...policy },
       },
     },

@@ -61,6 +61,8 @@ export type ServingConfiguration = ProtocolConfiguration &
         readonly env: Readonly<Record<string, string>>;
         readonly directory: string;
         readonly startLimitMs: number;
+        /** Bytes that a copy may hold; null: its cgroup, else the host. */
+        readonly memoryLimitBytes: number | null;
       }
     | {
         readonly runtime: 'external';

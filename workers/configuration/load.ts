@@ -181,9 +181,10 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
     const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
     return { ...protocol, runtime: 'external', serves, probes: readProbes(text.probes, here) };
   }
-  const { command, env, startLimit } = text;
+  const { command, env, startLimit, memoryLimit } = text;
   const directory = resolve(here, text.directory ?? '.');
-  return { ...protocol, runtime: 'process', command, env, directory, startLimitMs: startLimit };
+  const limits = { startLimitMs: startLimit, memoryLimitBytes: memoryLimit ?? null };
+  return { ...protocol, runtime: 'process', command, env, directory, ...limits };
 }
 
 function readProbes(text: string | readonly ConfiguredProbe[] | undefined, here: string): readonly ConfiguredProbe[] {

@@ -66,6 +66,7 @@ const processServing = z.strictObject({
   directory: path.optional(),
   /** From start to an address. */
   startLimit: duration({ min: '1s', max: '2h' }).prefault('2m'),
+  memoryLimit: size.optional(),
 });
 
 const scalar = z.union([z.string(), z.number()]);

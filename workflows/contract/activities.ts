@@ -227,6 +227,8 @@ export interface WatchInput {
   readonly epoch: number;
   readonly routedAt: number;
   readonly deployedAt: number | null;
+  /** Copy whose memory is looked at; absent where something else runs it. */
+  readonly copy?: string;
   /** The previous version's copy: asked for its golden probes when an immediate verdict begins. */
   readonly standby: (Backend & { readonly version: string }) | null;
   readonly cursor: number;

@@ -18,6 +18,7 @@ export function watchInputOf(service: string, state: DetectionState): WatchInput
     epoch: route.epoch,
     routedAt: route.routedAt,
     deployedAt: route.deployedAt,
+    ...(route.copies?.[0] && { copy: route.copies[0].instance }),
     standby: previousOf(route),
     cursor: state.cursor,
     charts: state.watchCharts,
@@ -76,8 +77,9 @@ export async function causeOf(
 
 /** What a running watch was started with that a new route may change. The epoch is not: it only returns with a news. */
 export function watched(route: RouteChanged): string {
-  const { version, policy, standby, confirming } = route;
-  return JSON.stringify([version, policy.detection, standby?.backend.instance ?? null, confirming !== null]);
+  const { version, policy, standby, confirming, copies } = route;
+  const named = [standby?.backend.instance ?? null, copies?.[0]?.instance ?? null];
+  return JSON.stringify([version, policy.detection, ...named, confirming !== null]);
 }
 
 export function guarded({ standby, policy }: RouteChanged): string {

@@ -53,6 +53,7 @@ function portsOf(telemetry: Telemetry): WatchPorts {
     },
     environment: { assess: async () => ({ changed: [], unmeasured: [], facts: {} }) },
     engine: unused,
+    serving: unused,
   };
 }
 
