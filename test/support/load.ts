@@ -42,10 +42,11 @@ export class Load {
     return this.tally.answered.length + this.tally.lost.length;
   }
 
+  /** May be asked again: a test that failed is cleaned up after. */
   async stop(): Promise<Tally> {
     this.running = false;
     await this.done;
-    await this.pool.close();
+    if (!this.pool.closed) await this.pool.close();
     return this.tally;
   }
 

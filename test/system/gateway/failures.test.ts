@@ -198,6 +198,7 @@ test('a version that moves to another backend in mid-stream leaves the stream wi
   });
   await until('all streams in flight', async () => (await gateway.state()).inFlight['1.1'] === 10);
   const load = new Load(gateway.address(), { clients: 4 });
+  started.push({ kill: () => load.stop() });
   await until('requests before the change', () => load.sent >= 50);
   await gateway.apply(route(2, '1.1', { '1.1': [next.backend()] }));
   const unended = (await gateway.state()).inFlight['1.1'] ?? 0;
