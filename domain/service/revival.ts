@@ -200,6 +200,8 @@ function forbiddenBy(state: ServiceState, facts: VersionFacts | undefined, now: 
   if (state.mode === 'observe') return 'mode observe: lastgood only watches';
   if (!facts) return 'it is not in the artifact store';
   if (facts.standing === 'revoked' || facts.standing === 'quarantined') return `it is ${facts.standing}: ${facts.why}`;
+  // Gone from the store, or its report does not meet a policy that came since: nobody proves what would be started (I1).
+  if (!facts.evaluation.ok) return `it is not validated: ${facts.evaluation.why}`;
   return null;
 }
 

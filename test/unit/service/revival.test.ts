@@ -289,3 +289,12 @@ describe('a failed standby beside a verdict', () => {
     expect(simulator.state.operation?.kind).toBe('rollback');
   });
 });
+
+test('a live version that nobody can prove any more is not started, and a person is told why', () => {
+  const simulator = alone();
+  simulator.stored = [storedVersion('1.0', START - 9e8, false)];
+  simulator.step({ type: 'versions-listed', versions: simulator.stored });
+  simulator.live('dead');
+  expect(revivals(simulator)).toEqual([]);
+  expect(pages(simulator).at(-1)).toMatch(/Does not start it again: it is not validated/);
+});
