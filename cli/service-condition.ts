@@ -49,6 +49,8 @@ function needsHuman(state: State): string[] {
     reasons.push('on fallback, waiting for a human');
   if (breaker.open) reasons.push(`the breaker is open since incident ${breaker.incident ?? '?'}`);
   if (state.pausedWhy !== null) reasons.push(`paused: ${state.pausedWhy}`);
+  if (liveIs(state) === 'dead' && state.revival?.told)
+    reasons.push(`no copy of ${state.revival.version} runs: ${state.revival.told}`);
   for (const { verdict, decided, heldBy } of liveDegradations(state))
     if (verdict.hard && (decided === 'held' || decided === 'refused'))
       reasons.push(`${verdict.metric} failed hard and nothing was moved${heldBy === null ? '' : `: ${heldBy}`}`);
@@ -65,7 +67,14 @@ function actingOn(state: State): string[] {
 }
 
 function degradedBy(state: State): string[] {
-  return liveDegradations(state).map(({ verdict }) => verdict.sentence);
+  const silent = liveIs(state) === 'answers' ? [] : [`no copy of ${state.declared?.primary ?? '?'} answers`];
+  return [...silent, ...liveDegradations(state).map(({ verdict }) => verdict.sentence)];
+}
+
+/** What was seen of another copy than the one that serves says nothing. */
+function liveIs({ live, declared }: State): 'answers' | 'silent' | 'dead' {
+  const serves = declared?.backends[declared.primary]?.[0]?.instance ?? '';
+  return live?.instances.includes(serves) ? live.condition : 'answers';
 }
 
 function liveDegradations(state: State): State['degradations'] {

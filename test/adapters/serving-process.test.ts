@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { ServingRuntime } from '../../activities/ports';
 import { bootId, processEnvironment, processFacts, allPids } from '../../adapters/disk/proc';
@@ -94,6 +95,50 @@ async function stopAll(runtime: ServingRuntime): Promise<void> {
       await runtime.stop(instance, { graceMs: 1_000 });
   }
 }
+
+describe('a copy that must have a certain port', () => {
+  const withPort = ['--port', '{port}'];
+  const portOf = (address: string | null): number => Number(new URL(address ?? '').port);
+
+  /** A port that a copy had and that nobody has now. */
+  async function formerPort(runtime: ServingRuntime): Promise<number> {
+    const { address } = await runtime.start(startRequest(), never);
+    await stopAll(runtime);
+    return portOf(address);
+  }
+
+  it.each([
+    ['a server that reports its port', options],
+    [
+      'a server that cannot report it',
+      (root: string): ProcessRuntimeOptions => {
+        const command = [process.execPath, FAKE_MODEL, '--digest', '{digest}', ...withPort];
+        return { ...options(root), template: { command } };
+      },
+    ],
+  ] as const)('gets it again: %s', async (_what, make) => {
+    const runtime = await openProcessRuntime(make(newRoot(), withPort));
+    const port = await formerPort(runtime);
+    expect(portOf((await runtime.start(startRequest({ port }), never)).address)).toBe(port);
+    await stopAll(runtime);
+  });
+
+  it('is refused, and nothing is started, where somebody else listens there', async () => {
+    const root = newRoot();
+    const runtime = await openProcessRuntime(options(root, withPort));
+    const port = await formerPort(runtime);
+    const stranger = createServer().listen(port, '127.0.0.1');
+    await until('the stranger', () => stranger.listening);
+    await expect(runtime.start(startRequest({ port }), never)).rejects.toThrow(`somebody else listens at port ${port}`);
+    expect(livingOf(root)).toEqual([]);
+    stranger.close();
+  });
+
+  it('is refused where the command cannot be told the port', async () => {
+    const runtime = await openProcessRuntime(options(newRoot()));
+    await expect(runtime.start(startRequest({ port: 9 }), never)).rejects.toThrow(/no \{port\}/);
+  });
+});
 
 describe('a copy that was started as a process', () => {
   it('lives in a session of its own, reports its port, and is found again by another runtime on the same directory', async () => {
