@@ -2,13 +2,15 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from './config';
 import { GatewayConfigError, GatewayStorageError } from './errors';
 import { Gateway } from './gateway';
+import { storedRoutes } from './stored-routes';
 
-const USAGE = 'usage: node dist/gateway/main.js --config FILE';
+const USAGE = 'usage: node dist/gateway/main.js --config FILE | --routes DATADIR';
 const EXIT_USE = 64;
 const EXIT_CONFIG = 78;
 
 async function main(): Promise<void> {
-  const file = configFile();
+  const { config: file, routes } = options();
+  if (routes !== undefined) return printRoutes(routes);
   if (file === undefined) {
     process.stderr.write(`${USAGE}\n`);
     process.exit(EXIT_USE);
@@ -39,11 +41,21 @@ async function main(): Promise<void> {
   process.on('SIGINT', stop);
 }
 
-function configFile(): string | undefined {
+/** What a gateway with this data directory would serve by, as JSON. */
+function printRoutes(dataDir: string): void {
   try {
-    return parseArgs({ options: { config: { type: 'string' } } }).values.config;
+    process.stdout.write(`${JSON.stringify(storedRoutes(dataDir))}\n`);
+  } catch (error) {
+    process.stderr.write(`lastgood gateway: ${(error as Error).message}\n`);
+    process.exitCode = EXIT_CONFIG;
+  }
+}
+
+function options(): { config?: string | undefined; routes?: string | undefined } {
+  try {
+    return parseArgs({ options: { config: { type: 'string' }, routes: { type: 'string' } } }).values;
   } catch {
-    return undefined;
+    return {};
   }
 }
 

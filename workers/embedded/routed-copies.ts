@@ -1,9 +1,13 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { gatewayRouter } from '../../adapters/traffic/gateway';
 import { versionsInForce, type RouteRecord } from '../../domain/route';
-import { storedRoutes } from '../../gateway/stored-routes';
+import { routeRecordSchema } from '../../gateway/protocol';
 import type { Configuration } from '../configuration/configuration';
 import { gatewayConfigOf } from '../configuration/gateway-file';
+import { distDirectory } from '../program';
 import type { RunPaths } from './paths';
 
 /** A copy that was started by lastgood and must answer at this port, because a route or a note names it. */
@@ -55,10 +59,19 @@ async function routes(
     await router.close();
   }
   try {
-    return storedRoutes(gatewayConfigOf(configuration, paths).dataDir);
+    return await storedRoutes(gatewayConfigOf(configuration, paths).dataDir);
   } catch (error) {
     // A gateway that runs and does not answer is replaced next; what died with it is for the decider then.
     log.warn({ err: error }, 'the route in force could not be read; no copy is started again for it');
     return [];
   }
+}
+
+const readLimitMs = 10_000;
+
+/** Only the gateway's own program opens its database, also here. */
+async function storedRoutes(dataDir: string): Promise<RouteRecord[]> {
+  const args = [`${distDirectory()}/gateway/main.js`, '--routes', dataDir];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: readLimitMs });
+  return z.array(routeRecordSchema).parse(JSON.parse(stdout));
 }
