@@ -3,6 +3,7 @@ import { assessClassWindow } from '../domain/detection/class-rates';
 import { quantileLimitMs } from '../domain/detection/latency-quantile';
 import { binomialControlLimits } from '../domain/detection/rate-limits';
 import { median } from '../domain/detection/robust';
+import { rateText } from '../domain/detection/rate-verdict';
 import type { RateBaseline, Verdict } from '../domain/detection/types';
 import { buildVerdict, clockText, durationText, numberText, percentText } from '../domain/detection/verdict';
 import type { CountsRow } from '../gateway/protocol';
@@ -132,7 +133,9 @@ function judgeRates(input: AssessmentInput, rows: readonly CountsRow[]): Judged[
         : !spec.params.usable || tally.trials < spec.metric.minSamples
           ? 'inconclusive'
           : (found?.kind ?? (beyond ? 'degraded' : 'ok'));
-    return rateJudged(input, spec, rows, { kind, ...tally, ucl: limits.ucl, alpha });
+    // A class is judged beside the others, so its limit is the one of that judgement.
+    const ucl = found ? (found.limit === null ? null : 1 - found.limit) : limits.ucl;
+    return rateJudged(input, spec, rows, { kind, ...tally, ucl, byClass: found !== undefined });
   });
 }
 
@@ -140,9 +143,9 @@ function rateJudged(
   input: AssessmentInput,
   spec: RateSpec,
   rows: readonly CountsRow[],
-  seen: { kind: TierReading['kind']; trials: number; failures: number; ucl: number | null; alpha: number },
+  seen: { kind: TierReading['kind']; trials: number; failures: number; ucl: number | null; byClass: boolean },
 ): Judged {
-  const { kind, trials, failures, ucl } = seen;
+  const { kind, trials, failures, ucl, byClass } = seen;
   const shown = (rate: number): number => (spec.words.form === 'hits' ? 1 - rate : rate);
   const observed = trials > 0 ? shown(failures / trials) : null;
   const expected = spec.params.usable ? shown(spec.params.expectedRate) : null;
@@ -177,11 +180,12 @@ function rateJudged(
     statistic: {
       name: 'exact binomial limit of the window',
       value: failures,
-      threshold: ucl === null ? trials : Math.floor(ucl * trials) + 1,
+      // A class is degraded at its limit, any other rate beyond it.
+      threshold: ucl === null ? trials : byClass ? Math.round(ucl * trials) : Math.floor(ucl * trials) + 1,
       falseAlarmDays: input.policy.falseAlarmDays,
     },
     sentence:
-      `${spec.name} is ${percentText(observed ?? 0)} over the last ${durationText(windowMs)} (${trials} ${spec.words.noun})` +
+      `${rateText(failures / trials, trials, spec.words)} over the last ${durationText(windowMs)}` +
       `${onset.onsetMs === null ? '' : `, about since ${clockText(onset.onsetMs)}`}; ` +
       `its own history says ${percentText(expected ?? 0)}${limit === null ? '' : ` (limit ${percentText(limit)})`}`,
     baseline: spec.source,

@@ -35,6 +35,8 @@ export interface ClassAssessment {
   high: number | null;
   /** P(at least so many misses | the baseline's miss rate), adjusted over the classes (Benjamini–Hochberg). */
   adjustedP: number;
+  /** The highest recall that would be `degraded` with so many answers and the other classes as they are; null: none. */
+  limit: number | null;
 }
 
 export interface ClassWindowOptions {
@@ -57,38 +59,67 @@ export function assessClassWindow(
   options: ClassWindowOptions,
 ): ClassAssessment[] {
   const minSupport = Math.max(1, options.minSupport ?? 20);
+  const level = options.falseDiscoveryLevel ?? 0.01;
   const pValues = counts.map((count) => {
     const history = baseline.get(count.label);
     if (!isReadable(count) || count.total < minSupport || history === undefined || history.trials === 0) return NaN;
-    return binomialUpperTail(
-      count.total - count.correct,
-      count.total,
-      wilsonUpper(history.failures, history.trials, 0.9),
-    );
+    return missesTail(history, count.total, count.total - count.correct);
   });
-  // Classes that could not be tested are no tests: they must not dilute the others.
-  const tested = pValues.map((p, index) => ({ p, index })).filter(({ p }) => !Number.isNaN(p));
-  const procedure = benjaminiHochberg(
-    tested.map(({ p }) => p),
-    options.falseDiscoveryLevel ?? 0.01,
-  );
-  const adjusted = new Map(tested.map(({ index }, rank) => [index, procedure.adjusted[rank] ?? 1]));
+  const adjusted = adjustedByIndex(pValues, level);
+  const limitOf = (index: number, total: number, history: RateBaseline): number | null =>
+    recallLimit(total, history, options.practicalMargin, (misses) => {
+      const others = pValues.map((p, at) => (at === index ? missesTail(history, total, misses) : p));
+      return (adjustedByIndex(others, level).get(index) ?? 1) <= level;
+    });
   return counts.map((count, index): ClassAssessment => {
     const history = baseline.get(count.label);
     const baselineRecall = history === undefined || history.trials === 0 ? null : 1 - history.failures / history.trials;
     const adjustedP = adjusted.get(index) ?? 1;
     if (options.coverage === 'selective' || !isReadable(count) || count.total === 0) {
       const nothing = { total: isReadable(count) ? count.total : 0, recall: null, low: null, high: null };
-      return { label: count.label, kind: 'unmeasured', ...nothing, baselineRecall, adjustedP: 1 };
+      return { label: count.label, kind: 'unmeasured', ...nothing, baselineRecall, adjustedP: 1, limit: null };
     }
     const recall = count.correct / count.total;
     const interval = wilsonInterval(count.correct, count.total);
     const measured = { label: count.label, total: count.total, recall, baselineRecall, ...interval, adjustedP };
-    if (!adjusted.has(index) || baselineRecall === null) return { ...measured, kind: 'inconclusive' };
+    if (!adjusted.has(index) || history === undefined || baselineRecall === null)
+      return { ...measured, kind: 'inconclusive', limit: null };
     const fell = baselineRecall - recall >= options.practicalMargin;
-    const rejected = adjustedP <= (options.falseDiscoveryLevel ?? 0.01);
-    return { ...measured, kind: fell && rejected ? 'degraded' : 'ok' };
+    const kind = fell && adjustedP <= level ? 'degraded' : 'ok';
+    return { ...measured, kind, limit: limitOf(index, count.total, history) };
   });
+}
+
+function missesTail({ failures, trials }: RateBaseline, total: number, misses: number): number {
+  return binomialUpperTail(misses, total, wilsonUpper(failures, trials, 0.9));
+}
+
+/** Classes that could not be tested (NaN) are no tests: they must not dilute the others. */
+function adjustedByIndex(pValues: readonly number[], level: number): Map<number, number> {
+  const tested = pValues.map((p, index) => ({ p, index })).filter(({ p }) => !Number.isNaN(p));
+  const procedure = benjaminiHochberg(
+    tested.map(({ p }) => p),
+    level,
+  );
+  return new Map(tested.map(({ index }, rank) => [index, procedure.adjusted[rank] ?? 1]));
+}
+
+/** The fewest misses that are both too many and a fall by the margin, by bisection: more of them are never less so. */
+function recallLimit(
+  total: number,
+  history: RateBaseline,
+  practicalMargin: number,
+  tooMany: (misses: number) => boolean,
+): number | null {
+  const least = Math.ceil((history.failures / history.trials + practicalMargin) * total - 1e-9);
+  if (least > total || !tooMany(total)) return null;
+  let [low, high] = [Math.max(0, least), total];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (tooMany(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return 1 - low / total;
 }
 
 /** Labels of the degraded classes, the worst fall first. */

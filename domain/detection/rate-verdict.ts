@@ -126,7 +126,8 @@ function limitOf(params: BernoulliParams, trials: number, words: RateWords): Pic
   return words.form === 'hits' ? { ucl: null, lcl: 1 - limit } : { ucl: limit, lcl: null };
 }
 
-function rateText(failureRate: number, trials: number, words: RateWords): string {
+/** A rate as people say it. */
+export function rateText(failureRate: number, trials: number, words: RateWords): string {
   if (words.form === 'hits') {
     return `${words.subject} ${words.verb} ${percentText(1 - failureRate)} of ${trials} ${words.noun}`;
   }

@@ -27,7 +27,7 @@ services:
       engine: open-inference
       command: ${JSON.stringify(command)}
     answer: { class: 'outputs[name=label].data[0]', score: 'outputs[name=score].data[0]' }
-    samples: { share: 0.5, maxCount: 2000, maxAge: 1h }
+    samples: { share: 1, maxCount: 5000, maxAge: 1h }
     firstByte: 1s
     requestMax: 10s
 `;

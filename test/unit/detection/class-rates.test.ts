@@ -140,3 +140,25 @@ test('more classes than heartbeats can carry are refused in words', () => {
   const options = { practicalMargin: 0.05, falseAlarmDays: 30, observationsPerSecond: 1 };
   expect(() => classRatesParams(many, options)).toThrow('25 classes cannot be charted one by one (at most 24)');
 });
+
+test('the limit that is shown is the one that judges: degraded at it, not one miss above it', () => {
+  const history = new Map([
+    ['bulk', { trials: 400, failures: 28, words: 'before' }],
+    ['spam', { trials: 600, failures: 48, words: 'before' }],
+  ]);
+  const options = { practicalMargin: 0.05, falseDiscoveryLevel: 1e-6, coverage: 'complete' as const };
+  const bulkOf = (correct: number): ReturnType<typeof assessClassWindow>[number] | undefined =>
+    assessClassWindow(
+      [
+        { label: 'bulk', total: 90, correct },
+        { label: 'spam', total: 130, correct: 120 },
+      ],
+      history,
+      options,
+    ).find(({ label }) => label === 'bulk');
+  const limit = bulkOf(90)?.limit ?? NaN;
+  const atLimit = Math.round(limit * 90);
+  expect(limit).toBeGreaterThan(0.5);
+  expect(bulkOf(atLimit)).toMatchObject({ kind: 'degraded', limit });
+  expect(bulkOf(atLimit + 1)).toMatchObject({ kind: 'ok', limit });
+});
