@@ -45,3 +45,15 @@ function textOf(path: string): string | null {
     return null;
   }
 }
+
+/**
+ * Bytes that the processes of one copy hold. Pages that several of them share count once (`Pss`), or workers that were
+ * forked from a loaded model would seem to hold it once each.
+ */
+export function memoryOf(members: readonly { readonly pid: number; readonly residentBytes: number }[]): number {
+  const alone = members.length === 1;
+  return members.reduce((sum, { pid, residentBytes }) => {
+    const pssKib = alone ? null : /^Pss:\s+(\d+) kB/m.exec(textOf(`/proc/${pid}/smaps_rollup`) ?? '')?.[1];
+    return sum + (pssKib === null || pssKib === undefined ? residentBytes : Number(pssKib) * 1024);
+  }, 0);
+}

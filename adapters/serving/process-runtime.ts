@@ -8,7 +8,7 @@ import { bootId } from '../disk/proc';
 import { InstanceFailed, ServingRefused } from './errors';
 import { limitLog, logTail } from './instance-log';
 import { InstanceFiles, type InstanceRecord } from './instance-record';
-import { memoryLimit } from './memory-limit';
+import { memoryLimit, memoryOf } from './memory-limit';
 import { findProcess, type Finding } from './process-inspection';
 import { checkTemplate, fill, freePort, launch, listens, uses, type ProcessTemplate } from './process-launch';
 import { endSession } from './process-stop';
@@ -62,7 +62,7 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
     }
     const address = finding.is === 'alive' ? await addressOf(record) : null;
     const members = finding.is === 'alive' ? finding.members : [];
-    const memoryBytes = members.reduce((sum, member) => sum + member.residentBytes, 0);
+    const memoryBytes = memoryOf(members);
     const [first] = members;
     const limit = first ? memoryLimit(first.pid, memoryBytes, options.memoryLimitBytes ?? null) : null;
     return {

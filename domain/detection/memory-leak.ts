@@ -3,6 +3,8 @@ import type { Tier, ValuePoint, Verdict } from './types';
 import { buildVerdict, clockText, durationText, numberText } from './verdict';
 
 const MAX_SAMPLES = 32;
+/** Caches fill for a while after a start: within it only a growth that would not outlast it is called a leak. */
+const WARM_UP_MS = 20 * 60_000;
 const MIB = 1024 * 1024;
 
 /** JSON-serialisable, at most 32 samples of [s since startMs, KiB]: when full, every second one goes and the step doubles. */
@@ -56,9 +58,10 @@ export function stepMemory(state: MemoryState, params: MemoryParams, point: Valu
 }
 
 /**
- * Theil–Sen slope and the time at which the limit is reached. Degraded when it rises (Mann–Kendall p < .001), in the
- * newer half too (a start that fills caches and then stays flat is no leak), by a share that matters, and the limit is
- * near. Expected and limits are slopes of zero and of "limit at the horizon", in MiB per hour.
+ * Theil–Sen slope and the time at which the limit is reached at the pace of the newer half. Degraded when it rises
+ * (Mann–Kendall p < .001), in the newer half too (a start that fills caches and then stays flat is no leak), by a share
+ * that matters, and the limit is near: within the horizon, and while it may still be warming up within the rest of that
+ * time. Expected and limits are slopes of zero and of "limit at the horizon", in MiB per hour.
  */
 export function assessMemory(state: MemoryState, params: MemoryParams, options: MemoryVerdictOptions): Verdict {
   const horizonMs = params.horizonMs ?? 2 * 3600_000;
@@ -78,7 +81,8 @@ export function assessMemory(state: MemoryState, params: MemoryParams, options: 
   }
   const values = points.map((point) => point.y);
   const test = mannKendall(values);
-  const kibPerSecond = theilSenSlope(points) ?? 0;
+  const newer = points.slice(Math.floor(points.length / 2));
+  const kibPerSecond = theilSenSlope(newer) ?? 0;
   const slope = (kibPerSecond * 3600) / 1024;
   const leftKib = params.limitBytes / 1024 - last.y;
   const toLimitMs = kibPerSecond > 0 ? (Math.max(0, leftKib) / kibPerSecond) * 1000 : Infinity;
@@ -91,7 +95,8 @@ export function assessMemory(state: MemoryState, params: MemoryParams, options: 
     statistic: statisticOf(test.z),
   };
   const text = `memory is at ${mib(last.y)} of ${numberText(params.limitBytes / MIB)} MiB`;
-  if (leftKib <= 0) {
+  // Twice, because one reading of several processes may count the same pages more than once.
+  if (leftKib <= 0 && (points[points.length - 2]?.y ?? 0) >= params.limitBytes / 1024) {
     const sentence = `${text}: the limit is reached`;
     return buildVerdict({ ...seen, kind: 'degraded', hard: true, sentence });
   }
@@ -99,11 +104,12 @@ export function assessMemory(state: MemoryState, params: MemoryParams, options: 
     const sentence = `${text}; ${points.length} samples are too few for a slope`;
     return buildVerdict({ ...seen, kind: 'inconclusive', sentence });
   }
-  const newer = points.slice(Math.floor(points.length / 2));
   const newerRises = mannKendall(newer.map((point) => point.y)).pRising < 0.05;
   const grewShare = (last.y - (values[0] ?? last.y)) / (params.limitBytes / 1024);
   const leaks = test.pRising < 0.001 && newerRises && grewShare >= (params.minGrowthShare ?? 0.05);
-  if (!leaks || toLimitMs > horizonMs) {
+  const warmUpLeftMs = WARM_UP_MS - last.x * 1000;
+  const nearMs = warmUpLeftMs > 0 ? Math.min(horizonMs, warmUpLeftMs) : horizonMs;
+  if (!leaks || toLimitMs > nearMs) {
     const trend = leaks ? `, rising ${numberText(slope)} MiB/h, limit in ${durationText(toLimitMs)}` : ', not rising';
     return buildVerdict({ ...seen, kind: 'ok', sentence: `${text}${trend}` });
   }

@@ -44,6 +44,7 @@ export function declare(turn: Turn, record: RouteRecord, at: number): void {
   state.degradations = state.degradations
     .filter(({ version, id }) => version === record.primary && !id.startsWith(FALLBACK_DEGRADATION))
     .map((entry) => ({ ...entry, epoch: record.epoch }));
+  if (state.incident?.phase === 'on-fallback') endIncident(turn, 'a newer record ended the fallback');
   if (!moved) return;
   state.routedAt = at;
   state.bake = null;

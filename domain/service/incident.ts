@@ -47,6 +47,14 @@ export function endIncident(turn: Turn, why: string): void {
   if (keep) retire(turn, keep.version, keep.instance, `incident ${incident.id} is over`);
 }
 
+/** A proposal whose reason went away is taken back: nobody should approve yesterday's problem. */
+export function endWhereNothingStands(turn: Turn, why: string): void {
+  const { degradations, operation, fallbackInUse, incident } = turn.state;
+  if (degradations.length > 0 || operation || fallbackInUse) return;
+  const phase = incident?.phase;
+  if (phase === 'awaiting-approval' || phase === 'waiting-for-human' || phase === 'on-fallback') endIncident(turn, why);
+}
+
 /** Notes what was decided on a standing degradation, so that it is decided once. */
 export function mark(turn: Turn, id: string, decided: StandingDegradation['decided'], heldBy: string | null): void {
   turn.state.degradations = turn.state.degradations.map((entry) =>

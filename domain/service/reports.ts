@@ -1,7 +1,7 @@
 import type { OperationOutcome, StepReport } from '../rollback/operation';
 import { countRollback, holdMove, startCooldown } from './brakes';
 import { withdrawShare } from './declared-route';
-import { endIncident, mark } from './incident';
+import { endIncident, endWhereNothingStands, mark } from './incident';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
 import { reportDeadline } from './operations';
 import { blockedBy } from './readiness';
@@ -140,7 +140,11 @@ function ended(turn: Turn, at: number, what: What<'ended'>): void {
 
 function deployEnded(turn: Turn, operation: Operation, what: What<'ended'>): void {
   const { state, now } = turn;
-  if (isRevival(operation)) return revivalEnded(turn, operation, what.outcome, what.why);
+  if (isRevival(operation)) {
+    revivalEnded(turn, operation, what.outcome, what.why);
+    // What ended while it was in flight had nobody to end its incident.
+    return endWhereNothingStands(turn, `nothing stands any more after ${operation.id}`);
+  }
   const version = state.declared?.primary ?? operation.candidates[0] ?? '';
   if (what.outcome !== 'settled' || version === operation.from) {
     turn.record(
@@ -180,7 +184,7 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: What<
   const { state } = turn;
   const incident = ownIncident(state, operation);
   const forget = (): void => {
-    if (incident && state.incident?.id === incident.id) state.incident = null;
+    if (incident && state.incident?.id === incident.id) leaveIncident(turn);
   };
   if (what.outcome === 'cancelled') {
     turn.record('incident-ended', `${operation.id} was stopped: ${what.why}`, {}, { incident: operation.incident });
@@ -199,6 +203,16 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: What<
   if (settled && operation.kind === 'rollback') startCooldown(turn, `${operation.id} settled`);
   if (opened && incident) holdMove(turn, state.incident ?? incident);
   else if (!settled) forget();
+}
+
+/**
+ * The operation of the open incident is over without having settled. Where the incident's first move did settle, and only
+ * its hold move did not, the confirmation of the first goes on: nobody else would end it and release the kept copy.
+ */
+export function leaveIncident(turn: Turn): void {
+  const { state } = turn;
+  if (state.incident && state.confirming?.incident === state.incident.id) turn.updateIncident({ phase: 'confirming' });
+  else state.incident = null;
 }
 
 /**

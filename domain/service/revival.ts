@@ -138,15 +138,15 @@ export function giveUpAttempt(turn: Turn, operation: Operation, step: string, wh
   turn.effect({ type: 'order', operation: operation.id, order: { type: 'abort' } });
 }
 
-export function revivalEnded(turn: Turn, { id, from }: Operation, outcome: string, why: string): void {
+export function revivalEnded(turn: Turn, { id, from, stopping }: Operation, outcome: string, why: string): void {
   const { state, now } = turn;
   const settled = outcome === 'settled';
   const revival = revivalOf(state, now);
   state.revival = {
     ...revival,
     servesSince: settled ? now : null,
-    // A person who stops it does not want it again half a minute later.
-    givenUp: outcome === 'cancelled',
+    // A person who stops it does not want it again half a minute later; a stop that nobody ordered is only a failed attempt.
+    givenUp: outcome === 'cancelled' && stopping !== null,
   };
   if (settled) turn.record('deploy-settled', `${from} serves again by a new copy`, { verified: why.slice(0, 500) });
   else turn.record('deploy-refused', `${id} ${outcome}: ${why}; no new copy of ${from} was settled`);
@@ -187,11 +187,16 @@ export function revivalWakesAt(state: ServiceState): number | null {
   return waits ? at : graceEndsAt(state);
 }
 
-/** A proven standby that the router uses by itself, or that the machine may roll back to. */
+/**
+ * A proven standby that the router uses by itself, or that an open verdict on the dead version is about to lead to. A
+ * standby that nobody will move to serves nobody.
+ */
 function standbyTakesOver(state: ServiceState, now: number): boolean {
-  const { standby, declared } = state;
+  const { standby, declared, degradations } = state;
   if (standby?.proof !== 'ok') return false;
-  return declared?.fallback === standby.version || (state.mode === 'act' && blockedBy(state, now) === null);
+  if (declared?.fallback === standby.version) return true;
+  const undecided = degradations.some(({ version, decided }) => version === declared?.primary && decided === 'open');
+  return undecided && state.mode === 'act' && blockedBy(state, now) === null;
 }
 
 function forbiddenBy(state: ServiceState, facts: VersionFacts | undefined, now: number): string | null {

@@ -82,7 +82,8 @@ function endApproval(turn: Turn): void {
   const { incident } = state;
   if (incident?.phase !== 'awaiting-approval' || incident.approvalUntil === null || now < incident.approvalUntil)
     return;
-  const blocked = blockedBy(state, now);
+  // The live version may have been started again meanwhile: two operations at a time there never are (I2).
+  const blocked = state.operation ? `${state.operation.id} is in flight` : blockedBy(state, now);
   if (state.policy.approval.onTimeout === 'proceed' && state.mode === 'act' && blocked !== null) {
     // Proposed before, and what holds now came since: it is decided anew when that ends, not carried out by a timer (I3).
     endIncident(turn, `nobody answered, and it may not go ahead by itself: ${blocked}`);

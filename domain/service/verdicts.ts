@@ -2,7 +2,7 @@ import { FALLBACK_DEGRADATION, FOREIGN_DEGRADATION } from './declared-route';
 import { confirmIncident } from './reports';
 import type { Verdict } from '../detection/types';
 import type { ServiceEvent } from './events';
-import { endIncident, mark } from './incident';
+import { endIncident, endWhereNothingStands, mark } from './incident';
 import { alertService, clock, usersNow } from './messages-for-people';
 import type { StandingDegradation } from './state';
 import type { Turn } from './turn';
@@ -76,11 +76,7 @@ export function onDegradationEnded(turn: Turn, { report }: Extract<ServiceEvent,
   if (!known) return;
   state.degradations = state.degradations.filter(({ id }) => id !== report.id);
   turn.record('degradation-ended', report.sentence.slice(0, 600), { id: report.id, at: report.at });
-  if (state.degradations.length > 0 || state.operation || state.fallbackInUse) return;
-  // A proposal whose reason went away is taken back: nobody should approve yesterday's problem.
-  const { phase } = state.incident ?? {};
-  if (phase === 'awaiting-approval' || phase === 'waiting-for-human' || phase === 'on-fallback')
-    endIncident(turn, 'the degradation ended by itself');
+  endWhereNothingStands(turn, 'the degradation ended by itself');
 }
 
 /**

@@ -141,7 +141,6 @@ test('deaths before and after the fence of a cancelled rollback leave the traffi
   const { live } = await standbyReady(installation);
   // Only now: it must be cold, and a version that is there before may have become the standby.
   await installation.importLight({ version: 'slow', loadMs: 5_000 });
-  await api.accepted('vouch', { version: 'slow' });
   const after = await api.ledgerHead();
   await api.accepted('rollback', { to: 'slow' });
   await api.whenState('the load', ({ operation }) => operation?.step === 'load');

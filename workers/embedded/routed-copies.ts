@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { gatewayRouter } from '../../adapters/traffic/gateway';
+import { GatewayServiceUnknown } from '../../adapters/traffic/gateway-control';
 import { versionsInForce, type RouteRecord } from '../../domain/route';
 import { routeRecordSchema } from '../../gateway/protocol';
 import type { Configuration } from '../configuration/configuration';
@@ -51,8 +52,8 @@ async function routes(
 ): Promise<RouteRecord[]> {
   const router = gatewayRouter({ address: paths.gatewayControl });
   try {
-    const states = await Promise.all(services.map((service) => router.read(service)));
-    return states.flatMap(({ record }) => (record === null ? [] : [record]));
+    const states = await Promise.all(services.map((service) => routeOf(router, service)));
+    return states.flatMap((record) => (record === null ? [] : [record]));
   } catch (error) {
     log.debug({ err: error }, 'no gateway answers; its database says where the traffic goes');
   } finally {
@@ -64,6 +65,16 @@ async function routes(
     // A gateway that runs and does not answer is replaced next; what died with it is for the decider then.
     log.warn({ err: error }, 'the route in force could not be read; no copy is started again for it');
     return [];
+  }
+}
+
+/** Null where it has none, also because this gateway does not know a service that was configured since. */
+async function routeOf(router: ReturnType<typeof gatewayRouter>, service: string): Promise<RouteRecord | null> {
+  try {
+    return (await router.read(service)).record;
+  } catch (error) {
+    if (error instanceof GatewayServiceUnknown) return null;
+    throw error;
   }
 }
 

@@ -298,3 +298,61 @@ test('a live version that nobody can prove any more is not started, and a person
   expect(revivals(simulator)).toEqual([]);
   expect(pages(simulator).at(-1)).toMatch(/Does not start it again: it is not validated/);
 });
+
+test('a proposal whose time is over starts nothing beside a revival; it is decided anew after it (I2)', () => {
+  const base = servicePolicy();
+  const approval = { ...base.approval, tiers: ['immediate'] as const, onTimeout: 'proceed' as const };
+  const simulator = serviceWithStandby({ ...base, approval: { ...approval, tiers: [...approval.tiers] } });
+  simulator.live('answers');
+  simulator.proof(false);
+  simulator.pass(minute);
+  simulator.verdict('dead', { tier: 'immediate', hard: true, metric: 'error-rate' });
+  expect(simulator.state.incident?.phase).toBe('awaiting-approval');
+  simulator.pass(base.approval.timeoutMs - minute);
+  simulator.live('dead');
+  const { operation } = simulator.state;
+  expect(operation?.id).toMatch(/^revival/);
+  simulator.pass(2 * minute);
+  expect(simulator.state.operation?.id).toBe(operation?.id);
+});
+
+test('a live version that is started again by a person ends the incident of the fallback that carried its users', () => {
+  const simulator = serviceWithStandby();
+  simulator.live('answers');
+  simulator.proof(true);
+  simulator.say('pause', { forMs: 10 * hour });
+  simulator.primaryDies();
+  simulator.look();
+  expect(simulator.state.incident?.phase).toBe('on-fallback');
+  simulator.live('dead');
+  simulator.say('deploy', { version: simulator.state.declared?.primary ?? '' });
+  simulator.runOperation();
+  expect(simulator.state.incident).toBeNull();
+  expect(simulator.state.fallbackInUse).toBeNull();
+});
+
+test('a revival that nobody ordered to stop is only a failed attempt', () => {
+  const simulator = alone();
+  simulator.live('dead');
+  const { child } = simulator;
+  if (!child) throw new Error('nothing was started');
+  child.mail.push({
+    operation: child.input.operation,
+    no: (child.no += 1),
+    at: simulator.now,
+    what: { type: 'ended', outcome: 'cancelled', record: null, why: 'a newer record', idle: [], verified: null },
+  });
+  child.phase = 'ended';
+  while (child.mail.length > 0) simulator.deliver(child);
+  simulator.pass(minute);
+  expect(revivals(simulator)).toEqual(['1.0', '1.0']);
+});
+
+test('a proven standby that nobody will move to does not keep the dead version from being started', () => {
+  const base = servicePolicy();
+  const simulator = serviceWithStandby({ ...base, standby: { ...base.standby, asFallback: false } });
+  simulator.live('answers');
+  simulator.proof(true);
+  simulator.live('dead');
+  expect(revivals(simulator)).toHaveLength(1);
+});

@@ -215,3 +215,27 @@ test('a proposal that nobody answered is made again when the mode changes', () =
 
   expect(simulator.state.operation?.kind).toBe('rollback');
 });
+
+test('a hold move that is stopped leaves the confirmation of the move before it, and its kept copy, in hand', () => {
+  const simulator = serviceWithStandby();
+  simulator.say('deploy', { version: '1.2' });
+  simulator.runOperation();
+  simulator.tiers('ok');
+  simulator.say('vouch', { version: '1.3' });
+  simulator.verdict('first');
+  simulator.runOperation();
+  simulator.tiers('ok');
+  simulator.pass(31 * minute);
+  simulator.verdict('second');
+  while (simulator.state.operation?.kind === 'rollback') {
+    const { child } = simulator;
+    if (!child) throw new Error('no second rollback');
+    if (child.mail.length > 0) simulator.deliver(child);
+    else simulator.childStep(child, true);
+  }
+  expect(simulator.state.operation?.kind).toBe('hold-move');
+  endsUnasked(simulator);
+  const { incident, confirming } = simulator.state;
+  expect(incident).toMatchObject({ phase: 'confirming' });
+  expect(confirming?.incident).toBe(incident?.id);
+});
