@@ -1,4 +1,5 @@
 import type { ArtifactStore } from '../../../activities/ports';
+import { clauses, type Deviations } from './clauses';
 
 export interface ArtifactStoreSubject {
   readonly store: ArtifactStore;
@@ -9,10 +10,18 @@ export interface ArtifactStoreSubject {
   notes(service: string, version: string): Promise<unknown[]>;
 }
 
-/** What every artifact store does. */
-export function artifactStoreContract(name: string, make: () => Promise<ArtifactStoreSubject>): void {
+/** Clauses that a store may keep otherwise than the others, and then must say how. */
+type ArtifactStoreClause = 'description' | 'materialise' | 'damage' | 'note' | 'missing';
+
+/** What every artifact store does. `instead` replaces a clause that it refuses by design. */
+export function artifactStoreContract<Subject extends ArtifactStoreSubject>(
+  name: string,
+  make: () => Promise<Subject>,
+  instead: Deviations<ArtifactStoreClause, Subject> = {},
+): void {
   describe(`${name} as an artifact store`, () => {
-    let subject: ArtifactStoreSubject;
+    let subject: Subject;
+    const clause = clauses(instead, () => subject);
     beforeEach(async () => {
       subject = await make();
     });
@@ -25,29 +34,37 @@ export function artifactStoreContract(name: string, make: () => Promise<Artifact
       expect(await subject.store.list('nothing')).toEqual([]);
     });
 
-    it('describes a version by digest, evaluation and probes, and answers null for one it does not have', async () => {
-      await subject.add('mail', '1.0');
-      const info = await subject.store.get('mail', '1.0');
-      expect(info).toMatchObject({ version: '1.0', engine: 'open-inference', model: 'mail', probes: 1 });
-      expect(info?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
-      expect(info?.evaluation?.byClass['spam']?.recall).toBe(0.85);
-      expect(await subject.store.get('mail', '9.9')).toBeNull();
-    });
+    clause(
+      'description',
+      'describes a version by digest, evaluation and probes, and answers null for one it does not have',
+      async () => {
+        await subject.add('mail', '1.0');
+        const info = await subject.store.get('mail', '1.0');
+        expect(info).toMatchObject({ version: '1.0', engine: 'open-inference', model: 'mail', probes: 1 });
+        expect(info?.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+        expect(info?.evaluation?.byClass['spam']?.recall).toBe(0.85);
+        expect(await subject.store.get('mail', '9.9')).toBeNull();
+      },
+    );
 
-    it('materialises the same directory for the same digest every time', async () => {
+    clause('materialise', 'materialises the same directory for the same digest every time', async () => {
       await subject.add('mail', '1.0');
       const first = await subject.store.materialise('mail', '1.0');
       expect(await subject.store.materialise('mail', '1.0')).toEqual(first);
       expect(first.digest).toBe((await subject.store.get('mail', '1.0'))?.digest);
     });
 
-    it('finds nothing wrong with an intact version and refuses to materialise a damaged one', async () => {
-      await subject.add('mail', '1.0');
-      expect(await subject.store.verify('mail', '1.0')).toEqual([]);
-      await subject.damage('mail', '1.0');
-      expect(await subject.store.verify('mail', '1.0')).toHaveLength(1);
-      await expect(subject.store.materialise('mail', '1.0')).rejects.toThrow(/corrupt/);
-    });
+    clause(
+      'damage',
+      'finds nothing wrong with an intact version and refuses to materialise a damaged one',
+      async () => {
+        await subject.add('mail', '1.0');
+        expect(await subject.store.verify('mail', '1.0')).toEqual([]);
+        await subject.damage('mail', '1.0');
+        expect(await subject.store.verify('mail', '1.0')).toHaveLength(1);
+        await expect(subject.store.materialise('mail', '1.0')).rejects.toThrow(/corrupt/);
+      },
+    );
 
     it('gives the golden probes of a version as they stand in its artifact', async () => {
       await subject.add('mail', '1.0');
@@ -55,7 +72,7 @@ export function artifactStoreContract(name: string, make: () => Promise<Artifact
       expect(await subject.store.probes('mail', '1.0')).toEqual([expected]);
     });
 
-    it('keeps a note once, however often it is given', async () => {
+    clause('note', 'keeps a note once, however often it is given', async () => {
       await subject.add('mail', '1.0');
       const note = { at: 5, text: 'rolled back from' };
       await subject.store.annotate('mail', '1.0', note);
@@ -63,7 +80,7 @@ export function artifactStoreContract(name: string, make: () => Promise<Artifact
       expect(await subject.notes('mail', '1.0')).toHaveLength(1);
     });
 
-    it('rejects what is asked of a version that it does not have', async () => {
+    clause('missing', 'rejects what is asked of a version that it does not have', async () => {
       await expect(subject.store.verify('mail', '9.9')).rejects.toThrow(/mail@9\.9/);
       await expect(subject.store.materialise('mail', '9.9')).rejects.toThrow(/mail@9\.9/);
       await expect(subject.store.probes('mail', '9.9')).rejects.toThrow(/mail@9\.9/);
