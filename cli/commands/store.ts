@@ -9,7 +9,12 @@ export async function refusing<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof Error && /^Artifact(Refused|Missing|Corrupt)$/.test(error.name))
-      throw new CliFailure(exitCodes.refused, error.message, 'nothing was changed', { cause: error });
+      throw new CliFailure(
+        exitCodes.refused,
+        error.message,
+        'correct what it names and run the command again; nothing was changed',
+        { cause: error },
+      );
     throw error;
   }
 }
