@@ -1,4 +1,5 @@
-import { open, stat, truncate, writeFile } from 'node:fs/promises';
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
 import { isMissing } from '../disk/atomic-file';
 
 /** The last `limitBytes` of a log and the part of it that was cut off before, as text. */
@@ -9,14 +10,22 @@ export async function logTail(log: string, limitBytes: number): Promise<string> 
 }
 
 /**
- * Halves a log that outgrew its limit. The writer appends, so it goes on at the new end; what it writes between the copy
- * and the cut is lost, which is the price of a server that writes to a plain file.
+ * Halves a log that outgrew its limit; the half that stays is its `.1` file. The writer appends, so it goes on at the new
+ * end. Copy and cut are one go without an await: only a line that lands between these two system calls is lost, which is
+ * the price of a server that writes to a plain file.
  */
 export async function limitLog(log: string, limitBytes: number): Promise<void> {
-  const bytes = await sizeOf(log);
-  if (bytes <= limitBytes) return;
-  await writeFile(`${log}.1`, await tail(log, Math.floor(limitBytes / 2)), { mode: 0o600 });
-  await truncate(log, 0);
+  if ((await sizeOf(log)) <= limitBytes) return;
+  const file = openSync(log, 'r+');
+  try {
+    const bytes = fstatSync(file).size;
+    const kept = Buffer.alloc(Math.min(bytes, Math.floor(limitBytes / 2)));
+    readSync(file, kept, 0, kept.length, bytes - kept.length);
+    writeFileSync(`${log}.1`, kept, { mode: 0o600 });
+    ftruncateSync(file, 0);
+  } finally {
+    closeSync(file);
+  }
 }
 
 async function tail(path: string, limitBytes: number): Promise<Buffer> {
