@@ -1,4 +1,7 @@
 import { Context } from '@temporalio/activity';
+import { defaultPayloadConverter } from '@temporalio/common';
+import { tsToMs } from '@temporalio/common/lib/time';
+import type { DetectionInput } from '../../workflows/contract/inputs';
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
 import {
   assessment,
@@ -282,6 +285,41 @@ describe('detection', () => {
     for (const [index, before] of points.slice(0, -1).entries())
       expect(points[index + 1]).toBeGreaterThanOrEqual(before);
     expect(points.at(-1)).toBeGreaterThan(0);
+  });
+
+  it('begins its next run with the look that the end of a run cut short', async () => {
+    let looks = 0;
+    let end = (): void => undefined;
+    const runOver = new Promise<void>((resolve) => (end = resolve));
+    const watched = new Watched({
+      assessShortWindow: async () => {
+        looks += 1;
+        if (looks === 1) await runOver;
+        return assessment();
+      },
+    });
+    const it = await started(watched, { maxEventsBeforeContinue: 40 });
+    const shortWindow = { everyMs: 500, windowMs: 60_000 };
+    await it.route(routeOf({ policy: { ...policy, detection: { ...policy.detection, shortWindow } } }));
+    const firstRun = (await it.handle.describe()).runId;
+    await until('the first look', () => looks === 1);
+    let count = 1;
+    await until('the next run', async () => {
+      const next = await watched.watch(count);
+      count += 1;
+      next.answer(watchResult(next.input, { cursor: count }));
+      return (await it.handle.describe()).runId !== firstRun;
+    });
+    end();
+
+    const [before, after] = await it.histories();
+
+    const cutShort = before?.history.events?.find(
+      ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'assessShortWindow',
+    );
+    const [input] = after?.history.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+    const { carried } = defaultPayloadConverter.fromPayload<DetectionInput>(input ?? {});
+    expect(carried?.nextWindowAt).toBeLessThanOrEqual(tsToMs(cutShort?.eventTime));
   });
 
   it('does not stumble over a message that it cannot read', async () => {

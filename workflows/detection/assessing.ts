@@ -12,8 +12,9 @@ export async function assessWindow(detection: Detecting): Promise<void> {
   await until(detection, () => detection.state.nextWindowAt, 'the next short window');
   const input = inputOf(detection, detection.state.windowCharts);
   if (!input) return;
-  detection.state = { ...detection.state, nextWindowAt: Date.now() + input.policy.shortWindow.everyMs };
-  const result = await control.assessShortWindow.executeWithOptions({ summary: summaryOf(input) }, [input]);
+  const result = await looking(detection, 'nextWindowAt', input.policy.shortWindow.everyMs, () =>
+    control.assessShortWindow.executeWithOptions({ summary: summaryOf(input) }, [input]),
+  );
   if (!takeAssessment(detection, 'short-window', input, result)) return;
   detection.change({ windowCharts: result.charts, environment: environmentLines(result) });
   if (result.observed) detection.reports.observe(result.observed);
@@ -23,8 +24,9 @@ export async function assessTrend(detection: Detecting): Promise<void> {
   await until(detection, () => detection.state.nextTrendAt, 'the next look at the trend');
   const input = inputOf(detection, detection.state.trendCharts);
   if (!input) return;
-  detection.state = { ...detection.state, nextTrendAt: Date.now() + input.policy.trend.everyMs };
-  const result = await control.assessTrend.executeWithOptions({ summary: summaryOf(input) }, [input]);
+  const result = await looking(detection, 'nextTrendAt', input.policy.trend.everyMs, () =>
+    control.assessTrend.executeWithOptions({ summary: summaryOf(input) }, [input]),
+  );
   if (takeAssessment(detection, 'trend', input, result)) detection.change({ trendCharts: result.charts });
 }
 
@@ -67,6 +69,23 @@ async function until(detection: Detecting, at: () => number, summary: string): P
   for (let due = at(); due > Date.now(); due = at()) {
     const waitsFor = due;
     await condition(() => at() !== waitsFor, due - Date.now(), { summary });
+  }
+}
+
+/** The next look is a period after the begin of this one; a look that the end of the run cuts short is due in the next. */
+async function looking(
+  detection: Detecting,
+  moment: 'nextWindowAt' | 'nextTrendAt',
+  everyMs: number,
+  look: () => Promise<Assessment>,
+): Promise<Assessment> {
+  const due = detection.state[moment];
+  detection.state = { ...detection.state, [moment]: Date.now() + everyMs };
+  try {
+    return await look();
+  } catch (error) {
+    if (detection.loops.stopping) detection.state = { ...detection.state, [moment]: due };
+    throw error;
   }
 }
 
