@@ -65,8 +65,13 @@ export function unusable(
     if (facts.standing === 'suspect') return `suspect: ${facts.why}`;
   }
   if (!facts.evaluation.ok && !vouchedAtItsAddress(facts)) return `not validated: ${facts.evaluation.why}`;
-  const minimum = state.versions.find((other) => other.version === state.policy.minimumAcceptable);
-  if (minimum && facts.importedAt < minimum.importedAt) return `older than the minimum acceptable ${minimum.version}`;
+  const { minimumAcceptable } = state.policy;
+  if (minimumAcceptable !== null) {
+    const minimum = state.versions.find((other) => other.version === minimumAcceptable);
+    // A bound that bounds nothing would be a way down for whoever can push metrics.
+    if (!minimum) return `the minimum acceptable ${minimumAcceptable} is not known, so nothing can be compared with it`;
+    if (facts.importedAt < minimum.importedAt) return `older than the minimum acceptable ${minimumAcceptable}`;
+  }
   const liveFacts = state.versions.find((other) => other.version === live);
   if (liveFacts && facts.lastGoodAt === null && facts.human === null && facts.importedAt > liveFacts.importedAt)
     return `newer than ${liveFacts.version} and never ${facts.deployedAt === null ? 'live' : 'judged good'}`;

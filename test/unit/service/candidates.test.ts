@@ -111,6 +111,13 @@ describe('the order of the candidates of a rollback (I8)', () => {
     expect(refusals(state)['1.1']).toBe('older than the minimum acceptable 1.2');
   });
 
+  it('has nothing at all while the minimum acceptable is not a version that it knows', () => {
+    const state = stateOf([facts('1.1'), facts('1.2')], { minimumAcceptable: '9.9' });
+
+    expect(order(state)).toEqual([]);
+    expect(refusals(state)['1.2']).toBe('the minimum acceptable 9.9 is not known, so nothing can be compared with it');
+  });
+
   it('has no version that is newer than the live one and was never judged good, unless a person vouched for it', () => {
     const newer = facts('1.7', { lastGoodAt: null, deployedAt: null });
     expect(refusals(stateOf([newer]))['1.7']).toBe('newer than 1.5 and never live');
