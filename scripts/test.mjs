@@ -10,8 +10,10 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const args = process.argv.slice(2);
-// They start whole systems and measure times: one after the other, after the rest.
-const serialFolders = ['test/system', 'test/faults'];
+// They start whole systems: after the rest. Two at a time, for most of their time is waiting.
+const systemFolders = ['test/system', 'test/faults'];
+// What holds a whole story to a time of its own has the machine to itself.
+const aloneFiles = ['test/system/demo.test.ts'];
 
 const started = performance.now();
 const results = mkdtempSync(join(tmpdir(), 'lastgood-test-'));
@@ -45,21 +47,23 @@ async function reportServers() {
 }
 
 function runAll() {
-  // Chosen by name, the tests run together; serially when one of the serial folders is among them.
+  // Chosen by name, the tests run together; serially when one that starts a whole system is among them.
   if (args.some((arg) => !arg.startsWith('-'))) {
-    const serial = args.some((arg) => serialFolders.some((folder) => arg.includes(folder)));
-    return runJest('chosen', serial ? ['--runInBand'] : []);
+    const system = args.some((arg) => systemFolders.some((folder) => arg.includes(folder)));
+    return runJest('chosen', system ? ['--runInBand'] : []);
   }
-  const rest = runJest(
-    'rest',
-    serialFolders.map((folder) => `--testPathIgnorePatterns=/${folder}/`),
-  );
-  const serial = runJest('serial', ['--runInBand', `--testPathPatterns=/(${serialFolders.join('|')})/`]);
+  const ignore = (paths) => paths.map((path) => `--testPathIgnorePatterns=/${path}`);
+  const only = (paths) => `--testPathPatterns=/(${paths.join('|')})`;
+  const runs = [
+    runJest('rest', ignore(systemFolders)),
+    runJest('system', [only(systemFolders), ...ignore(aloneFiles)]),
+    runJest('alone', [only(aloneFiles)]),
+  ];
   return {
-    passed: rest.passed + serial.passed,
-    failed: rest.failed + serial.failed,
-    skipped: [...rest.skipped, ...serial.skipped],
-    status: rest.status || serial.status,
+    passed: runs.reduce((sum, { passed }) => sum + passed, 0),
+    failed: runs.reduce((sum, { failed }) => sum + failed, 0),
+    skipped: runs.flatMap(({ skipped }) => skipped),
+    status: runs.find(({ status }) => status !== 0)?.status ?? 0,
   };
 }
 

@@ -1,14 +1,13 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { join } from 'node:path';
 import type { LedgerPage, ServiceView } from '../../api/types';
 import { processEnvironment } from '../../adapters/disk/proc';
-import { writeArtifact } from '../support/artifact-directory';
-import { compiledProduct, UpProcess } from '../support/embedded';
+import type { UpProcess } from '../support/embedded';
+import { compiledProduct } from '../support/embedded';
+import { deployMail, embeddedMail, mailView } from '../support/embedded-mail';
 import { until } from '../support/poll';
-import { removeTemporary, temporaryDirectory } from '../support/temporary';
+import { removeTemporary } from '../support/temporary';
 
-const fakeModel = join(__dirname, '..', 'support', 'fake-model.js');
 const started: UpProcess[] = [];
 /** Longer than the gateway waits for anything that it may wait for here. */
 const HANGS_AFTER_MS = 15_000;
@@ -25,41 +24,10 @@ afterAll(async () => {
 
 /** One version of one service, deployed and live. */
 async function serving(): Promise<{ up: UpProcess; entrance: string }> {
-  const dir = temporaryDirectory('revival');
-  const config = join(dir, 'lastgood.yaml');
-  writeFileSync(
-    config,
-    `api: { listen: '127.0.0.1:0' }
-gateway: { metrics: '127.0.0.1:0' }
-services:
-  mail:
-    model: mail
-    serving:
-      runtime: process
-      command: [node, ${fakeModel}, --digest, '{digest}', --model, mail, --label, spam, --port, '{port}', --report, '{report}']
-    answer: { class: 'outputs[name=label].data[0]' }
-`,
-  );
-  const up = new UpProcess(dist, dir, config);
+  const up = embeddedMail(dist, 'revival');
   started.push(up);
   await up.start();
-  const artifact = join(dir, 'artifact');
-  mkdirSync(artifact);
-  writeArtifact(artifact, { version: '1.0' });
-  await up.api('POST', '/v1/artifacts/import', { path: artifact });
-  await until('the version', async () => (await view(up)).status?.state.versions.length === 1);
-  const answer = await up.api('POST', '/v1/services/mail/acts/deploy', { version: '1.0', reason: 'a test' });
-  expect(answer).toMatchObject({ json: { decision: 'accepted' } });
-  const settled = async (): Promise<boolean> => {
-    const { gateway, status } = await view(up);
-    return gateway?.record?.primary === '1.0' && status?.state.operation === null;
-  };
-  await until('live', settled, 60_000);
-  return { up, entrance: (await view(up)).entrance ?? '' };
-}
-
-async function view(up: UpProcess): Promise<ServiceView> {
-  return (await up.api('GET', '/v1/services/mail')).json as ServiceView;
+  return { up, entrance: await deployMail(up, '1.0') };
 }
 
 async function entries(up: UpProcess, kind: string): Promise<LedgerPage['entries']> {
@@ -142,7 +110,7 @@ function portOf(found: ServiceView): number {
 
 test('everything is killed with the machine: the next `up` serves the same version by the route that was in force', async () => {
   const { up, entrance } = await serving();
-  const before = (await view(up)).gateway?.record;
+  const before = (await mailView(up)).gateway?.record;
   const users = new Users(entrance);
   await until('users', () => users.since(0, 200) >= 20);
   killEverything(up);
@@ -154,7 +122,7 @@ test('everything is killed with the machine: the next `up` serves the same versi
   const answers = await users.stop();
   // From the moment at which somebody listens again, the route is true.
   expect(answers.filter(({ status }) => status !== 200 && status !== 'lost')).toEqual([]);
-  expect((await view(up)).gateway?.record).toEqual(before);
+  expect((await mailView(up)).gateway?.record).toEqual(before);
   expect(await entries(up, 'deploy-decided')).toHaveLength(1);
   expect(await up.end('SIGTERM')).toBe('0');
   expect(up.processes()).toEqual([]);
@@ -162,7 +130,7 @@ test('everything is killed with the machine: the next `up` serves the same versi
 
 test('the port is taken after the reboot: the version comes back by another copy and a higher epoch', async () => {
   const { up, entrance } = await serving();
-  const before = await view(up);
+  const before = await mailView(up);
   killEverything(up);
   await until('the end of up', () => up.exited);
   const stranger: Server = createServer((socket) => socket.end());
@@ -170,7 +138,7 @@ test('the port is taken after the reboot: the version comes back by another copy
   try {
     await up.start();
     await until('an answer', async () => (await ask(entrance)).status === 200, 60_000);
-    const after = await view(up);
+    const after = await mailView(up);
     expect(after.gateway?.record?.primary).toBe('1.0');
     expect(after.gateway?.record?.epoch).toBeGreaterThan(before.gateway?.record?.epoch ?? Infinity);
     expect(portOf(after)).not.toBe(portOf(before));
@@ -200,11 +168,11 @@ test('the only process of the only version is killed: it comes back by itself, a
   );
   expect(failed.map(({ status }) => status).filter((status) => status !== 503 && status !== 502)).toEqual([]);
   expect(failed.filter(({ reason }) => reason === null)).toEqual([]);
-  await until('the end of the revival', async () => (await view(up)).status?.state.operation === null, 60_000);
+  await until('the end of the revival', async () => (await mailView(up)).status?.state.operation === null, 60_000);
   const decided = await entries(up, 'deploy-decided');
   expect(decided.at(-1)).toMatchObject({ actor: { proof: 'lastgood' }, facts: { attempt: 1 } });
   expect(await entries(up, 'rollback-decided')).toEqual([]);
-  const { status } = await view(up);
+  const { status } = await mailView(up);
   expect(status?.state.versions.map(({ standing }) => standing)).toEqual(['validated']);
   expect(await up.end('SIGTERM')).toBe('0');
   expect(up.processes()).toEqual([]);

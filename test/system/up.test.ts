@@ -1,21 +1,20 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { processFacts } from '../../adapters/disk/proc';
 import { searchAttributeList } from '../../workers/embedded/temporal-part';
 import { serviceWorkflowId } from '../../workflows/contract/ids';
 import { readAlertJournal } from '../../adapters/alerts/journal';
-import type { LedgerPage, ServiceView } from '../../api/types';
-import { writeArtifact } from '../support/artifact-directory';
+import type { LedgerPage } from '../../api/types';
 import { compiledProduct, UpProcess } from '../support/embedded';
+import { deployMail, embeddedMail, mailView } from '../support/embedded-mail';
 import { startDevServer } from '../../workers/temporal/dev-server';
 import { readEnvironment } from '../../workers/environment';
 import { requireBinary } from '../../workers/temporal/binary';
 import { answers, end, endUsers, ENOUGH, expectNothingLost, users } from '../support/counted-users';
 import { until } from '../support/poll';
-import { removeTemporary, temporaryDirectory } from '../support/temporary';
+import { removeTemporary } from '../support/temporary';
 
-const fakeModel = join(__dirname, '..', 'support', 'fake-model.js');
 const started: UpProcess[] = [];
 let dist: string;
 
@@ -31,52 +30,17 @@ afterAll(async () => {
 });
 
 function prepare(): UpProcess {
-  const dir = temporaryDirectory('up');
-  const config = join(dir, 'lastgood.yaml');
-  writeFileSync(
-    config,
-    `api: { listen: '127.0.0.1:0' }
-gateway: { metrics: '127.0.0.1:0' }
-services:
-  mail:
-    model: mail
-    serving:
-      runtime: process
-      command: [node, ${fakeModel}, --digest, '{digest}', --model, mail, --label, spam, --port, '{port}', --report, '{report}']
-    answer: { class: 'outputs[name=label].data[0]' }
-`,
-  );
-  const up = new UpProcess(dist, dir, config);
+  const up = embeddedMail(dist, 'up');
   started.push(up);
   return up;
-}
-
-async function view(up: UpProcess): Promise<ServiceView> {
-  return (await up.api('GET', '/v1/services/mail')).json as ServiceView;
-}
-
-/** Imports and deploys one version; resolves to the address of clients when it is live. */
-async function deploy(up: UpProcess, version: string): Promise<string> {
-  const artifact = join(up.dir, `artifact-${version}`);
-  mkdirSync(artifact);
-  writeArtifact(artifact, { version });
-  const imported = await up.api('POST', '/v1/artifacts/import', { path: artifact });
-  expect(imported).toMatchObject({ status: 200, json: { outcome: 'imported' } });
-  await until('the version in the status', async () =>
-    (await view(up)).status?.state.versions.some((facts) => facts.version === version),
-  );
-  const answer = await up.api('POST', '/v1/services/mail/acts/deploy', { version, reason: 'a test' });
-  expect(answer).toMatchObject({ status: 200, json: { decision: 'accepted' } });
-  await until('live', async () => (await view(up)).gateway?.record?.primary === version, 60_000);
-  return (await view(up)).entrance ?? '';
 }
 
 describe('up', () => {
   it('brings everything up, serves a deployed version, and leaves no process behind', async () => {
     const up = prepare();
     await up.start();
-    expect(await view(up)).toMatchObject({ source: 'workflow', service: 'mail', notKnown: [] });
-    const entrance = await deploy(up, '1.0');
+    expect(await mailView(up)).toMatchObject({ source: 'workflow', service: 'mail', notKnown: [] });
+    const entrance = await deployMail(up, '1.0');
     await expectNothingLost(users(entrance));
     expect(up.processes().length).toBeGreaterThanOrEqual(6);
     expect(await up.end('SIGTERM')).toBe('0');
@@ -87,7 +51,7 @@ describe('up', () => {
   it('killed, leaves everything running, and the next one takes over the same processes while requests go on', async () => {
     const up = prepare();
     await up.start();
-    const entrance = await deploy(up, '1.0');
+    const entrance = await deployMail(up, '1.0');
     const names = ['controller', 'host', 'gateway'] as const;
     const before = [...names.map((name) => up.childPid(name)), up.temporalPid()];
     const load = users(entrance);
@@ -106,7 +70,7 @@ describe('up', () => {
   it('starts again what dies, where its clients look for it', async () => {
     const up = prepare();
     await up.start();
-    const entrance = await deploy(up, '1.0');
+    const entrance = await deployMail(up, '1.0');
     const load = users(entrance);
     await answers(load);
     const controller = up.childPid('controller');
@@ -116,7 +80,7 @@ describe('up', () => {
     await answers(load);
     await until(
       'an answer of the controller',
-      async () => (await view(up).catch(() => null))?.source === 'workflow',
+      async () => (await mailView(up).catch(() => null))?.source === 'workflow',
       60_000,
     );
     expect(up.childPid('controller')).not.toBe(controller);
@@ -133,22 +97,22 @@ describe('up', () => {
   it('stopped and started again, serves what it served, at the same address', async () => {
     const up = prepare();
     await up.start();
-    const entrance = await deploy(up, '1.0');
-    const before = (await view(up)).gateway?.record;
+    const entrance = await deployMail(up, '1.0');
+    const before = (await mailView(up)).gateway?.record;
     await expectNothingLost(users(entrance));
     expect(await up.end('SIGTERM')).toBe('0');
     expect(up.processes()).toEqual([]);
     await up.start();
     await expectNothingLost(users(entrance));
-    expect((await view(up)).gateway?.record).toEqual(before);
+    expect((await mailView(up)).gateway?.record).toEqual(before);
     expect(await up.end('SIGTERM')).toBe('0');
   }, 180_000);
 
   it('with --keep-serving ends everything but the copies that serve, and the next one takes those over', async () => {
     const up = prepare();
     await up.start(['--keep-serving']);
-    const entrance = await deploy(up, '1.0');
-    const [backend] = Object.values((await view(up)).gateway?.record?.backends ?? {}).flat();
+    const entrance = await deployMail(up, '1.0');
+    const [backend] = Object.values((await mailView(up)).gateway?.record?.backends ?? {}).flat();
     const parts = [...(['controller', 'host', 'gateway'] as const).map((name) => up.childPid(name)), up.temporalPid()];
     expect(await up.end('SIGTERM')).toBe('0');
     const left = up.processes();
@@ -165,14 +129,14 @@ describe('up', () => {
   it('says who holds the data directory, and leaves it alone', async () => {
     const up = prepare();
     await up.start();
-    const load = users(await deploy(up, '1.0'));
+    const load = users(await deployMail(up, '1.0'));
     const second = new UpProcess(dist, up.dir, join(up.dir, 'lastgood.yaml'));
     second.begin();
     expect(await until('the end of the second', () => second.exited)).toBe('69');
     expect(second.output).toMatch(
       new RegExp(`\\.lastgood is in use by another \`lastgood up\` \\(process ${up.pid}\\): stop that one first`),
     );
-    expect((await view(up)).source).toBe('workflow');
+    expect((await mailView(up)).source).toBe('workflow');
     await expectNothingLost(load);
     expect(await up.end('SIGTERM')).toBe('0');
   }, 120_000);
@@ -180,7 +144,7 @@ describe('up', () => {
   it('tells within 15 s that nobody decides, and writes the gap to the ledger afterwards', async () => {
     const up = prepare();
     await up.start();
-    const load = users(await deploy(up, '1.0'));
+    const load = users(await deployMail(up, '1.0'));
     const controller = up.childPid('controller');
     const frozenAt = Date.now();
     process.kill(controller, 'SIGSTOP');
@@ -221,7 +185,7 @@ describe('up', () => {
       up.environment = { LASTGOOD_TEMPORAL_ADDRESS: server.address };
       await up.start();
       expect(up.output).toContain(`Temporal: ${server.address}`);
-      const load = users(await deploy(up, '1.0'));
+      const load = users(await deployMail(up, '1.0'));
       await expectNothingLost(load);
       expect(existsSync(up.paths.temporalRecord)).toBe(false);
       const connection = await Connection.connect({ address: server.address });
