@@ -14,7 +14,7 @@ import type {
   VersionView,
 } from '../api/types';
 import { exitCodes } from './exit-codes';
-import { CliFailure, unreachable } from './failure';
+import { badUse, CliFailure, unreachable } from './failure';
 import { unreachableHint, type ApiTarget, type Settings } from './settings';
 
 export interface LedgerQuery {
@@ -86,7 +86,9 @@ function refusal(settings: Settings, status: number, json: unknown, what: string
   const problem = (typeof json === 'object' && json !== null ? json : {}) as Partial<Problem>;
   const said = problem.detail ?? `${what} was answered ${status}`;
   if (status === 401) return new CliFailure(exitCodes.refused, `the controller does not accept the token: ${said}`);
-  if (status === 400) return new CliFailure(exitCodes.badUse, said);
+  if (status === 400) return badUse(said);
+  // Not `refused`: to a monitor, 1 of `status` says that a service is degraded.
+  if (status === 404) return badUse(said, 'lastgood status');
   if (status === 503) return unreachable(said, 'lastgood doctor');
   if (status >= 500)
     return unreachable(`${problem.title ?? 'the controller failed'}: ${said}`, unreachableHint(settings));

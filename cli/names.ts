@@ -29,6 +29,8 @@ export async function versionFor(
   const parts = text.split('@');
   const [service, version] = parts;
   if (parts.length === 2 && service && version) return { service, version };
+  if (parts.length === 1 && service && (await serviceNames(context)).includes(service))
+    throw badUse(`found "${text}", a service without a version, expected SERVICE@VERSION`, usage(`${service}@VERSION`));
   if (parts.length === 1 && service)
     return { service: await serviceFor(context, undefined, (name) => usage(`${name}@${text}`)), version: text };
   throw badUse(`found "${text}", expected SERVICE@VERSION`, usage('SERVICE@VERSION'));

@@ -49,6 +49,11 @@ function needsHuman(state: State): string[] {
     reasons.push('on fallback, waiting for a human');
   if (breaker.open) reasons.push(`the breaker is open since incident ${breaker.incident ?? '?'}`);
   if (state.pausedWhy !== null) reasons.push(`paused: ${state.pausedWhy}`);
+  const live = state.versions.find(({ version }) => version === state.declared?.primary);
+  if (live && !operation && (live.standing === 'revoked' || live.standing === 'quarantined'))
+    reasons.push(`${live.version} serves and is ${live.standing}: ${live.why}`);
+  if (state.serving?.alarmed)
+    reasons.push(`what answers at ${state.serving.address} is not ${state.declared?.primary ?? 'what is declared'}`);
   if (liveIs(state) === 'dead' && state.revival?.told)
     reasons.push(`no copy of ${state.revival.version} runs: ${state.revival.told}`);
   for (const { verdict, decided, heldBy } of liveDegradations(state))

@@ -10,6 +10,11 @@ export interface Terminal {
 
 export function processTerminal(): Terminal {
   const isTerminal = process.stdout.isTTY;
+  // The reader of a pipe may have seen enough (`| head`): that is no fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
   return {
     isTerminal,
     out: (line) => void process.stdout.write(`${line}\n`),

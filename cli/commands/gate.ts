@@ -49,8 +49,8 @@ export function judge(view: ServiceView, condition: Condition, version: string):
   const state = view.status?.state;
   if (!state) return closed(exitCodes.unreachable, condition.reasons);
   const facts = state.versions.find((known) => known.version === version);
-  if (!facts) return closed(exitCodes.needsHuman, [`${version} is not in the artifact store of ${service}`]);
-  if (facts.standing === 'quarantined' || facts.standing === 'revoked' || facts.standing === 'suspect')
+  // One that was imported a moment ago is not told to the service yet; the dry run of the deploy asks the store.
+  if (facts?.standing === 'quarantined' || facts?.standing === 'revoked' || facts?.standing === 'suspect')
     return closed(worstCode([exitCodes.needsHuman]), [`${version} is ${facts.standing}: ${facts.why}`]);
   if (condition.code !== exitCodes.ok) return closed(condition.code, condition.reasons);
   const live = state.declared?.primary === version;

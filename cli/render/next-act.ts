@@ -22,10 +22,20 @@ export function nextAct(view: ServiceView): string[] {
   if (incident?.phase === 'waiting-for-human' || incident?.phase === 'on-fallback')
     return [`lastgood explain ${incident.id}`, `lastgood rollback ${service} --to VERSION --reason '…'`];
   const held = state.degradations.find(({ decided }) => decided === 'held' || decided === 'refused');
-  if (held && !operation) return [`lastgood explain ${service}`, `lastgood rollback ${service} --reason '…'`];
+  const live = state.versions.find(({ version }) => version === state.declared?.primary);
+  const barred = live?.standing === 'revoked' || live?.standing === 'quarantined';
+  if ((held || barred) && !operation) return [`lastgood explain ${service}`, wayOut(view, readiness.target)];
   if (incident) return [`lastgood explain ${incident.id}`];
   if (state.versions.length === 0) return ['lastgood artifacts import DIRECTORY'];
   if (!state.declared) return [`lastgood deploy ${service}@VERSION --reason '…'`];
   if (readiness.target === null && state.versions.length < 2) return ['lastgood artifacts import DIRECTORY'];
   return [];
+}
+
+/** A rollback where there is something to roll back to; else what serves must be mended where it runs. */
+function wayOut({ service, status }: ServiceView, target: string | null): string {
+  if (target !== null) return `lastgood rollback ${service} --reason '…'`;
+  const { declared } = status?.state ?? {};
+  const address = declared?.backends[declared.primary]?.[0]?.address;
+  return `mend ${declared?.primary ?? 'what serves'}${address === undefined ? '' : ` at ${address}`}: there is no other version that may take over`;
 }

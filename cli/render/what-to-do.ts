@@ -54,6 +54,11 @@ function forOutcome(story: IncidentStory): string[] {
       // A rollback by hand has no metric on which it could be confirmed.
       if (story.evidence === null) return [];
       return ['Nothing until morning: it confirms by itself on the metric that fired.', `  lastgood status ${service}`];
+    case 'not deployed':
+      return [
+        'Nothing at once: what served before serves. Mend what stopped it, then deploy again; to see the plan:',
+        `  lastgood deploy ${service}@VERSION --dry-run --reason '…'`,
+      ];
     case 'in progress':
       return ['Nothing now: it is at work.', `  lastgood status ${service} -w`];
     case 'settled and confirmed':

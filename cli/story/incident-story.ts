@@ -19,7 +19,14 @@ export interface IncidentStory {
 }
 
 export type Outcome =
-  'in progress' | 'settled' | 'settled and confirmed' | 'waiting for a human' | 'held' | 'refused' | 'ended';
+  | 'in progress'
+  | 'settled'
+  | 'settled and confirmed'
+  | 'waiting for a human'
+  | 'held'
+  | 'refused'
+  | 'not deployed'
+  | 'ended';
 
 /** The verdict that the decision was taken on. */
 export interface Evidence {
@@ -202,7 +209,10 @@ function outcomeOf(entries: readonly Entry[]): Outcome {
       case 'confirmed':
         return 'settled and confirmed';
       case 'settled':
+      case 'deploy-settled':
         return 'settled';
+      case 'deploy-refused':
+        return 'not deployed';
       case 'waiting-for-human':
         return 'waiting for a human';
       case 'rollback-decided':

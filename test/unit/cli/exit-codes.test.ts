@@ -1,4 +1,5 @@
 import type { ServiceView } from '../../../api/types';
+import { nextAct } from '../../../cli/render/next-act';
 import { conditionOf, worstCode } from '../../../cli/service-condition';
 import type { ServiceState } from '../../../domain/service/state';
 import { removeTemporary } from '../../support/temporary';
@@ -6,6 +7,14 @@ import { ApiRig } from './api-rig';
 import { bulkVerdict, PlayedService, rolledBack, service } from './rollback-story';
 
 const rigs: ApiRig[] = [];
+const noTarget = {
+  ready: false,
+  target: null,
+  warm: false,
+  provenAt: null,
+  expectedMs: null,
+  why: 'there is no other',
+};
 
 async function rigOf(played: PlayedService): Promise<ApiRig> {
   const rig = await new ApiRig(played).listen();
@@ -71,6 +80,30 @@ test('status ends with 2 for everything that a person must do', async () => {
   const hard = await calm({ mode: 'observe' });
   await hard.degraded({ ...bulkVerdict, metric: 'error-rate', tier: 'immediate', hard: true });
   expect(codeOf(hard)).toBe(2);
+});
+
+test('a version that serves although it must not is for a person, and the way out is one that there is', async () => {
+  const played = await calm();
+  await played.message({ name: 'revoke', version: '1.2', requestId: 'rv', reason: 'leaks', actor: alice });
+  const versions = played.state.versions.map((facts) =>
+    facts.version === '1.2' ? { ...facts, standing: 'revoked' as const, why: 'leaks' } : facts,
+  );
+  const view = viewOf(played, { versions, operation: null, incident: null });
+  expect(conditionOf(view, played.now)).toMatchObject({ code: 2, reasons: ['1.2 serves and is revoked: leaks'] });
+  expect(nextAct(view)).toEqual(['lastgood explain mail-triage', "lastgood rollback mail-triage --reason '…'"]);
+  const alone = { ...view, status: view.status && { ...view.status, readiness: noTarget } };
+  expect(nextAct(alone)[1]).toMatch(/^mend 1\.2 at http:\S+: there is no other version that may take over$/);
+});
+
+test('a name that is not there is bad use, never a condition of a service', async () => {
+  const rig = await rigOf(await calm());
+  for (const args of [
+    ['status', 'nope'],
+    ['history', 'nope'],
+    ['gate', 'mail-triage'],
+    ['gate', 'nope@1'],
+  ])
+    expect([args, (await rig.run(...args)).code]).toEqual([args, 64]);
 });
 
 test('status ends with 3 when nothing can be measured, and says since when', async () => {
