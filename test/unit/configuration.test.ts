@@ -157,6 +157,14 @@ describe('what cannot be used is refused with its place, what was found and what
     expect(problemsOf(text)).toMatchSnapshot();
   });
 
+  it.each([
+    ['dataDir: /proc/lastgood', 'dataDir: found /proc/lastgood, expected a directory on a disk'],
+    ['dataDir: lastgood.yaml/data', /dataDir: found \S+\/data, but \S*lastgood\.yaml is a file, expected a directory/],
+    ['artifacts: { directory: lastgood.yaml }', /artifacts\.directory: found \S+, but \S+ is a file/],
+  ])('a directory that could never be made: %s', (line, expected) => {
+    expect(problemsOf(`${line}\n${smallest}`)).toEqual([expect.stringMatching(expected)]);
+  });
+
   it('but a freeze window may go on after midnight', () => {
     const freezeWindows = [{ days: [5], fromHour: 22, toHour: 6 }];
     const { services } = load(service(`policy: { freezeWindows: ${JSON.stringify(freezeWindows)} }`));

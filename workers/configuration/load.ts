@@ -11,6 +11,7 @@ import {
 import { resolvePolicy } from './policy-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
+import { directoryProblems } from './directories';
 import {
   configurationSchema,
   policyFileSchema,
@@ -32,23 +33,23 @@ export interface LoadOptions {
  * @throws ConfigurationError with every problem at once
  */
 export function loadConfiguration(file: string, options: LoadOptions = {}): Configuration {
-  const yaml = open(file);
+  const yaml = open(file, '`lastgood init` writes one');
   const text = check(file, yaml, configurationSchema, yaml.value);
   if (options.policyFile === undefined) return finish(file, yaml, text, options);
-  const policyYaml = open(options.policyFile);
+  const policyYaml = open(options.policyFile, 'expected a file with `services: {NAME: {policy: …}}`');
   check(options.policyFile, policyYaml, policyFileSchema, policyYaml.value);
   refuseForeignServices(options.policyFile, policyYaml, Object.keys(text.services));
   const merged = overlay(yaml.value, policyYaml.value);
   return finish(file, yaml, check(file, yaml, configurationSchema, merged), options);
 }
 
-function open(file: string): YamlFile {
+function open(file: string, expected: string): YamlFile {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message;
-    throw new ConfigurationError([`${file}: ${why}; \`lastgood init\` writes one`]);
+    throw new ConfigurationError([`${file}: ${why}; ${expected}`]);
   }
   const reading = readYaml(text);
   if (reading.ok) return reading.file;
@@ -74,9 +75,8 @@ function refuseForeignServices(fileName: string, yaml: YamlFile, known: readonly
 }
 
 function finish(file: string, yaml: YamlFile, text: ConfigurationText, options: LoadOptions): Configuration {
-  const problems = crossChecks(text).map(
-    ({ path, problem }) => `${file}:${yaml.place(path)}: ${path.join('.')}: ${problem}`,
-  );
+  const found = [...crossChecks(text), ...directoryProblems(text, dirname(resolve(file)))];
+  const problems = found.map(({ path, problem }) => `${file}:${yaml.place(path)}: ${path.join('.')}: ${problem}`);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return resolveConfiguration(resolve(file), text, options);
 }
