@@ -19,6 +19,7 @@ const readyPollMs = 25;
 const readyTimeoutMs = 1_000;
 /** Looking at the process costs more than asking it; a copy that died is found this often. */
 const inspectEveryMs = 500;
+const LOG_QUOTE_CHARS = 500;
 
 /**
  * Idempotent by the instance's name: a copy of that name that runs is found instead of started again. What it resolves to
@@ -72,9 +73,15 @@ async function start(
     return await runtime.start({ service, version, instance, artifact, digest }, signal);
   } catch (error) {
     // Everything else (no disk, no permission) is the host's fault and may pass.
-    if (isNamed(error, 'InstanceFailed', 'ServingRefused')) return { ok: false, why: messageOf(error) };
+    if (isNamed(error, 'InstanceFailed', 'ServingRefused')) return { ok: false, why: withLastWords(error) };
     throw error;
   }
+}
+
+/** Why a copy ended is in what it wrote last; the log itself stays with its instance. */
+function withLastWords(error: Error): string {
+  const tail = 'logTail' in error ? String(error.logTail).trim().slice(-LOG_QUOTE_CHARS) : '';
+  return tail === '' ? messageOf(error) : `${messageOf(error)}; its log ends: ${tail}`;
 }
 
 async function untilReady(

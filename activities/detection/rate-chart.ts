@@ -87,6 +87,11 @@ export function begins(chart: RateChart, spec: RateSpec): boolean {
   );
 }
 
+/** From its alarm on a chart shows what came since the onset: the good counts before it would hide what is wrong now. */
+export function alarmed(chart: RateChart, alarm: Alarm, trials: number): RateChart {
+  return { ...chart, recent: [[alarm.atMs, trials, Math.round(alarm.rate * trials)]], alarm };
+}
+
 /**
  * True when there was no sign of the degradation for the calm time: everything that is kept is younger than the alarm,
  * covers the calm time, lies within the limit, and is enough to tell it from what was seen at the alarm. Silence ends

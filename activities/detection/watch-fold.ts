@@ -29,6 +29,7 @@ import {
 import {
   begins,
   foldTally,
+  alarmed,
   isCalm,
   newChart,
   pack,
@@ -184,7 +185,7 @@ export class WatchFold {
       const verdict = this.explained(verdictOf(chart, spec, row.toMs, policy));
       const id = `${version}/${spec.name}/${row.fromMs}`;
       const rate = spec.words.form === 'hits' ? 1 - (verdict.observed ?? 0) : (verdict.observed ?? 1);
-      this.charts.set(spec.name, { ...chart, alarm: { id, atMs: row.fromMs, rate } });
+      this.charts.set(spec.name, alarmed(chart, { id, atMs: row.fromMs, rate }, verdict.samples));
       this.begin(id, verdict);
     } else if (chart.alarm !== null && isCalm(chart, spec, row.fromMs, policy.calmMs)) {
       const { trials, failures } = sum(chart.recent);

@@ -131,6 +131,7 @@ export function rateText(failureRate: number, trials: number, words: RateWords):
   if (words.form === 'hits') {
     return `${words.subject} ${words.verb} ${percentText(1 - failureRate)} of ${trials} ${words.noun}`;
   }
+  // The share of what is counted here: a rate since an estimated onset is a fraction of fractions.
   const failures = Math.round(failureRate * trials);
-  return `${failures} of ${trials} ${words.noun} ${words.verb} (${percentText(failureRate)})`;
+  return `${failures} of ${trials} ${words.noun} ${words.verb} (${percentText(trials > 0 ? failures / trials : failureRate)})`;
 }
