@@ -134,7 +134,8 @@ export async function describeFile(
 }
 
 function openProblem(path: string, bytes: number, fault: unknown): ArtifactProblem {
-  const expected = `a file of ${bytes} bytes`;
+  const expected =
+    path === MANIFEST ? 'a manifest; `lastgood artifacts manifest DIRECTORY` writes one' : `a file of ${bytes} bytes`;
   if (hasCode(fault, 'ENOENT') || hasCode(fault, 'ENOTDIR'))
     return { path, problem: 'missing', expected, found: 'nothing' };
   if (hasCode(fault, 'ELOOP')) return { path, problem: 'link', expected, found: 'a symbolic link' };

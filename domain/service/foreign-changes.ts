@@ -78,7 +78,8 @@ function becomeLive(turn: Turn, seen: SeenServing, declared: RouteRecord | null)
     );
   const record = recordOf(state, seen, facts, declared);
   declare(turn, record, now);
-  changeVersion(turn, version, { deployedAt: now });
+  // What ran before anybody looked was not deployed at the first look: nothing may be laid to that.
+  if (declared) changeVersion(turn, version, { deployedAt: now });
   if (previous !== null) {
     if (judgedGood) changeVersion(turn, previous, { lastGoodAt: now });
     state.bake = { version, previous, since: now, until: now + state.policy.bakeMs };

@@ -25,9 +25,9 @@ export class Telling {
 
   /** `1:07.3` since the start. */
   clock(atMs: number): string {
-    const seconds = Math.max(0, (atMs - this.began) / 1000);
-    const minutes = Math.floor(seconds / 60);
-    return `${minutes}:${(seconds - minutes * 60).toFixed(1).padStart(4, '0')}`;
+    const tenths = Math.round(Math.max(0, atMs - this.began) / 100);
+    const minutes = Math.floor(tenths / 600);
+    return `${minutes}:${((tenths - minutes * 600) / 10).toFixed(1).padStart(4, '0')}`;
   }
 
   private paint(text: string, code: string): string {
