@@ -141,7 +141,7 @@ function addActs(program: Command, run: Run): void {
     (what: string | undefined, o: Acting) =>
       run(o, async (context) => (await operator()).cancel(context, { ...acting(o), ...some({ what }) })),
   );
-  const breaker = program.command('breaker').description('the brake that two rollbacks in a row close');
+  const breaker = program.command('breaker').description('the brake that two rollbacks in a row open');
   act(breaker, 'clear [service]', 'let lastgood act by itself again')
     .option('--epoch <n>', 'the opening that you looked at, as status shows it')
     .action((service: string | undefined, o: Acting & { epoch?: string }) =>
