@@ -4,11 +4,11 @@ import type { Candidate } from '../rollback/operation';
 import { alertIncident, duration, sinceWords, usersNow } from './messages-for-people';
 import { machine } from './messages';
 import { endIncident, mark, openIncident, verdictFacts } from './incident';
-import { fenceOperation, startOperation } from './operations';
+import { endCommand, fenceOperation, startOperation } from './operations';
 import { blockedBy } from './readiness';
 import { isOfFormerCopy, isRevival } from './revival';
 import { failedTogether } from './shared-failure';
-import type { Incident, ServiceState, StandingDegradation } from './state';
+import type { Incident, Operation, ServiceState, StandingDegradation } from './state';
 import type { Turn } from './turn';
 
 /**
@@ -20,13 +20,7 @@ export function decide(turn: Turn): void {
   const open = openDegradations(state);
   const [first] = open;
   if (!first) return;
-  if (state.operation) {
-    // A bad live version does not wait for the deploy of another one to finish loading.
-    const { kind, shifted } = state.operation;
-    if (kind === 'deploy' && !isRevival(state.operation) && !shifted && first.verdict.hard)
-      fenceOperation(turn, `${first.verdict.metric} failed on the live version`);
-    return;
-  }
+  if (state.operation) return besideOperation(turn, state.operation, open);
   const { incident } = state;
   if (incident?.phase === 'awaiting-approval' || incident?.phase === 'waiting-for-human') {
     if (incident.hard || !first.verdict.hard) return behindIncident(turn, incident, open);
@@ -34,6 +28,39 @@ export function decide(turn: Turn): void {
   }
   // One that is held or has another cause must not hide the one behind it.
   for (const entry of open) if (decideOn(turn, entry) === 'acted') return;
+}
+
+/**
+ * There are never two operations at a time (I2). A hard failure stops one that has moved nobody and was meant for less;
+ * beside one that waits for a person it is told, and decided when that one has ended.
+ */
+function besideOperation(turn: Turn, operation: Operation, open: readonly StandingDegradation[]): void {
+  const hard = open.filter(({ verdict }) => verdict.hard);
+  const [first] = hard;
+  if (!first || operation.stopping !== null) return;
+  if (!operation.shifted && givesWay(turn, operation, first))
+    return fenceOperation(turn, `${first.verdict.metric} failed on the live version`);
+  if (operation.waiting !== null) for (const entry of hard) hold(turn, entry, `${operation.id} waits for a person`);
+}
+
+/** A bad live version waits neither for the load of another one, nor for an answer about something softer. */
+function givesWay({ state, now }: Turn, operation: Operation, entry: StandingDegradation): boolean {
+  if (operation.kind === 'deploy') return !isRevival(operation);
+  const soft = state.incident?.id === operation.incident && state.incident?.hard === false;
+  return operation.kind === 'rollback' && soft && operation.waiting !== null && actsAtOnce(state, entry, now);
+}
+
+/** Nothing and nobody would hold the decision on it. */
+function actsAtOnce(state: ServiceState, entry: StandingDegradation, now: number): boolean {
+  const { attribution } = attributionOf(state, entry);
+  const { undetermined } = state.policy;
+  if (attribution === 'environment' || (attribution === 'undetermined' && undetermined[entry.verdict.tier] === 'hold'))
+    return false;
+  return blockedBy(state, now) === null && !needsApproval(state, entry);
+}
+
+function needsApproval({ mode, policy }: ServiceState, { verdict }: StandingDegradation): boolean {
+  return mode === 'confirm' || policy.approval.tiers.includes(verdict.tier);
 }
 
 /** A person was asked already; what comes on top of that is told, not decided, until they answered. */
@@ -66,8 +93,7 @@ function decideOn(turn: Turn, entry: StandingDegradation): 'acted' | 'held' {
   if (attribution.attribution === 'undetermined' && state.policy.undetermined[entry.verdict.tier] === 'hold')
     return hold(turn, entry, 'the cause is undetermined, and the policy holds then');
   openIncident(turn, { ...entry, ...attribution });
-  const needsApproval = state.mode === 'confirm' || state.policy.approval.tiers.includes(entry.verdict.tier);
-  if (needsApproval) askApproval(turn);
+  if (needsApproval(state, entry)) askApproval(turn);
   else actOnIncident(turn, null);
   return 'acted';
 }
@@ -97,6 +123,7 @@ function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
     verdictFacts(entry),
   );
   const onFallback = state.fallbackInUse !== null;
+  const { operation } = state;
   if (onFallback && !state.incident) openIncident(turn, { ...entry, decided: 'held' }, 'on-fallback');
   turn.alert({
     key: `${state.service}/${entry.id}/held/${why.slice(0, 24)}`,
@@ -108,7 +135,7 @@ function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
     must: entry.verdict.hard
       ? 'Decide now: roll back by hand, or clear what holds.'
       : 'Nothing at once; it is decided again when the hold ends.',
-    command: `lastgood rollback ${state.service} --reason '…'`,
+    command: operation ? endCommand(state.service, operation) : `lastgood rollback ${state.service} --reason '…'`,
     link: null,
   });
   return 'held';

@@ -2,7 +2,7 @@ import type { Actor, Json, LedgerKind } from '../ledger';
 import type { Candidate, OperationInput, OperationKind } from '../rollback/operation';
 import type { PlanStep, Procedure } from '../rollback/plan';
 import { copiesOf } from './retiring';
-import type { Incident } from './state';
+import type { Incident, Operation } from './state';
 import type { Turn } from './turn';
 
 /** More than any plan of `maxCandidates` candidates uses: shift, stages and the way back, for each. */
@@ -133,6 +133,11 @@ export function fenceOperation(turn: Turn, why: string): void {
   state.operation = { ...operation, stopping: why, deadlineAt: now + 2 * REPORT_SLACK_MS };
   turn.effect({ type: 'fence', epoch: Math.max(operation.epochs.to + 1, state.declared?.epoch ?? 0) });
   turn.effect({ type: 'order', operation: operation.id, order: { type: 'stop', why } });
+}
+
+/** For people: ends an operation that waits for them, so that what stands behind it is decided. */
+export function endCommand(service: string, { id, incident }: Pick<Operation, 'id' | 'incident'>): string {
+  return `lastgood intervene ${incident ?? id} abort --service ${service} --reason '…'`;
 }
 
 export function reportDeadline(now: number, deadlineAt: number): number {

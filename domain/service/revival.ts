@@ -3,7 +3,7 @@ import { makePlan } from '../rollback/plan';
 import type { ServiceEvent } from './events';
 import { machine } from './messages';
 import { alertService, clock, usersNow } from './messages-for-people';
-import { startOperation } from './operations';
+import { endCommand, startOperation } from './operations';
 import { blockedBy, pausedBy } from './readiness';
 import type { LiveSeen, Operation, Revival, ServiceState, StandingDegradation, VersionFacts } from './state';
 import type { Turn } from './turn';
@@ -62,10 +62,13 @@ export function revive(turn: Turn): void {
   const { state, now } = turn;
   endGrace(turn);
   const seen = liveSeen(state);
-  if (seen?.condition !== 'dead' || state.operation || !state.declared) return;
+  if (seen?.condition !== 'dead' || !state.declared) return;
+  const { operation } = state;
+  if (operation && (operation.waiting === null || operation.stopping !== null)) return;
   if (standbyTakesOver(state, now)) return;
   const revival = revivalOf(state, now);
   if (revival.givenUp) return;
+  if (operation) return wait(turn, revival, seen, `${operation.id} waits for a person`);
   const facts = state.versions.find(({ version }) => version === revival.version);
   const forbidden = forbiddenBy(state, facts, now);
   if (!facts || forbidden !== null) return wait(turn, revival, seen, forbidden ?? 'it is not known');
@@ -114,6 +117,7 @@ function start(turn: Turn, revival: Revival, facts: VersionFacts, seen: LiveSeen
 /** One entry and one page a reason: the machine does not act, or not any more. */
 function wait(turn: Turn, revival: Revival, seen: LiveSeen, why: string): void {
   const { state } = turn;
+  const { service, operation } = state;
   if (revival.told === why) return;
   state.revival = { ...revival, told: why };
   turn.record('waiting-for-human', `no copy of ${revival.version} runs, and it is not started again: ${why}`, {
@@ -123,12 +127,12 @@ function wait(turn: Turn, revival: Revival, seen: LiveSeen, why: string): void {
   });
   alertService(turn, `live/${seen.instances[0] ?? revival.version}/dead/${why.slice(0, 24)}`, {
     severity: 'page',
-    title: `${state.service}: no copy of ${revival.version} runs`,
+    title: `${service}: no copy of ${revival.version} runs`,
     wrong: seen.why,
     did: `Does not start it again: ${why}.`,
     users: state.fallbackInUse ? usersNow(state) : 'not served',
-    must: 'Start it again or choose another version now.',
-    command: `lastgood deploy ${state.service}@${revival.version} --reason '…'`,
+    must: operation ? `End ${operation.id}, and it is started again.` : 'Start it again or choose another version now.',
+    command: operation ? endCommand(service, operation) : `lastgood deploy ${service}@${revival.version} --reason '…'`,
   });
 }
 

@@ -1,0 +1,117 @@
+import { servicePolicy } from '../../support/service-policy';
+import { SERVICE, serviceWithStandby, type ServiceSimulator } from '../../support/service-simulator';
+
+/** What fails while an operation is in flight: nothing that is worse than its reason may hide behind it. */
+
+const dead = { tier: 'immediate', hard: true, metric: 'error-rate' } as const;
+
+function pages(simulator: ServiceSimulator): string[] {
+  return simulator.alerts.filter(({ severity }) => severity === 'page').map(({ title }) => title);
+}
+
+function operations(simulator: ServiceSimulator): string[] {
+  return simulator.effects.flatMap((effect) => (effect.type === 'start-operation' ? [effect.input.operation] : []));
+}
+
+/** Every candidate fails before the shift, until the operation waits for a person. */
+function failsUntilItWaits(simulator: ServiceSimulator): void {
+  const { child } = simulator;
+  if (!child) throw new Error('no operation is in flight');
+  for (let step = 0; step < 10 && simulator.state.operation?.waiting === null; step++) {
+    simulator.childStep(child, false);
+    while (child.mail.length > 0) simulator.deliver(child);
+  }
+  expect(simulator.state.operation?.waiting).not.toBeNull();
+}
+
+/** The operation in flight obeys what it was told, and reports its end. */
+function obeys(simulator: ServiceSimulator): void {
+  const { child } = simulator;
+  if (!child) throw new Error('no operation is in flight');
+  simulator.childStep(child, true);
+  while (child.mail.length > 0) simulator.deliver(child);
+}
+
+/** A deploy whose copy answers wrongly: the traffic is back on the version before, without a fallback. */
+function returnedDeploy(simulator: ServiceSimulator): void {
+  simulator.say('deploy', { version: '1.2' });
+  const { child } = simulator;
+  if (!child) throw new Error('no deploy');
+  simulator.childStep(child, true);
+  simulator.childStep(child, false);
+  while (child.mail.length > 0) simulator.deliver(child);
+  expect(simulator.state.operation).toMatchObject({ shifted: true, waiting: 'it failed' });
+  expect(simulator.state.declared?.primary).toBe('1.1');
+}
+
+test('a soft rollback that waits for a person gives way to a hard failure of the same version', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('soft');
+  failsUntilItWaits(simulator);
+  const before = operations(simulator).length;
+
+  simulator.verdict('dead', dead);
+  expect(simulator.state.operation?.stopping).toMatch(/error-rate failed/);
+  obeys(simulator);
+
+  expect(operations(simulator)).toHaveLength(before + 1);
+  expect(simulator.state.incident).toMatchObject({ hard: true, metric: 'error-rate' });
+  simulator.runOperation();
+  expect(simulator.state.declared?.primary).toBe('1.0');
+});
+
+test('a hard failure beside a deploy that waits with its traffic back is paged, and decided when a person ends the deploy', () => {
+  const simulator = serviceWithStandby();
+  returnedDeploy(simulator);
+  simulator.verdict('dead', dead);
+
+  expect(simulator.state.degradations[0]).toMatchObject({
+    decided: 'held',
+    heldBy: `${simulator.state.operation?.id} waits for a person`,
+  });
+  expect(pages(simulator)).toContain(`${SERVICE}: error-rate is degraded and nothing was moved`);
+  const command = simulator.alerts.at(-1)?.command;
+  expect(command).toBe(`lastgood intervene ${simulator.state.operation?.id} abort --service ${SERVICE} --reason '…'`);
+
+  simulator.say('intervene', { incident: simulator.state.operation?.id ?? '', action: 'abort' });
+  while (simulator.child && simulator.child.mail.length > 0) simulator.deliver(simulator.child);
+  expect(simulator.state.operation?.kind).toBe('rollback');
+});
+
+test('a copy that dies beside a deploy that waits is paged, and started again when a person ends the deploy', () => {
+  const simulator = serviceWithStandby();
+  returnedDeploy(simulator);
+  simulator.proof(false);
+  simulator.live('dead');
+  expect(pages(simulator)).toContain(`${SERVICE}: no copy of 1.1 runs`);
+  const told = pages(simulator).length;
+  simulator.pass(60_000);
+  expect(pages(simulator)).toHaveLength(told);
+
+  simulator.say('intervene', { incident: simulator.state.operation?.id ?? '', action: 'abort' });
+  while (simulator.child && simulator.child.mail.length > 0) simulator.deliver(simulator.child);
+  expect(simulator.state.operation?.id).toMatch(/^revival/);
+});
+
+test('a hard rollback that waits for a person is told of the next hard failure once, and goes on waiting', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('dead', dead);
+  failsUntilItWaits(simulator);
+  const waiting = simulator.state.operation?.id;
+  const told = pages(simulator).length;
+  simulator.verdict('more', { ...dead, metric: 'timeout-rate' });
+  simulator.pass(60_000);
+
+  expect(simulator.state.operation).toMatchObject({ id: waiting, stopping: null });
+  expect(pages(simulator)).toHaveLength(told + 1);
+});
+
+test('what nobody would act on does not stop an operation that waits', () => {
+  const base = servicePolicy();
+  const simulator = serviceWithStandby({ ...base, undetermined: { ...base.undetermined, immediate: 'hold' } });
+  simulator.verdict('soft');
+  failsUntilItWaits(simulator);
+  simulator.verdict('dead', { ...dead, attribution: 'undetermined' });
+  expect(simulator.state.operation?.stopping).toBeNull();
+  expect(simulator.state.degradations.find(({ id }) => id === 'dead')?.decided).toBe('held');
+});
