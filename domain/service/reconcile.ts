@@ -7,7 +7,7 @@ import { learnServing } from './foreign-changes';
 import { endIncident } from './incident';
 import { alertService, clock, usersNow } from './messages-for-people';
 import { UNWRITTEN_EPOCHS } from './epochs';
-import { giveUpDegradations, leaveIncident, releaseCopies } from './reports';
+import { giveUpBehind, leaveIncident, releaseCopies } from './reports';
 import type { StandingDegradation } from './state';
 import { trafficMoved } from './traffic-moved';
 import type { Turn } from './turn';
@@ -183,7 +183,7 @@ export function onOperationAsked(turn: Turn, event: Extract<ServiceEvent, { type
     must: 'Check that the right version serves; roll back by hand if not.',
     command: `lastgood status ${state.service}`,
   });
-  giveUpDegradations(turn, 'its rollback was abandoned');
+  giveUpBehind(turn, operation, 'its rollback was abandoned');
   if (state.incident?.id === operation.incident) leaveIncident(turn);
   // It moved the users and never settled: the brakes count it as failed, or it could go on without an end.
   const opened = moved && countRollback(turn, operation);

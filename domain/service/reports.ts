@@ -189,7 +189,7 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: What<
   if (what.outcome === 'cancelled') {
     turn.record('incident-ended', `${operation.id} was stopped: ${what.why}`, {}, { incident: operation.incident });
     if (operation.stopping === null) stoppedUnasked(turn, operation, incident, what.why);
-    else giveUpDegradations(turn, 'the rollback was stopped');
+    else giveUpBehind(turn, operation, 'the rollback was stopped');
     return forget();
   }
   // Accepted as it is before anything moved: nothing was settled, and a second try would ask the same person again.
@@ -197,7 +197,7 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: What<
   if (settled) settle(turn, operation, incident, at, what);
   else {
     turn.record('incident-ended', `${operation.id} failed: ${what.why}`, {}, { incident: operation.incident });
-    giveUpDegradations(turn, 'the rollback failed');
+    giveUpBehind(turn, operation, 'the rollback failed');
   }
   const opened = countRollback(turn, operation);
   if (settled && operation.kind === 'rollback') startCooldown(turn, `${operation.id} settled`);
@@ -225,7 +225,7 @@ function stoppedUnasked(turn: Turn, operation: Operation, incident: Incident | n
     for (const { id, decided } of state.degradations) if (decided === 'acted') mark(turn, id, 'open', null);
     return;
   }
-  giveUpDegradations(turn, `the rollback was stopped: ${why}`.slice(0, 300));
+  giveUpBehind(turn, operation, `the rollback was stopped: ${why}`.slice(0, 300));
   if (!incident) return;
   alertIncident(turn, 'stopped', incident, {
     severity: 'page',
@@ -290,6 +290,19 @@ export function giveUpDegradations(turn: Turn, why: string): void {
   turn.state.degradations = turn.state.degradations.map((entry) =>
     entry.decided === 'acted' ? { ...entry, decided: 'refused' as const, heldBy: why } : entry,
   );
+}
+
+/**
+ * The same for everything that stood behind an operation that ended so: a second verdict on the same version must not undo
+ * what a person ordered, nor try once more what failed. One that is harder than the reason of the operation is a new story.
+ */
+export function giveUpBehind(turn: Turn, operation: Operation, why: string): void {
+  const hard = ownIncident(turn.state, operation)?.hard ?? false;
+  giveUpDegradations(turn, why);
+  if (operation.kind === 'deploy') return;
+  for (const { id, version, decided, verdict } of turn.state.degradations)
+    if (version === operation.from && (decided === 'open' || decided === 'held') && (hard || !verdict.hard))
+      mark(turn, id, 'refused', why);
 }
 
 /** Copies that an operation leaves: what serves, the standby and the kept one stay, a new operation takes over, the rest is retired. */

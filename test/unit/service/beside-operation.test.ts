@@ -115,3 +115,59 @@ test('what nobody would act on does not stop an operation that waits', () => {
   expect(simulator.state.operation?.stopping).toBeNull();
   expect(simulator.state.degradations.find(({ id }) => id === 'dead')?.decided).toBe('held');
 });
+
+describe('a second verdict on the same version', () => {
+  /** Two verdicts that tell one story; the rollback is for the first. */
+  function twoVerdicts(hard: boolean): ServiceSimulator {
+    const simulator = serviceWithStandby();
+    simulator.verdict('first', { hard, metric: 'accuracy' });
+    simulator.verdict('second', { hard, metric: 'recall:spam' });
+    expect(simulator.state.degradations.map(({ decided }) => decided)).toEqual(['acted', 'open']);
+    return simulator;
+  }
+
+  function nothingStarts(simulator: ServiceSimulator, before: number): void {
+    expect(simulator.state.operation).toBeNull();
+    simulator.tiers('unmeasured');
+    simulator.pass(60_000);
+    expect(operations(simulator)).toHaveLength(before);
+    expect(simulator.state.degradations.map(({ decided }) => decided)).toEqual(['refused', 'refused']);
+  }
+
+  test.each([false, true])('does not undo the cancel of a person (hard: %s)', (hard) => {
+    const simulator = twoVerdicts(hard);
+    const before = operations(simulator).length;
+    simulator.say('cancel', {});
+    obeys(simulator);
+    nothingStarts(simulator, before);
+  });
+
+  test.each(['abort', 'accept'] as const)('does not undo the %s of a person', (action) => {
+    const simulator = twoVerdicts(true);
+    const before = operations(simulator).length;
+    failsUntilItWaits(simulator);
+    simulator.say('intervene', { incident: simulator.state.incident?.id ?? '', action });
+    obeys(simulator);
+    nothingStarts(simulator, before);
+    expect(simulator.state.breaker.open).toBe(false);
+  });
+
+  test('does not try again what was stopped unasked', () => {
+    const simulator = twoVerdicts(true);
+    const before = operations(simulator).length;
+    const { child } = simulator;
+    if (!child) throw new Error('no operation is in flight');
+    child.stop = 'a newer record';
+    obeys(simulator);
+    nothingStarts(simulator, before);
+  });
+
+  test('is decided after the cancel when it failed harder than what the rollback was for', () => {
+    const simulator = serviceWithStandby();
+    simulator.verdict('first', { metric: 'accuracy' });
+    simulator.verdict('dead', dead);
+    simulator.say('cancel', {});
+    obeys(simulator);
+    expect(simulator.state.incident).toMatchObject({ hard: true, phase: 'rolling-back' });
+  });
+});
