@@ -32,7 +32,7 @@ export function decide(turn: Turn): void {
 
 /**
  * There are never two operations at a time (I2). A hard failure stops one that has moved nobody and was meant for less;
- * beside one that waits for a person it is told, and decided when that one has ended.
+ * beside one that takes its time it is told, and decided when that one has ended.
  */
 function besideOperation(turn: Turn, operation: Operation, open: readonly StandingDegradation[]): void {
   const hard = open.filter(({ verdict }) => verdict.hard);
@@ -40,27 +40,30 @@ function besideOperation(turn: Turn, operation: Operation, open: readonly Standi
   if (!first || operation.stopping !== null) return;
   if (!operation.shifted && givesWay(turn, operation, first))
     return fenceOperation(turn, `${first.verdict.metric} failed on the live version`);
-  if (operation.waiting !== null) for (const entry of hard) hold(turn, entry, `${operation.id} waits for a person`);
+  const why = takesItsTime(turn.state, operation);
+  if (why !== null) for (const entry of hard) hold(turn, entry, `${operation.id} ${why}`);
 }
 
-/** A bad live version waits neither for the load of another one, nor for an answer about something softer. */
+/** A bad live version waits neither for the load of another one, nor for stages or an answer about something softer. */
 function givesWay({ state, now }: Turn, operation: Operation, entry: StandingDegradation): boolean {
   if (operation.kind === 'deploy') return !isRevival(operation);
   const soft = state.incident?.id === operation.incident && state.incident?.hard === false;
-  return operation.kind === 'rollback' && soft && operation.waiting !== null && actsAtOnce(state, entry, now);
+  return operation.kind === 'rollback' && soft && takesItsTime(state, operation) !== null && mayAct(state, entry, now);
 }
 
-/** Nothing and nobody would hold the decision on it. */
-function actsAtOnce(state: ServiceState, entry: StandingDegradation, now: number): boolean {
+/** What makes it longer than its steps; null when nothing does. */
+function takesItsTime({ incident }: ServiceState, operation: Operation): string | null {
+  if (operation.waiting !== null) return 'waits for a person';
+  const gradual = incident?.id === operation.incident && incident?.tier === 'trend' && operation.kind === 'rollback';
+  return gradual && !operation.shifted ? 'moves the traffic by stages' : null;
+}
+
+/** Neither a brake nor its cause keeps the machine from deciding on it. */
+function mayAct(state: ServiceState, entry: StandingDegradation, now: number): boolean {
   const { attribution } = attributionOf(state, entry);
   const { undetermined } = state.policy;
-  if (attribution === 'environment' || (attribution === 'undetermined' && undetermined[entry.verdict.tier] === 'hold'))
-    return false;
-  return blockedBy(state, now) === null && !needsApproval(state, entry);
-}
-
-function needsApproval({ mode, policy }: ServiceState, { verdict }: StandingDegradation): boolean {
-  return mode === 'confirm' || policy.approval.tiers.includes(verdict.tier);
+  if (attribution === 'undetermined' && undetermined[entry.verdict.tier] === 'hold') return false;
+  return attribution !== 'environment' && blockedBy(state, now) === null;
 }
 
 /** A person was asked already; what comes on top of that is told, not decided, until they answered. */
@@ -93,7 +96,8 @@ function decideOn(turn: Turn, entry: StandingDegradation): 'acted' | 'held' {
   if (attribution.attribution === 'undetermined' && state.policy.undetermined[entry.verdict.tier] === 'hold')
     return hold(turn, entry, 'the cause is undetermined, and the policy holds then');
   openIncident(turn, { ...entry, ...attribution });
-  if (needsApproval(state, entry)) askApproval(turn);
+  const needsApproval = state.mode === 'confirm' || state.policy.approval.tiers.includes(entry.verdict.tier);
+  if (needsApproval) askApproval(turn);
   else actOnIncident(turn, null);
   return 'acted';
 }

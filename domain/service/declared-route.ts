@@ -12,6 +12,8 @@ export function withdrawShare(turn: Turn, operation: string): void {
   const { declared } = state;
   // A record that somebody else wrote stays until a person decides on it.
   if (!declared?.share || declared.share.drill !== undefined || state.pausedWhy !== null) return;
+  // A higher epoch would end the router's own move to its fallback, and what is decided on it; the share ends by itself.
+  if (state.fallbackInUse) return;
   const { share, ...rest } = declared;
   const inForce = versionsInForce(rest, now);
   const backends = Object.entries(rest.backends).filter(

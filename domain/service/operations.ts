@@ -135,8 +135,9 @@ export function fenceOperation(turn: Turn, why: string): void {
   turn.effect({ type: 'order', operation: operation.id, order: { type: 'stop', why } });
 }
 
-/** For people: ends an operation that waits for them, so that what stands behind it is decided. */
-export function endCommand(service: string, { id, incident }: Pick<Operation, 'id' | 'incident'>): string {
+/** For people: ends an operation, so that what stands behind it is decided. */
+export function endCommand(service: string, { id, incident, waiting }: Operation): string {
+  if (waiting === null) return `lastgood cancel ${service} --reason '…'`;
   return `lastgood intervene ${incident ?? id} abort --service ${service} --reason '…'`;
 }
 

@@ -37,8 +37,18 @@ export function sharedRecord(
 ): RouteRecord {
   const { base, now, service, epoch } = facts;
   const pins = base.pins.filter(({ until }) => until > now);
-  const record = { service, epoch, primary: base.primary, share: { version: target.version, ...share }, pins };
-  return assembled(facts, record, target);
+  const { primary } = base;
+  const record = { service, epoch, primary, share: { version: target.version, ...share }, pins };
+  return assembled(facts, hasProof(base, target) ? { ...record, fallback: base.fallback } : record, target);
+}
+
+/**
+ * The left version is still primary: should it die between two stages, the router helps itself as before. Only by the copy
+ * that was named, whose proof is kept; a fresh one of the same version holds none.
+ */
+function hasProof(base: RouteRecord, { version, backend }: Target): base is RouteRecord & { fallback: string } {
+  const named = base.backends[base.fallback ?? ''] ?? [];
+  return base.fallback !== undefined && (base.fallback !== version || named[0]?.instance === backend.instance);
 }
 
 /** All requests back to the version that served when the operation was decided; its old pins still hold. */

@@ -116,6 +116,71 @@ test('what nobody would act on does not stop an operation that waits', () => {
   expect(simulator.state.degradations.find(({ id }) => id === 'dead')?.decided).toBe('held');
 });
 
+/** A rollback by stages, with the first of them in force; the router's fallback is in the record as before. */
+function firstStage(policy = servicePolicy()): ServiceSimulator {
+  const simulator = serviceWithStandby(policy);
+  simulator.verdict('slow', { tier: 'trend', metric: 'accuracy' });
+  const { child } = simulator;
+  const route = child?.input.route;
+  if (!child || !route) throw new Error('no rollback');
+  const until = simulator.now + 6 * 60_000;
+  const record = { ...route, epoch: child.epoch, share: { version: '1.0', weight: 0.05, until } };
+  child.epoch += 1;
+  expect(simulator.apply(record)).toBe(true);
+  child.record = record;
+  const what = { type: 'shifted', record, note: '5 %' } as const;
+  child.mail.push({ operation: child.input.operation, no: (child.no += 1), at: simulator.now, what });
+  simulator.deliver(child);
+  expect(simulator.state.declared?.share?.weight).toBe(0.05);
+  return simulator;
+}
+
+/** The stages are given up; the share is left to the service. */
+function stagesStop(simulator: ServiceSimulator): void {
+  const { child } = simulator;
+  if (!child?.stop) throw new Error('nobody ordered a stop');
+  const { record, stop: why } = child;
+  const what = { type: 'ended', outcome: 'cancelled', record, why, idle: [], verified: null } as const;
+  child.mail.push({ operation: child.input.operation, no: (child.no += 1), at: simulator.now, what });
+  child.phase = 'ended';
+  while (child.mail.length > 0) simulator.deliver(child);
+}
+
+describe('a rollback by stages', () => {
+  test('gives way to a hard failure of the version that most users still get', () => {
+    const simulator = firstStage();
+    simulator.verdict('dead', dead);
+    stagesStop(simulator);
+
+    expect(simulator.state.incident).toMatchObject({ hard: true, metric: 'error-rate' });
+    expect(simulator.child?.input.procedure).toBe('emergency');
+    simulator.runOperation();
+    expect(simulator.state.declared).toMatchObject({ primary: '1.0' });
+    expect(simulator.state.declared?.share).toBeUndefined();
+  });
+
+  test('gives way where the router has moved to its fallback, and no record in between takes that back', () => {
+    const simulator = firstStage();
+    simulator.primaryDies();
+    simulator.look();
+    const { fallback } = simulator.router;
+    stagesStop(simulator);
+
+    expect(simulator.router.fallback).toEqual(fallback);
+    expect(simulator.child?.input).toMatchObject({ procedure: 'emergency', fallbackSince: fallback?.since });
+    simulator.runOperation();
+    expect(simulator.state.declared?.primary).toBe('1.0');
+  });
+
+  test('goes on beside a hard failure that it could only hold, and a person is paged', () => {
+    const simulator = firstStage();
+    simulator.verdict('host', { ...dead, attribution: 'environment' });
+    expect(simulator.state.operation?.stopping).toBeNull();
+    expect(pages(simulator)).toContain(`${SERVICE}: error-rate is degraded and nothing was moved`);
+    expect(simulator.alerts.at(-1)?.command).toBe(`lastgood cancel ${SERVICE} --reason '…'`);
+  });
+});
+
 describe('a second verdict on the same version', () => {
   /** Two verdicts that tell one story; the rollback is for the first. */
   function twoVerdicts(hard: boolean): ServiceSimulator {
