@@ -18,7 +18,8 @@ export function intervene(
   const { operation } = state;
   note(`${message.action}${message.target ? ` ${message.target}` : ''} for ${message.incident}`);
   if (!operation) return interveneIdle(turn, message.action);
-  state.operation = { ...operation, waiting: null, deadlineAt: now + 60_000 };
+  const orders = (operation.orders ?? 0) + 1;
+  state.operation = { ...operation, waiting: null, orders, deadlineAt: now + 60_000 };
   if (state.incident?.id === operation.incident) turn.updateIncident({ phase: 'rolling-back' });
   const facts = state.versions.find(({ version }) => version === message.target);
   if (message.action === 'choose' && facts) {

@@ -92,8 +92,9 @@ function dropped(turn: Turn, what: What<'dropped'>): void {
         ? `lastgood intervene ${id} choose --target VERSION --service ${state.service} --reason '…'`
         : `lastgood artifacts verify ${state.service}@${what.version}`,
   };
-  if (incident) alertIncident(turn, `dropped/${what.version}`, { ...incident, sentence: wrong, onsetAt: null }, lines);
-  else alertService(turn, `${state.operation?.id ?? ''}/dropped/${what.version}`, { ...lines, wrong });
+  const key = attemptKey(state, `dropped/${what.version}`);
+  if (incident) alertIncident(turn, key, { ...incident, sentence: wrong, onsetAt: null }, lines);
+  else alertService(turn, key, { ...lines, wrong });
 }
 
 function shifted(turn: Turn, at: number, what: What<'shifted'>): void {
@@ -119,8 +120,16 @@ function waiting(turn: Turn, what: What<'waiting'>): void {
     command: `lastgood intervene ${id} retry --service ${state.service} --reason '…'`,
   };
   const incident = ownIncident(state, state.operation);
-  if (incident) alertIncident(turn, `waiting/${what.step}`, incident, lines);
-  else alertService(turn, `${id}/waiting/${what.step}`, { ...lines, wrong: what.why });
+  const key = attemptKey(state, `waiting/${what.step}`);
+  if (incident) alertIncident(turn, key, incident, lines);
+  else alertService(turn, key, { ...lines, wrong: what.why });
+}
+
+/** What fails again after a person's order, or in the next operation of an incident, is news: it must not be muted. */
+function attemptKey({ operation, incident }: ServiceState, what: string): string {
+  const orders = operation?.orders ?? 0;
+  const first = operation?.id === incident?.id;
+  return `${first ? '' : `${operation?.id ?? ''}/`}${what}${orders > 0 ? `/${orders}` : ''}`;
 }
 
 function ended(turn: Turn, at: number, what: What<'ended'>): void {

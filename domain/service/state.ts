@@ -133,6 +133,8 @@ export interface Operation {
   readonly waiting: string | null;
   readonly shifted: boolean;
   readonly stopping: string | null;
+  /** How often a person told it how to go on; absent where nobody did. */
+  readonly orders?: number;
 }
 
 export interface Bake {

@@ -236,3 +236,20 @@ describe('a second verdict on the same version', () => {
     expect(simulator.state.incident).toMatchObject({ hard: true, phase: 'rolling-back' });
   });
 });
+
+test.each(['rollback', 'deploy'] as const)('a %s that fails again after a retry pages again', (kind) => {
+  const simulator = serviceWithStandby();
+  if (kind === 'rollback') simulator.verdict('dead', dead);
+  else simulator.say('deploy', { version: '1.2' });
+  failsUntilItWaits(simulator);
+  const told = simulator.alerts.length;
+  simulator.say('intervene', { incident: simulator.state.operation?.id ?? '', action: 'choose', target: '1.0' });
+  const { child } = simulator;
+  if (child) child.candidate = child.input.candidates.length - 1;
+  while (child && child.mail.length > 0) simulator.deliver(child);
+  failsUntilItWaits(simulator);
+
+  expect(simulator.alerts.slice(told).filter(({ severity }) => severity === 'page')).toHaveLength(2);
+  const keys = simulator.alerts.map(({ key }) => key);
+  expect(new Set(keys).size).toBe(keys.length);
+});
