@@ -230,19 +230,19 @@ export function leaveIncident(turn: Turn): void {
  */
 function stoppedUnasked(turn: Turn, operation: Operation, incident: Incident | null, why: string): void {
   const { state } = turn;
-  if (blockedBy(state, turn.now) !== null) {
-    for (const { id, decided } of state.degradations) if (decided === 'acted') mark(turn, id, 'open', null);
-    return;
-  }
-  giveUpBehind(turn, operation, `the rollback was stopped: ${why}`.slice(0, 300));
-  if (!incident) return;
-  alertIncident(turn, 'stopped', incident, {
+  const hold = operation.kind === 'hold-move';
+  const blocked = blockedBy(state, turn.now) !== null;
+  if (!blocked) giveUpBehind(turn, operation, `the rollback was stopped: ${why}`.slice(0, 300));
+  else for (const { id, decided } of state.degradations) if (decided === 'acted') mark(turn, id, 'open', null);
+  // The breaker of a hold move is always open, and often no verdict stands behind it; people were told that it moves.
+  if (!incident || (blocked && !hold)) return;
+  alertIncident(turn, hold ? 'hold-stopped' : 'stopped', incident, {
     severity: 'page',
     title: `${state.service}: ${operation.kind} ${operation.id} was stopped and nothing was moved`,
     did: `Stopped before the shift: ${why}. ${state.declared?.primary ?? 'Nobody'} still serves.`,
     users: usersNow(state),
     must: 'Decide now: roll back by hand, or leave it as it is.',
-    command: `lastgood rollback ${state.service} --reason '…'`,
+    command: `lastgood rollback ${state.service}${hold ? ` --to ${operation.candidates[0] ?? 'VERSION'}` : ''} --reason '…'`,
   });
 }
 

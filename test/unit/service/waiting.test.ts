@@ -216,7 +216,7 @@ test('a proposal that nobody answered is made again when the mode changes', () =
   expect(simulator.state.operation?.kind).toBe('rollback');
 });
 
-test('a hold move that is stopped leaves the confirmation of the move before it, and its kept copy, in hand', () => {
+test('a hold move that is stopped pages, and leaves the confirmation of the move before it, and its kept copy, in hand', () => {
   const simulator = serviceWithStandby();
   simulator.say('deploy', { version: '1.2' });
   simulator.runOperation();
@@ -234,7 +234,15 @@ test('a hold move that is stopped leaves the confirmation of the move before it,
     else simulator.childStep(child, true);
   }
   expect(simulator.state.operation?.kind).toBe('hold-move');
+  const told = simulator.alerts.length;
   endsUnasked(simulator);
+  expect(simulator.alerts.slice(told)).toEqual([
+    expect.objectContaining({
+      severity: 'page',
+      title: expect.stringMatching(/hold-move .* was stopped and nothing was moved/) as string,
+      command: `lastgood rollback ${SERVICE} --to 1.3 --reason '…'`,
+    }),
+  ]);
   const { incident, confirming } = simulator.state;
   expect(incident).toMatchObject({ phase: 'confirming' });
   expect(confirming?.incident).toBe(incident?.id);
