@@ -330,10 +330,13 @@ export function releaseCopies(
   }
 }
 
-/** Confirm is over: the metric that fired was measured and is good; the copy that was kept may go. */
+/**
+ * Confirm is over: the metric that fired was measured and is good; the copy that was kept may go. Not while a hold move of
+ * the same incident is under way: it needs the incident, and is confirmed itself.
+ */
 export function confirmIncident(turn: Turn): void {
   const { confirming, incident } = turn.state;
-  if (!confirming || !incident) return;
+  if (!confirming || incident?.phase !== 'confirming') return;
   turn.record('confirmed', `${confirming.metric} is good again on ${turn.state.declared?.primary ?? '?'}`, {
     metric: confirming.metric,
   });

@@ -24,7 +24,7 @@ export function nextWakeAt(state: ServiceState): number | null {
     calm && incident === null && measuresOk(state) ? state.bake?.until : null,
     incident?.phase === 'awaiting-approval' ? incident.approvalUntil : null,
     operation?.deadlineAt,
-    confirming?.measured && incident && calm ? confirming.until : null,
+    confirming?.measured && incident?.phase === 'confirming' && calm ? confirming.until : null,
     confirming && incident && !confirming.alerted ? confirming.from + state.policy.verify.confirmMaxMs : null,
     preparing ? preparing.until + 60_000 : null,
     !operation && state.pausedWhy === null ? failedStandbyReplacedAt(state) : null,

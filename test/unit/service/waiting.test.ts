@@ -216,7 +216,8 @@ test('a proposal that nobody answered is made again when the mode changes', () =
   expect(simulator.state.operation?.kind).toBe('rollback');
 });
 
-test('a hold move that is stopped pages, and leaves the confirmation of the move before it, and its kept copy, in hand', () => {
+/** The second rollback has settled, and the hold move that its breaker decided is in flight. */
+function withHoldMove(): ServiceSimulator {
   const simulator = serviceWithStandby();
   simulator.say('deploy', { version: '1.2' });
   simulator.runOperation();
@@ -234,6 +235,11 @@ test('a hold move that is stopped pages, and leaves the confirmation of the move
     else simulator.childStep(child, true);
   }
   expect(simulator.state.operation?.kind).toBe('hold-move');
+  return simulator;
+}
+
+test('a hold move that is stopped pages, and leaves the confirmation of the move before it, and its kept copy, in hand', () => {
+  const simulator = withHoldMove();
   const told = simulator.alerts.length;
   endsUnasked(simulator);
   expect(simulator.alerts.slice(told)).toEqual([
@@ -246,4 +252,20 @@ test('a hold move that is stopped pages, and leaves the confirmation of the move
   const { incident, confirming } = simulator.state;
   expect(incident).toMatchObject({ phase: 'confirming' });
   expect(confirming?.incident).toBe(incident?.id);
+});
+
+test('a hold move that takes its time keeps its incident, and is confirmed itself', () => {
+  const simulator = withHoldMove();
+  const { incident } = simulator.state;
+  simulator.pass(minute);
+  simulator.tiers('ok');
+  expect(simulator.state.confirming?.measured).toBe(true);
+  simulator.pass(20 * minute);
+  simulator.tiers('ok');
+  expect(simulator.state.incident?.id).toBe(incident?.id);
+
+  simulator.runOperation();
+  expect(simulator.state.declared?.primary).toBe('1.3');
+  expect(simulator.state.incident).toMatchObject({ id: incident?.id, phase: 'confirming' });
+  expect(simulator.state.confirming).toMatchObject({ incident: incident?.id, measured: false });
 });
