@@ -90,6 +90,8 @@ export function forgetVerdicts(turn: Turn): void {
   const lost = state.degradations.filter((entry) => !ownWord(entry));
   if (lost.length === 0) return;
   state.degradations = state.degradations.filter(ownWord);
+  // It was measured good before what stood now, and nobody can say when that ends: it is measured anew.
+  if (state.confirming) state.confirming = { ...state.confirming, measured: false };
   for (const { id, verdict } of lost)
     turn.record('degradation-ended', `detection started anew and measures ${verdict.metric} from the beginning`, {
       id,

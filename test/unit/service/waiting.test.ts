@@ -64,6 +64,24 @@ test('a verdict that detection has forgotten moves nothing at the end of the coo
   expect(simulator.ledger.at(-1)?.kind).toBe('cooldown-ended');
 });
 
+test('a rollback is not confirmed because detection has forgotten that its target is degraded', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  simulator.runOperation();
+  simulator.pass(minute);
+  simulator.tiers('ok');
+  expect(simulator.state.confirming?.measured).toBe(true);
+  simulator.verdict('held');
+  simulator.pass(10 * minute);
+
+  simulator.step({ type: 'detection-began-anew' });
+  simulator.pass(minute);
+  expect(simulator.state.incident?.phase).toBe('confirming');
+
+  simulator.tiers('ok');
+  expect(simulator.state.incident).toBeNull();
+});
+
 test('what the router itself said of a dead primary stands although detection started anew', () => {
   const simulator = serviceWithStandby();
   simulator.proof(true);
