@@ -148,12 +148,16 @@ function ended(turn: Turn, at: number, what: What<'ended'>): void {
 }
 
 function deployEnded(turn: Turn, operation: Operation, what: What<'ended'>): void {
+  const { state } = turn;
+  const revival = isRevival(operation);
+  if (revival && state.declared?.primary === operation.from) revivalEnded(turn, operation, what.outcome, what.why);
+  else newVersionEnded(turn, operation, what);
+  // What ended while it was in flight had nobody to end its incident.
+  if (revival) endWhereNothingStands(turn, `nothing stands any more after ${operation.id}`);
+}
+
+function newVersionEnded(turn: Turn, operation: Operation, what: What<'ended'>): void {
   const { state, now } = turn;
-  if (isRevival(operation)) {
-    revivalEnded(turn, operation, what.outcome, what.why);
-    // What ended while it was in flight had nobody to end its incident.
-    return endWhereNothingStands(turn, `nothing stands any more after ${operation.id}`);
-  }
   const version = state.declared?.primary ?? operation.candidates[0] ?? '';
   if (what.outcome !== 'settled' || version === operation.from) {
     turn.record(
@@ -165,15 +169,18 @@ function deployEnded(turn: Turn, operation: Operation, what: What<'ended'>): voi
     return;
   }
   const previous = operation.from;
+  // Nothing is kept warm of what was left because no copy of it ran any more.
+  const warm = !isRevival(operation);
+  const limits = `its limits judge it for ${duration(state.policy.bakeMs)}`;
   turn.record(
     'deploy-settled',
-    `${version} is live${previous ? `; ${previous} stays warm and its limits judge it for ${duration(state.policy.bakeMs)}` : ''}`,
+    `${version} is live${previous ? `; ${previous}${warm ? ' stays warm and' : ':'} ${limits}` : ''}`,
     { verified: what.why.slice(0, 500) },
   );
   if (state.incident?.phase === 'confirming') endIncident(turn, `${version} was deployed before it was confirmed`);
   if (previous === '') return;
   state.bake = { version, previous, since: now, until: now + state.policy.bakeMs };
-  keepPrevious(turn, operation);
+  if (warm) keepPrevious(turn, operation);
 }
 
 /** The previous version's copy is the standby of the bake period; the one before it is not needed any more. */

@@ -20,7 +20,9 @@ export function trafficMoved(turn: Turn, operation: Operation, record: RouteReco
   declare(turn, record, at);
   // Whatever somebody else wrote to the router before is overwritten; a resume must not bring it back.
   state.foreign = null;
-  const again = isRevival(operation);
+  const revival = isRevival(operation);
+  // A person who was asked may have chosen another version instead.
+  const again = revival && target === left;
   if (target === left && !operation.shifted && !again) return shared(turn, record, note);
   if (state.operation?.id === operation.id) state.operation = { ...state.operation, shifted: true };
   if (operation.incident !== null && state.incident?.id === operation.incident)
@@ -36,7 +38,7 @@ export function trafficMoved(turn: Turn, operation: Operation, record: RouteReco
     return;
   }
   if (operation.kind === 'deploy') {
-    if (judgedGood && left !== '') changeVersion(turn, left, { lastGoodAt: turn.now });
+    if (judgedGood && left !== '' && !revival) changeVersion(turn, left, { lastGoodAt: turn.now });
   } else if (operation.kind !== 'hold-move') {
     const byModel = operation.kind === 'rollback' && state.incident?.attribution === 'model';
     setStanding(turn, left, byModel ? 'quarantined' : 'suspect', `rolled back from, ${operation.reason}`);

@@ -1,7 +1,7 @@
 import type { Verdict } from '../../domain/detection/types';
 import type { LedgerEntry } from '../../domain/ledger';
 import type { ServicePolicy } from '../../domain/policy';
-import type { OperationInput, OperationOrder, StepReport } from '../../domain/rollback/operation';
+import type { Candidate, OperationInput, OperationOrder, StepReport } from '../../domain/rollback/operation';
 import { instanceName, namesInstance } from '../../domain/route';
 import type { Backend, FallbackInUse, ObservedRoute, RouteRecord } from '../../domain/route';
 import type { Command, Effect } from '../../domain/service/commands';
@@ -53,6 +53,8 @@ export function verdictOf(metric: string, tier: Verdict['tier'], now: number, ha
 /** The child of an operation as the service sees it: it reports by numbers and writes to the router on its own. */
 export interface Child {
   readonly input: OperationInput;
+  /** Those of the decision, and after them whom a person chose. */
+  readonly candidates: Candidate[];
   no: number;
   epoch: number;
   candidate: number;
@@ -243,11 +245,7 @@ export class ServiceSimulator {
       if (order.type === 'abort') this.end(child, 'failed', 'aborted');
       else if (order.type === 'accept') this.end(child, 'settled', 'accepted');
       else {
-        if (order.type === 'choose')
-          child.candidate = Math.max(
-            0,
-            child.input.candidates.findIndex(({ version }) => version === order.candidate.version),
-          );
+        if (order.type === 'choose') child.candidate = child.candidates.push(order.candidate) - 1;
         child.phase = 'trying';
         this.report(child, { type: 'began', step: 'probe', version: null, deadlineAt: this.now + 60_000 });
       }
@@ -260,10 +258,10 @@ export class ServiceSimulator {
     if (child.stop !== null) return this.end(child, child.record ? 'failed' : 'cancelled', child.stop);
     if (child.phase === 'waiting') return;
     if (child.phase === 'shifted') return this.childVerify(child, well);
-    const candidate = child.input.candidates[child.candidate];
+    const candidate = child.candidates[child.candidate];
     if (!candidate) return this.wait(child, 'select');
     if (!well) {
-      const next = child.input.candidates[child.candidate + 1]?.version ?? null;
+      const next = child.candidates[child.candidate + 1]?.version ?? null;
       this.report(child, { type: 'dropped', version: candidate.version, step: 'probe', why: 'probes failed', next });
       child.candidate += 1;
       return next === null ? this.wait(child, 'probe') : undefined;
@@ -563,6 +561,7 @@ function versionOf(instance: string): string {
 function childOf(input: OperationInput): Child {
   return {
     input,
+    candidates: [...input.candidates],
     no: 0,
     epoch: input.epochs.from,
     candidate: 0,

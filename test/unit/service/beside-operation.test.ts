@@ -245,7 +245,6 @@ test.each(['rollback', 'deploy'] as const)('a %s that fails again after a retry 
   const told = simulator.alerts.length;
   simulator.say('intervene', { incident: simulator.state.operation?.id ?? '', action: 'choose', target: '1.0' });
   const { child } = simulator;
-  if (child) child.candidate = child.input.candidates.length - 1;
   while (child && child.mail.length > 0) simulator.deliver(child);
   failsUntilItWaits(simulator);
 

@@ -356,3 +356,25 @@ test('a proven standby that nobody will move to does not keep the dead version f
   simulator.live('dead');
   expect(revivals(simulator)).toHaveLength(1);
 });
+
+test('a person who chooses another version for a restart that waits has deployed it', () => {
+  const simulator = serviceWithStandby();
+  simulator.live('answers');
+  simulator.proof(false);
+  simulator.say('pause', { forMs: hour });
+  simulator.live('dead');
+  simulator.say('deploy', { version: '1.1' });
+  attemptFails(simulator);
+  simulator.pass(1_000);
+  simulator.say('intervene', { incident: simulator.state.operation?.id ?? '', action: 'choose', target: '1.2' });
+  simulator.runOperation();
+
+  const { state, now } = simulator;
+  expect(state.declared?.primary).toBe('1.2');
+  expect(state.bake).toMatchObject({ version: '1.2', previous: '1.1', since: now });
+  expect(state.versions.find(({ version }) => version === '1.2')?.deployedAt).toBe(now);
+  expect(state.standby?.version).toBe('1.0');
+  expect(simulator.ledger.some(({ kind, summary }) => kind === 'deploy-settled' && /1\.2 is live/.test(summary))).toBe(
+    true,
+  );
+});
