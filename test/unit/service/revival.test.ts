@@ -142,6 +142,19 @@ test('a crash loop ends with one page after three attempts with growing pauses',
   expect(pages(simulator)).toEqual([expect.stringMatching(/started again 3 times/)]);
 });
 
+test('a death whose evidence was cleared away goes on being one: the attempts and the page after them are made', () => {
+  const simulator = alone();
+  for (let attempt = 0; attempt < 3; attempt++) {
+    simulator.live(attempt === 0 ? 'dead' : 'silent');
+    if (!simulator.state.operation) simulator.pass((nextWakeAt(simulator.state) ?? 0) - simulator.now);
+    attemptFails(simulator);
+  }
+  simulator.live('silent');
+  simulator.pass(10 * minute);
+  expect(revivals(simulator)).toHaveLength(3);
+  expect(pages(simulator)).toEqual([expect.stringMatching(/started again 3 times/)]);
+});
+
 test('deaths that lie hours apart are no crash loop', () => {
   const simulator = alone();
   for (let death = 0; death < 5; death++) {
