@@ -7,6 +7,7 @@ import { loadWhole } from '../commands/whole-configuration';
 import { sizeText } from '../render/artifacts';
 import { CliFailure } from '../failure';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
+import { checkMinimums } from './minimum';
 import { splitAddress, whyTaken, whyUnreachable } from './network';
 
 const oldestNode = [20, 19] as const;
@@ -74,6 +75,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
       : unmeasured('controller', 'does not answer', `lastgood up --config ${configuration.file}`),
     ...(await ports(configuration, running)),
     ...severalServices(configuration),
+    ...(await checkMinimums(configuration)),
     ...(await temporal(configuration)),
   ];
 }

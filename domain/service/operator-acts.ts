@@ -12,7 +12,7 @@ import type { Answer, OperatorMessage } from './messages';
 import { duration } from './messages-for-people';
 import { fenceOperation, startOperation } from './operations';
 import { giveUpDegradations } from './reports';
-import { changeVersion, setStanding } from './standing';
+import { changeVersion, setStanding, tellUnknownMinimum } from './standing';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';
 import { releaseHeld, reopen } from './verdicts';
@@ -288,5 +288,6 @@ function configure(turn: Turn, message: Extract<OperatorMessage, { name: 'config
     rules: message.rules,
     policyChanged: !samePolicy,
   });
+  if (!samePolicy) tellUnknownMinimum(turn, message.policy);
   return 'taken over at the next quiet moment';
 }

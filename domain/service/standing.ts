@@ -1,5 +1,6 @@
 import type { ServicePolicy } from '../policy';
 import type { Standing } from '../version';
+import { alertService, usersNow } from './messages-for-people';
 import type { ServiceState, StoredVersion, VersionFacts } from './state';
 import type { Turn } from './turn';
 
@@ -65,6 +66,23 @@ export function learnVersions(turn: Turn, listed: readonly StoredVersion[]): voi
     'standing-changed',
     fresh.length ? `knows ${fresh.join(', ')} from the artifact store` : 'the artifact store changed',
   );
+  tellUnknownMinimum(turn, state.policy);
+}
+
+/** A bound that nobody can compare with admits no version: said as soon as a policy or the store says so, not in an outage. */
+export function tellUnknownMinimum(turn: Turn, { minimumAcceptable }: ServicePolicy): void {
+  const { state } = turn;
+  const known = state.versions.map(({ version }) => version);
+  if (minimumAcceptable === null || known.length === 0 || known.includes(minimumAcceptable)) return;
+  alertService(turn, `minimum-acceptable/${minimumAcceptable}`, {
+    severity: 'ticket',
+    title: `${state.service}: the minimum acceptable version ${minimumAcceptable} is not known`,
+    wrong: `The policy names ${minimumAcceptable}; known are ${known.slice(-10).join(', ')}.`,
+    did: 'Accepts no version by itself: no standby, no fallback, no automatic rollback.',
+    users: usersNow(state),
+    must: 'Correct minimumAcceptable in the configuration, or import that version.',
+    command: 'lastgood doctor',
+  });
 }
 
 /**

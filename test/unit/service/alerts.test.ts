@@ -4,7 +4,7 @@ import { buildProgram } from '../../../cli/program';
 import type { Alert } from '../../../domain/alert';
 import { entryRefused, ledgerSilent, reducerFailed } from '../../../workflows/service/own-alerts';
 import { hour, servicePolicy } from '../../support/service-policy';
-import { serviceWithStandby, START, type ServiceSimulator } from '../../support/service-simulator';
+import { serviceWithStandby, ServiceSimulator, START } from '../../support/service-simulator';
 
 const minute = 60_000;
 
@@ -186,6 +186,19 @@ describe('what happens around a service', () => {
     replaceStandby(simulator);
     simulator.pass(2 * hour);
     expect(alertOf(simulator, /unanswered/)).toMatchSnapshot();
+  });
+
+  it('a minimum acceptable version that nobody knows, when it is configured and when the store changes', () => {
+    const simulator = proven();
+    const policy = servicePolicy({ minimumAcceptable: '1.O' });
+    simulator.say('configure', { policy, rules: 1 });
+    expect(alertOf(simulator, /minimum-acceptable/)).toMatchSnapshot();
+
+    const fresh = new ServiceSimulator(policy);
+    const told = (): number => fresh.alerts.filter(({ key }) => key.includes('minimum-acceptable')).length;
+    expect(told()).toBe(1);
+    fresh.step({ type: 'versions-listed', versions: fresh.stored });
+    expect(told()).toBe(1);
   });
 
   it('a message that nobody can read', () => {
