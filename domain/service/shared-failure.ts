@@ -13,9 +13,10 @@ export function failedTogether(
   if (standby?.proof === 'ok') return null;
   if (standby?.proof === 'failed' && standby.failedAt !== null)
     return together(standby.failedAt) ? { version: standby.version, why: standby.why } : null;
-  const before = unprepared.find(({ version, at }) => {
+  const before = unprepared.find(({ version, at, proofFailed }) => {
     const standing = versions.find((facts) => facts.version === version)?.standing ?? 'revoked';
-    return together(at) && standing !== 'revoked' && standing !== 'quarantined';
+    // A copy that could not be made ready may have a bad artifact: nothing that it shares with the live one.
+    return proofFailed === true && together(at) && standing !== 'revoked' && standing !== 'quarantined';
   });
   return before ? { version: before.version, why: before.why } : null;
 }

@@ -219,6 +219,6 @@ export function onStandbyReported(turn: Turn, event: Extract<ServiceEvent, { typ
   // A copy that stays broken is replaced; its failure is on record for the attribution until then.
   state.unprepared = [
     ...state.unprepared.filter(({ version }) => version !== report.version),
-    { version: report.version, at: turn.now, why: report.why.slice(0, 200) },
+    { version: report.version, at: turn.now, why: report.why.slice(0, 200), proofFailed: true as const },
   ].slice(-10);
 }

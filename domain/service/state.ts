@@ -37,6 +37,15 @@ export interface StandbyState {
   readonly why: string;
 }
 
+/** A version that has no copy to take over by, since a preparation or a proof failed. */
+export interface Unprepared {
+  readonly version: string;
+  readonly at: number;
+  readonly why: string;
+  /** Its copy ran and failed its proof; absent where none was made ready, which says nothing about the host at that time. */
+  readonly proofFailed?: true;
+}
+
 export interface BreakerState {
   readonly open: boolean;
   /** Grows with every opening; a clear names the one that its sender saw. */
@@ -193,7 +202,7 @@ export interface ServiceState {
   readonly versions: readonly VersionFacts[];
   readonly standby: StandbyState | null;
   /** Versions whose copy could not be made ready lately, so that the next one is tried first. */
-  readonly unprepared: readonly { readonly version: string; readonly at: number; readonly why: string }[];
+  readonly unprepared: readonly Unprepared[];
   /** Copy that is being made ready to become the standby. */
   readonly preparing: { readonly version: string; readonly instance: string; readonly until: number } | null;
   readonly retiring: readonly Retiring[];

@@ -303,6 +303,20 @@ describe('a failed standby beside a verdict', () => {
   });
 });
 
+test('a standby that could not be made ready when the degradation began does not name the environment', () => {
+  const simulator = serviceWithStandby();
+  simulator.say('deploy', { version: '1.2' });
+  simulator.runOperation();
+  simulator.tiers('ok');
+  simulator.say('revoke', { version: '1.1' });
+  for (const instance of [...simulator.retiring.keys()]) simulator.retirementDone(instance);
+  simulator.drain();
+  simulator.prepared(false);
+  expect(simulator.state.unprepared).toEqual([expect.objectContaining({ version: '1.0', at: simulator.now })]);
+  simulator.verdict('v1', { tier: 'immediate', hard: true, attribution: 'model' });
+  expect(simulator.state.operation).toMatchObject({ kind: 'rollback', candidates: ['1.0'] });
+});
+
 test('a live version that nobody can prove any more is not started, and a person is told why', () => {
   const simulator = alone();
   simulator.stored = [storedVersion('1.0', START - 9e8, false)];
