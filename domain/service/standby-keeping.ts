@@ -124,7 +124,9 @@ function withFallback(
   epoch: number,
   now: number,
 ): RouteRecord {
-  const { fallback, backends, ...rest } = declared;
+  const { fallback, backends, share, ...others } = declared;
+  // The share of an operation that is over, kept only for as long as the router served by its fallback.
+  const rest = share?.drill === undefined ? others : { ...others, share };
   const pins = declared.pins.filter(({ until }) => until > now);
   const pinned = new Set(pins.map(({ version }) => version));
   const kept = Object.fromEntries(

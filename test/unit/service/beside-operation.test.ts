@@ -172,6 +172,26 @@ describe('a rollback by stages', () => {
     expect(simulator.state.declared?.primary).toBe('1.0');
   });
 
+  test('leaves its share where the router serves by its fallback, and the next record has it no more', () => {
+    const simulator = firstStage();
+    simulator.say('pause', { forMs: 60 * 60_000 });
+    simulator.primaryDies();
+    simulator.look();
+    const { child } = simulator;
+    if (!child) throw new Error('no rollback');
+    expect(child.stop).toBeNull();
+    child.stop = 'the service is paused';
+    stagesStop(simulator);
+    expect(simulator.state.declared?.share?.version).toBe('1.0');
+
+    simulator.router = { ...simulator.router, fallback: null };
+    simulator.look();
+    simulator.proof(false);
+    expect(simulator.state.declared).toMatchObject({ primary: '1.1' });
+    expect(simulator.state.declared).not.toHaveProperty('fallback');
+    expect(simulator.state.declared).not.toHaveProperty('share');
+  });
+
   test('goes on beside a hard failure that it could only hold, and a person is paged', () => {
     const simulator = firstStage();
     simulator.verdict('host', { ...dead, attribution: 'environment' });
