@@ -10,7 +10,8 @@ jest.setTimeout(120_000);
 /**
  * The gate (I13): every stored history replays against the current code. A red test here means that services which run
  * now would stop at their next workflow task. A change of workflow code needs `patched`, a change of a rule the next
- * `rules` number with the old branch left in place; `node scripts/export-histories.mjs` is for new stories only.
+ * `rules` number with the old branch left in place; `node scripts/export-histories.mjs` is for new stories only. What is
+ * called `former-…` was made by code from before a patch, and no export makes it again.
  */
 const folder = join(__dirname, 'histories');
 const files = readdirSync(folder).filter((name) => name.endsWith('.json'));

@@ -223,20 +223,32 @@ export function quietRuntime(): void {
 /** The workers of a test file, on every queue; each test brings its own fakes. */
 export class Workers {
   private fakes: Fakes = {};
-  private readonly workers: Worker[] = [];
-  private readonly runs: Promise<void>[] = [];
+  private readonly running = new Map<Worker, Promise<void>>();
+  private controlActivities: Worker | null = null;
 
   private constructor(readonly env: TestWorkflowEnvironment) {}
 
   static async start(env: TestWorkflowEnvironment): Promise<Workers> {
     const workers = new Workers(env);
-    const activities = Object.fromEntries(activityNames.map((name) => [name, workers.activity(name)]));
-    const base = { connection: env.nativeConnection, namespace: env.namespace ?? 'default', activities };
+    const { nativeConnection: connection, namespace = 'default' } = env;
     const workflowBundle = await operationBundle();
-    workers.run(await Worker.create({ ...base, taskQueue: CONTROL_QUEUE, workflowBundle }));
-    for (const taskQueue of [hostQueue(host), routerQueue(host)])
-      workers.run(await Worker.create({ ...base, taskQueue }));
+    workers.run(await Worker.create({ connection, namespace, taskQueue: CONTROL_QUEUE, workflowBundle }));
+    for (const queue of [hostQueue(host), routerQueue(host)]) workers.run(await workers.activityWorker(queue));
+    await workers.controlIsBack();
     return workers;
+  }
+
+  /** From now on nobody takes a call on the control queue; workflows go on. */
+  async controlIsAway(): Promise<void> {
+    const away = this.controlActivities;
+    this.controlActivities = null;
+    if (away) await this.end(away);
+  }
+
+  async controlIsBack(): Promise<void> {
+    if (this.controlActivities) return;
+    this.controlActivities = await this.activityWorker(CONTROL_QUEUE);
+    this.run(this.controlActivities);
   }
 
   use(fakes: Fakes): void {
@@ -244,13 +256,24 @@ export class Workers {
   }
 
   async stop(): Promise<void> {
-    for (const worker of this.workers) worker.shutdown();
-    await Promise.all(this.runs);
+    await Promise.all([...this.running.keys()].map((worker) => this.end(worker)));
   }
 
   private run(worker: Worker): void {
-    this.workers.push(worker);
-    this.runs.push(worker.run());
+    this.running.set(worker, worker.run());
+  }
+
+  private async end(worker: Worker): Promise<void> {
+    const ended = this.running.get(worker);
+    this.running.delete(worker);
+    worker.shutdown();
+    await ended;
+  }
+
+  private async activityWorker(taskQueue: string): Promise<Worker> {
+    const { nativeConnection: connection, namespace = 'default' } = this.env;
+    const activities = Object.fromEntries(activityNames.map((name) => [name, this.activity(name)]));
+    return await Worker.create({ connection, namespace, taskQueue, activities });
   }
 
   /** What was not stubbed throws and names itself, instead of hanging as an unregistered type. */

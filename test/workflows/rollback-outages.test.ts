@@ -175,6 +175,94 @@ describe('a rollback while other parts are down', () => {
     expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'failed' });
   });
 
+  it('makes a shift again above the lost one when the router was away for longer than the call had', async () => {
+    const epochs: number[] = [];
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) => {
+        if (epochs.at(-1) !== input.record.epoch) epochs.push(input.record.epoch);
+        if (input.record.epoch === 8) throw new Error('no connection');
+        return await good.shiftTraffic(input);
+      },
+    });
+
+    const reports = await rig.ended(
+      await rig.rollback(inputOf({ procedure: 'emergency', candidates: [warm('1.2'), cold('1.1')] })),
+    );
+
+    expect(reports.map(brief).slice(0, 3)).toEqual(['began shift 1.2', 'shifted 1.2 9', 'succeeded shift 1.2']);
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.2', epoch: 9 } });
+    expect(epochs).toEqual([8, 9]);
+    expect(world.ledger.find(({ kind }) => kind === 'traffic-shifted')).toMatchObject({
+      facts: { epoch: 9, changes: { route: { primary: '1.2', epoch: 9 } } },
+    });
+  });
+
+  it('makes a stage again above the lost one, for its whole time', async () => {
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) => {
+        if (input.record.epoch === 8) throw new Error('no connection');
+        return await good.shiftTraffic(input);
+      },
+    });
+    const beganAt = Date.now();
+
+    const reports = await rig.ended(
+      await rig.rollback(inputOf({ procedure: 'gradual', candidates: [cold('1.2'), cold('1.1')] })),
+    );
+
+    expect(reports.map(({ what }) => what.type)).not.toContain('dropped');
+    expect(world.applied.map(({ share, epoch }) => [share?.weight ?? 1, epoch])).toEqual([
+      [0.1, 9],
+      [0.5, 10],
+      [1, 11],
+    ]);
+    const { shiftMs } = limits.steps;
+    expect(world.applied[0]?.share?.until).toBeGreaterThan(beganAt + shiftMs + limits.gradual.stageMs + shiftMs);
+  });
+
+  it('gives a candidate up whose shift is lost a second time', async () => {
+    const epochs = new Set<number>();
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) => {
+        epochs.add(input.record.epoch);
+        if (input.record.primary === '1.2') throw new Error('no connection');
+        return await good.shiftTraffic(input);
+      },
+    });
+    const steps = { ...limits.steps, shiftMs: 600 };
+
+    const reports = await rig.ended(
+      await rig.rollback(
+        inputOf({ procedure: 'emergency', candidates: [warm('1.2'), cold('1.1')], limits: { ...limits, steps } }),
+      ),
+    );
+
+    expect(reports.map(brief)).toContain('dropped 1.2 at shift, next 1.1');
+    expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.1', epoch: 10 } });
+    expect([...epochs]).toEqual([8, 9, 10]);
+  });
+
+  it('makes no shift again that was stopped while the router was away', async () => {
+    const epochs = new Set<number>();
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) => {
+        epochs.add(input.record.epoch);
+        throw new Error('no connection');
+      },
+    });
+    const handle = await rig.rollback(inputOf({ procedure: 'emergency', candidates: [warm('1.2'), cold('1.1')] }));
+    await rig.until('began');
+
+    await rig.order(handle, { type: 'stop', why: 'a person wants it' });
+
+    expect((await rig.ended(handle)).map(brief)).toEqual(['began shift 1.2', 'ended cancelled']);
+    expect([...epochs]).toEqual([8]);
+  });
+
   it('makes a step once more whose worker fell silent', async () => {
     let calls = 0;
     rig = await Rig.start(workers, {

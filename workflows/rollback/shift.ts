@@ -1,32 +1,32 @@
 import type { PlanStep } from '../../domain/rollback/plan';
-import { sameRoute, versionsInForce, type Backend, type RouteRecord } from '../../domain/route';
-import type { ShiftOutcome } from '../contract/activities';
+import { versionsInForce, type Backend, type RouteRecord } from '../../domain/route';
 import { control } from '../proxies';
-import { inBytes } from '../summary';
 import { lostCall } from './activity-failure';
+import { move, type Moved } from './move';
 import type { Operation, Trial, TrialEnd } from './operation';
 import { returnedRecord, sharedRecord, shiftedRecord } from './records';
 
 export type RunningTrial = Trial & { readonly backend: Backend };
-
-type Moved =
-  | { readonly kind: 'moved'; readonly at: number; readonly note: string }
-  | { readonly kind: 'stopped' | 'unready' | 'refused' | 'unknown' | 'unreachable' | 'lost'; readonly why: string };
 
 /** All new requests to the candidate. Null when they are there; what stands instead otherwise. */
 export async function shift(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | null> {
   const { version } = trial.candidate;
   const epoch = operation.takeEpoch();
   if (epoch === null) return usedUp(operation, trial, step);
-  const record = shiftedRecord(operation.recordFacts(epoch), { version, backend: trial.backend });
   const beganAt = operation.began(step.step, version, step.deadlineMs);
-  const moved = await move(operation, record, step.deadlineMs, `all traffic to ${version}, epoch ${epoch}`);
+  const moved = await move(operation, {
+    epoch,
+    recordAt: (at) => shiftedRecord(operation.recordFacts(at), { version, backend: trial.backend }),
+    deadlineMs: step.deadlineMs,
+    summary: `all traffic to ${version}`,
+  });
   if (moved.kind !== 'moved') return notShifted(operation, trial, step, moved);
+  const { record } = moved;
   operation.record = record;
   operation.returned = false;
   operation.shiftedAt = moved.at;
   operation.chronicle.report({ type: 'shifted', record, note: moved.note, at: moved.at });
-  recordShift(operation, record, `all traffic goes to ${version} (epoch ${epoch}; ${moved.note})`);
+  recordShift(operation, record, `all traffic goes to ${version} (epoch ${record.epoch}; ${moved.note})`);
   operation.succeeded(step.step, version, Date.now() - beganAt, moved.note);
   return null;
 }
@@ -55,20 +55,27 @@ async function eachStage(operation: Operation, trial: RunningTrial, step: PlanSt
       await withdrawShare(operation);
       return usedUp(operation, trial, step);
     }
-    const facts = operation.recordFacts(epoch);
-    // The router ends the share by itself, should nobody be left to decide what comes after it.
-    const until = facts.now + gradual.stageMs + 2 * steps.shiftMs;
-    const record = sharedRecord({ ...facts, base }, { version, backend: trial.backend }, { weight, until });
     const percent = `${Math.round(weight * 100)} %`;
-    const moved = await move(operation, record, steps.shiftMs, `${percent} of new requests to ${version}`);
+    const moved = await move(operation, {
+      epoch,
+      recordAt: (at) => {
+        const facts = operation.recordFacts(at);
+        // The router ends the share by itself, should nobody be left to decide what comes after it.
+        const until = facts.now + gradual.stageMs + 2 * steps.shiftMs;
+        return sharedRecord({ ...facts, base }, { version, backend: trial.backend }, { weight, until });
+      },
+      deadlineMs: steps.shiftMs,
+      summary: `${percent} of new requests to ${version}`,
+    });
     if (moved.kind !== 'moved') {
       await withdrawShare(operation);
       return notShifted(operation, trial, step, moved);
     }
+    const { record } = moved;
     operation.record = record;
     const note = `${percent} of new requests; ${moved.note}`;
     operation.chronicle.report({ type: 'shifted', record, note, at: moved.at });
-    recordShift(operation, record, `${percent} of new requests go to ${version} (epoch ${epoch})`);
+    recordShift(operation, record, `${percent} of new requests go to ${version} (epoch ${record.epoch})`);
     const judgedUntil = Date.now() + gradual.stageMs;
     const checked = await operation.run(
       { ...step, deadlineMs: gradual.stageMs + steps.shiftMs },
@@ -80,7 +87,7 @@ async function eachStage(operation: Operation, trial: RunningTrial, step: PlanSt
             version,
             model: operation.input.model,
             digest,
-            epoch,
+            epoch: record.epoch,
             sinceMs: moved.at,
             // Never reached, so that the whole stage is judged and not only its first answers.
             goodAnswers: Number.MAX_SAFE_INTEGER,
@@ -110,23 +117,30 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
   if ((input.route.backends[input.route.primary] ?? []).length === 0) return `${staying}: ${left} has no copy`;
   const epoch = operation.takeEpoch();
   if (epoch === null) return `${staying}: the granted epochs are used up`;
-  const record = returnedRecord(operation.recordFacts(epoch), input.route);
-  const facts = { step: 'return', version: record.primary, epoch, why };
+  const { route } = input;
+  const facts = { step: 'return', version: route.primary, epoch, why };
   const stopped = (): boolean => operation.orders.stopWhy !== null;
-  const decision = `moves the traffic back to ${record.primary}: ${why}`;
+  const decision = `moves the traffic back to ${route.primary}: ${why}`;
   if (!(await operation.chronicle.decide('step-began', decision, facts, stopped))) return `${staying}: it was stopped`;
-  operation.began('return', record.primary, input.limits.steps.shiftMs);
-  const summary = `back to ${record.primary}, epoch ${epoch}`;
-  const moved = await move(operation, record, input.limits.steps.shiftMs, summary, record.primary);
+  const shiftMs = input.limits.steps.shiftMs;
+  operation.began('return', route.primary, shiftMs);
+  const moved = await move(operation, {
+    epoch,
+    recordAt: (at) => returnedRecord(operation.recordFacts(at), route),
+    deadlineMs: shiftMs,
+    summary: `back to ${route.primary}`,
+    returnsTo: route.primary,
+  });
   if (moved.kind !== 'moved') {
-    operation.failed('return', record.primary, moved.why);
-    return `${staying}: the way back to ${record.primary} failed (${moved.why})`;
+    operation.failed('return', route.primary, moved.why);
+    return `${staying}: the way back to ${route.primary} failed (${moved.why})`;
   }
+  const { record } = moved;
   operation.record = record;
   operation.returned = true;
   const note = `back to ${record.primary}; ${moved.note}`;
   operation.chronicle.report({ type: 'shifted', record, note, at: moved.at });
-  recordShift(operation, record, `all traffic is back on ${record.primary} (epoch ${epoch})`);
+  recordShift(operation, record, `all traffic is back on ${record.primary} (epoch ${record.epoch})`);
   return `the traffic is back on ${record.primary}`;
 }
 
@@ -158,64 +172,6 @@ async function withdrawShare(operation: Operation): Promise<void> {
     } else operation.chronicle.note(`the share of ${share.version} ends by itself: ${applied.why}, ${applied.detail}`);
   } catch (error) {
     operation.chronicle.note(`the share of ${share.version} ends by itself: ${lostCall(error).why}`);
-  }
-}
-
-async function move(
-  operation: Operation,
-  record: RouteRecord,
-  deadlineMs: number,
-  summary: string,
-  returnsTo: string | null = null,
-): Promise<Moved> {
-  const { service, operation: id, incident, model, kind } = operation.input;
-  // The same version by another copy: no brake on changes of the version holds it (see `domain/service/revival.ts`).
-  const sameVersion = kind === 'deploy' && record.primary === operation.left;
-  const byPerson = kind === 'manual-rollback' || kind === 'deploy';
-  const input = {
-    service,
-    operation: id,
-    incident,
-    model,
-    record,
-    allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move' || sameVersion,
-    allowPaused: byPerson,
-    allowDisagreement: kind === 'manual-rollback',
-    returnsTo,
-  };
-  const options = { scheduleToCloseTimeout: deadlineMs, summary: inBytes(summary) };
-  for (const beganAt = Date.now(); ;) {
-    try {
-      return moved(await operation.router.shiftTraffic.executeWithOptions(options, [input]));
-    } catch (error) {
-      const { kind, why } = lostCall(error);
-      if (kind !== 'unreachable') return await lookAfterLoss(record, why);
-      const { stopWhy } = operation.orders;
-      if (stopWhy !== null) return { kind: 'stopped', why: stopWhy };
-      if (Date.now() - beganAt >= operation.hostWaitMs) return { kind, why };
-      operation.chronicle.note(`${summary}: ${why}; once more`);
-    }
-  }
-}
-
-function moved(outcome: ShiftOutcome): Moved {
-  if (outcome.outcome !== 'shifted') return { kind: outcome.outcome, why: outcome.why };
-  const seen = outcome.seenInTraffic === null ? 'not seen in traffic' : `seen in traffic: ${outcome.seenInTraffic}`;
-  return { kind: 'moved', at: outcome.at, note: `${outcome.readBack ? 'read back' : 'not read back'}, ${seen}` };
-}
-
-/** The call was lost, its effect may have happened: the router knows. */
-async function lookAfterLoss(record: RouteRecord, why: string): Promise<Moved> {
-  try {
-    const observed = await control.observeRoute.executeWithOptions({ summary: 'did the shift happen?' }, [
-      record.service,
-    ]);
-    if (observed.record !== null && sameRoute(observed.record, record)) {
-      return { kind: 'moved', at: Date.now(), note: `found in force after ${why}` };
-    }
-    return { kind: 'lost', why };
-  } catch (error) {
-    return { kind: 'unknown', why: `${why}; the router cannot be asked: ${lostCall(error).why}` };
   }
 }
 

@@ -1,0 +1,99 @@
+import { patched } from '@temporalio/workflow';
+import { sameRoute, type RouteRecord } from '../../domain/route';
+import type { RouterActivities, ShiftOutcome } from '../contract/activities';
+import { control } from '../proxies';
+import { inBytes } from '../summary';
+import { lostCall } from './activity-failure';
+import type { Operation } from './operation';
+
+export type Moved =
+  | { readonly kind: 'moved'; readonly record: RouteRecord; readonly at: number; readonly note: string }
+  | { readonly kind: 'stopped' | 'unready' | 'refused' | 'unknown' | 'unreachable' | 'lost'; readonly why: string };
+
+interface Move {
+  /** Of the first attempt. */
+  readonly epoch: number;
+  readonly recordAt: (epoch: number) => RouteRecord;
+  readonly deadlineMs: number;
+  readonly summary: string;
+  /** The version that served before, on the declared way back. */
+  readonly returnsTo?: string;
+}
+
+/**
+ * Brings a record into force. A call that was lost without effect says nothing about the version: the router or those who
+ * know its standing were away for longer than the call had. Once they are back it is made again, above the lost one.
+ */
+export async function move(operation: Operation, asked: Move): Promise<Moved> {
+  let epoch = asked.epoch;
+  let record = asked.recordAt(epoch);
+  let last = false;
+  for (const beganAt = Date.now(); ;) {
+    const summary = `${asked.summary}, epoch ${epoch}`;
+    const options = { scheduleToCloseTimeout: asked.deadlineMs, summary: inBytes(summary) };
+    const input = inputOf(operation, record, asked.returnsTo ?? null);
+    try {
+      return moved(record, await operation.router.shiftTraffic.executeWithOptions(options, [input]));
+    } catch (error) {
+      const { kind, why } = lostCall(error);
+      const looked = kind === 'unreachable' ? null : await lookAfterLoss(record, why);
+      if (looked !== null && (looked.kind !== 'lost' || last || !patched('shift-again-after-loss'))) return looked;
+      const { stopWhy } = operation.orders;
+      if (stopWhy !== null) return { kind: 'stopped', why: stopWhy };
+      if (looked === null) {
+        if (Date.now() - beganAt >= operation.hostWaitMs) return { kind: 'unreachable', why };
+      } else {
+        const next = operation.takeEpoch();
+        if (next === null) return looked;
+        epoch = next;
+        record = asked.recordAt(epoch);
+        last = true;
+      }
+      operation.chronicle.note(`${summary}: ${why}; once more`);
+    }
+  }
+}
+
+function inputOf(
+  { input, left }: Operation,
+  record: RouteRecord,
+  returnsTo: string | null,
+): Parameters<RouterActivities['shiftTraffic']>[0] {
+  const { service, operation, incident, model, kind } = input;
+  // The same version by another copy: no brake on changes of the version holds it (see `domain/service/revival.ts`).
+  const sameVersion = kind === 'deploy' && record.primary === left;
+  const byPerson = kind === 'manual-rollback' || kind === 'deploy';
+  return {
+    service,
+    operation,
+    incident,
+    model,
+    record,
+    allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move' || sameVersion,
+    allowPaused: byPerson,
+    allowDisagreement: kind === 'manual-rollback',
+    returnsTo,
+  };
+}
+
+function moved(record: RouteRecord, outcome: ShiftOutcome): Moved {
+  if (outcome.outcome !== 'shifted') return { kind: outcome.outcome, why: outcome.why };
+  const seen = outcome.seenInTraffic === null ? 'not seen in traffic' : `seen in traffic: ${outcome.seenInTraffic}`;
+  const note = `${outcome.readBack ? 'read back' : 'not read back'}, ${seen}`;
+  return { kind: 'moved', record, at: outcome.at, note };
+}
+
+/** The call was lost, its effect may have happened: the router knows. */
+async function lookAfterLoss(record: RouteRecord, why: string): Promise<Moved> {
+  try {
+    const observed = await control.observeRoute.executeWithOptions({ summary: 'did the shift happen?' }, [
+      record.service,
+    ]);
+    if (observed.record !== null && sameRoute(observed.record, record)) {
+      return { kind: 'moved', record, at: Date.now(), note: `found in force after ${why}` };
+    }
+    return { kind: 'lost', why };
+  } catch (error) {
+    return { kind: 'unknown', why: `${why}; the router cannot be asked: ${lostCall(error).why}` };
+  }
+}
