@@ -24,7 +24,8 @@ export type Effect =
   /** What runs on the host, found by looking. */
   | { readonly type: 'inspect-host' }
   | { readonly type: 'spare'; readonly instance: string }
-  | { readonly type: 'ask-operation'; readonly operation: string }
+  /** `knownToWait`: that it waits for a person was heard; one that waits unheard says so again. */
+  | { readonly type: 'ask-operation'; readonly operation: string; readonly knownToWait?: boolean }
   | { readonly type: 'list-versions' };
 
 export type Command =

@@ -106,8 +106,12 @@ function waiting(turn: Turn, what: What<'waiting'>): void {
   const { state } = turn;
   if (state.operation && isOwnRevival(state.operation))
     return giveUpAttempt(turn, state.operation, what.step, what.why);
+  const why = what.why.slice(0, 300);
+  // The first one may have been on its way when the child was asked, and told it again.
+  const known = state.operation?.waiting === why && state.operation.step === what.step;
   // A person has all the time they want; whether the child still waits for them is looked at all the same.
-  update(turn, { waiting: what.why.slice(0, 300), step: what.step, deadlineAt: turn.now + WAITING_LOOK_MS });
+  update(turn, { waiting: why, step: what.step, deadlineAt: turn.now + WAITING_LOOK_MS });
+  if (known) return;
   updateOwnIncident(turn, { phase: 'waiting-for-human' });
   turn.record('waiting-for-human', `${what.step}: ${what.why}; the traffic is on ${what.primary}`, { step: what.step });
   const id = state.operation?.incident ?? state.operation?.id ?? '';

@@ -128,7 +128,7 @@ function askSilentOperation(turn: Turn): void {
   const { operation } = state;
   if (!operation || now < operation.deadlineAt) return;
   state.operation = { ...operation, deadlineAt: now + 30_000 };
-  turn.effect({ type: 'ask-operation', operation: operation.id });
+  turn.effect({ type: 'ask-operation', operation: operation.id, knownToWait: operation.waiting !== null });
 }
 
 function giveUpPreparation(turn: Turn): void {

@@ -132,6 +132,8 @@ function perform(simulator: ServiceSimulator, [verb, a, b]: Line): void {
     case 'mode':
       return void simulator.say('setMode', { mode: (['act', 'act', 'confirm', 'observe'] as const)[a % 4] ?? 'act' });
     case 'lose':
+      // What was told while nobody was there to hear it.
+      if (child && a % 3 === 0) child.mail.length = 0;
       return simulator.loseService({ minimal: a % 2 === 0, routerReadable: b % 5 !== 0 });
     case 'ledger':
       return simulator.setLedger(a % 3 !== 0);

@@ -61,6 +61,8 @@ export interface Child {
   record: RouteRecord | null;
   readonly started: Map<string, string>;
   phase: 'trying' | 'shifted' | 'waiting' | 'ended';
+  /** What it said when it began to wait for a person. */
+  waits: StepReport['what'] | null;
   stop: string | null;
   readonly mail: StepReport[];
 }
@@ -93,7 +95,7 @@ export class ServiceSimulator {
   readonly running = new Set<string>();
   readonly preparing: Extract<Effect, { type: 'prepare-standby' }>[] = [];
   readonly retiring = new Map<string, Extract<Effect, { type: 'retire' }>['input']>();
-  readonly asked: string[] = [];
+  readonly asked: Extract<Effect, { type: 'ask-operation' }>[] = [];
   stored: StoredVersion[] = [
     storedVersion('1.0', START - 9e8),
     storedVersion('1.1', START - 8e8),
@@ -205,7 +207,7 @@ export class ServiceSimulator {
         return this.retirementEnded(input.version, input.instance, 'spared');
       }
       case 'ask-operation':
-        this.asked.push(effect.operation);
+        this.asked.push(effect);
         return;
       case 'list-versions':
         return void this.later({ type: 'versions-listed', versions: this.stored });
@@ -320,12 +322,9 @@ export class ServiceSimulator {
 
   private wait(child: Child, step: string): void {
     child.phase = 'waiting';
-    this.report(child, {
-      type: 'waiting',
-      step,
-      why: 'it failed',
-      primary: (child.record ?? child.input.route)?.primary ?? '?',
-    });
+    const { primary = '?' } = child.record ?? child.input.route ?? {};
+    child.waits = { type: 'waiting', step, why: 'it failed', primary };
+    this.report(child, child.waits);
   }
 
   private end(child: Child, outcome: 'settled' | 'failed' | 'cancelled', why: string): void {
@@ -465,10 +464,12 @@ export class ServiceSimulator {
   }
 
   answerAsked(alive?: boolean): void {
-    const operation = this.asked.shift();
-    if (operation === undefined) return;
+    const asked = this.asked.shift();
+    if (asked === undefined) return;
+    const { operation, knownToWait } = asked;
     const child = this.children.get(operation);
     const running = alive ?? (child !== undefined && child.phase !== 'ended');
+    if (child?.phase === 'waiting' && child.waits !== null && knownToWait !== true) this.report(child, child.waits);
     this.step({ type: 'operation-asked', operation, running, observed: this.observed() });
     this.drain();
   }
@@ -568,6 +569,7 @@ function childOf(input: OperationInput): Child {
     record: null,
     started: new Map(),
     phase: 'trying',
+    waits: null,
     stop: null,
     mail: [],
   };

@@ -73,6 +73,33 @@ describe('orders to a rollback', () => {
     expect(world.calls.slice(-5)).toEqual(['validate 1.1', 'load 1.1', 'probe 1.1', 'shift 1.1', 'verify 1.1']);
   });
 
+  it('are asked for again when the service asks and does not know that somebody must answer', async () => {
+    const { fakes, heal } = sick();
+    rig = await Rig.start(workers, fakes);
+    const handle = await rig.rollback(inputOf({ candidates: [cold('1.2')] }));
+    const [first] = (await rig.until('waiting')).slice(-1);
+
+    await handle.signal('asked', { knownToWait: true });
+    await handle.signal('asked', { knownToWait: false });
+
+    const reports = await rig.until('waiting', 2);
+    expect(reports.map(brief)).toEqual([
+      'began validate 1.2',
+      'dropped 1.2 at validate, next none',
+      'waiting validate on 1.3',
+      'waiting validate on 1.3',
+    ]);
+    expect(reports.at(-1)).toMatchObject({ no: (first?.no ?? 0) + 1, what: first?.what });
+
+    heal();
+    await rig.order(handle, { type: 'retry' });
+    // It goes on, or has ended: there is nothing to answer.
+    await handle.signal('asked', { knownToWait: false }).catch(() => undefined);
+    const all = await rig.ended(handle);
+    expect(all.filter(({ what }) => what.type === 'waiting')).toHaveLength(2);
+    expect(all.at(-1)?.what).toMatchObject({ outcome: 'settled' });
+  });
+
   it('take another candidate through all steps', async () => {
     rig = await Rig.start(workers, {
       ...good,

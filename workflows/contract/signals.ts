@@ -20,7 +20,7 @@ export const signalNames = {
   routeChanged: 'routeChanged',
   // service → rollback
   orderGiven: 'orderGiven',
-  /** Asks whether the child still runs: fails when it does not. */
+  /** Asks whether the child still runs: fails when it does not. With `{ knownToWait }`: false is told again what it waits for. */
   asked: 'asked',
   // service → retirement
   spared: 'spared',

@@ -1,8 +1,11 @@
 import {
   condition,
+  defineSignal,
   getExternalWorkflowHandle,
   log,
+  patched,
   setCurrentDetails,
+  setHandler,
   sleep,
   workflowInfo,
   type ExternalWorkflowHandle,
@@ -37,6 +40,7 @@ export class Chronicle {
   private readonly workflowId = workflowInfo().workflowId;
   private readonly service: ExternalWorkflowHandle;
   private reported = 0;
+  private last: StepReport['what'] | null = null;
   private entries = 0;
   /** Entries that left the outbox: written, or refused by the ledger for good. */
   private written = 0;
@@ -48,6 +52,7 @@ export class Chronicle {
 
   constructor(private readonly input: OperationInput) {
     this.service = getExternalWorkflowHandle(serviceWorkflowId(input.service));
+    setHandler(defineSignal<[unknown]>(signalNames.asked), (asked) => this.answer(asked));
     this.lines.push(`**${input.kind} ${input.operation}** of ${input.service}: ${input.reason}`, '');
   }
 
@@ -58,7 +63,17 @@ export class Chronicle {
 
   report(what: StepReport['what']): void {
     this.reported += 1;
+    this.last = what;
     this.reports.push({ operation: this.input.operation, no: this.reported, at: Date.now(), what });
+  }
+
+  /**
+   * The service asks, so it is there: a service that was lost meanwhile may not know that a person must answer, and would
+   * let nobody do so. A new number: it may have heard the old one and forgotten it.
+   */
+  private answer(asked: unknown): void {
+    const known = typeof asked === 'object' && asked !== null && 'knownToWait' in asked && asked.knownToWait === true;
+    if (!known && this.last?.type === 'waiting' && patched('waiting-told-again')) this.report(this.last);
   }
 
   /** Written in the background, in order. */

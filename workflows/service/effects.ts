@@ -113,7 +113,7 @@ export class Effects {
         // Given up while it waited: its epochs are over, and nobody would listen to its reports.
         if (this.about.inFlight() !== effect.input.operation) return;
         // It ran before this history was reset, or its reports were lost: what it left is read at once, not at its deadline.
-        if (!(await this.startOperation(effect))) this.besides(this.askOperation(effect.input.operation));
+        if (!(await this.startOperation(effect))) this.besides(this.askOperation(effect.input));
         return;
       case 'order':
         return getExternalWorkflowHandle(rollbackWorkflowId(service, effect.operation)).signal(
@@ -141,7 +141,7 @@ export class Effects {
       case 'spare':
         return getExternalWorkflowHandle(retirementWorkflowId(service, effect.instance)).signal(signalNames.spared);
       case 'ask-operation':
-        return this.besides(this.askOperation(effect.operation));
+        return this.besides(this.askOperation(effect));
       case 'list-versions':
         return this.about.listVersions();
     }
@@ -200,9 +200,9 @@ export class Effects {
     return childAttributes({ service: this.about.service, version, incident }, this.about.searchAttributes);
   }
 
-  private async askOperation(operation: string): Promise<void> {
+  private async askOperation(asked: { readonly operation: string; readonly knownToWait?: boolean }): Promise<void> {
     // What still waits for the ledger is not gone, it has not begun.
-    this.about.enqueue(await askOperation(this.about.service, operation, this.waits(operation)));
+    this.about.enqueue(await askOperation(this.about.service, asked, this.waits(asked.operation)));
   }
 
   private waits(operation: string): boolean {

@@ -39,8 +39,12 @@ export async function startOperation(
 }
 
 /** Whether the child of an operation still runs, and what the router has in force. */
-export async function askOperation(service: string, operation: string, waits: boolean): Promise<ServiceEvent> {
-  const running = waits ? null : await runs(service, operation);
+export async function askOperation(
+  service: string,
+  { operation, knownToWait = false }: Omit<Extract<Effect, { type: 'ask-operation' }>, 'type'>,
+  waits: boolean,
+): Promise<ServiceEvent> {
+  const running = waits ? null : await runs(service, operation, { knownToWait });
   const observed = await control.observeRoute
     .executeWithOptions({ summary: `what ${operation} left` }, [service])
     .catch(() => null);
@@ -61,9 +65,9 @@ export function neverBegun(operation: string, why: string): ServiceEvent {
 }
 
 /** A signal to a workflow that does not run fails: that is the answer. */
-async function runs(service: string, operation: string): Promise<boolean> {
+async function runs(service: string, operation: string, asked: { readonly knownToWait: boolean }): Promise<boolean> {
   try {
-    await getExternalWorkflowHandle(rollbackWorkflowId(service, operation)).signal(signalNames.asked);
+    await getExternalWorkflowHandle(rollbackWorkflowId(service, operation)).signal(signalNames.asked, asked);
     return true;
   } catch {
     return false;

@@ -298,3 +298,50 @@ function pinnedInTheRouter(count: number, { state, now }: ServiceSimulator): Obs
     rmSync(directory, { recursive: true, force: true });
   }
 }
+
+test.each(['before the shift', 'after the shift'])(
+  'a rollback that began to wait for a person %s while nobody listened says so again, and can be ended',
+  (when) => {
+    const simulator = serviceWithStandby();
+    simulator.verdict('v1');
+    const { child } = simulator;
+    if (!child) throw new Error('no rollback began');
+    if (when === 'after the shift') simulator.childStep(child, true);
+    while (child.phase !== 'waiting') simulator.childStep(child, false);
+    child.mail.length = 0;
+    simulator.loseService();
+    simulator.pass(0);
+    const heard = (): number => simulator.ledger.filter(({ kind }) => kind === 'waiting-for-human').length;
+    const before = simulator.alerts.length;
+
+    simulator.answerAsked();
+    while (child.mail.length > 0) simulator.deliver(child);
+
+    expect(simulator.state.operation?.waiting).toBe('it failed');
+    expect(heard()).toBe(1);
+    expect(simulator.alerts.slice(before)).toMatchObject([{ severity: 'page', title: /waits for a person/ }]);
+    // Looked after from now on without another word to anybody.
+    simulator.pass(2 * hour);
+    simulator.answerAsked();
+    expect(child.mail).toEqual([]);
+    simulator.say('intervene', { incident: simulator.state.incident?.id ?? '', action: 'abort' });
+    simulator.runOperation();
+    while (child.mail.length > 0) simulator.deliver(child);
+    expect(simulator.state.operation).toBeNull();
+  },
+);
+
+test('what a rollback waits for is told to a person once, also when its child says it twice', () => {
+  const simulator = serviceWithStandby();
+  simulator.verdict('v1');
+  const { child } = simulator;
+  if (!child) throw new Error('no rollback began');
+  while (child.phase !== 'waiting') simulator.childStep(child, false);
+  const last = child.mail.at(-1);
+  if (last) child.mail.push({ ...last, no: last.no + 1 });
+
+  while (child.mail.length > 0) simulator.deliver(child);
+
+  expect(simulator.ledger.filter(({ kind }) => kind === 'waiting-for-human')).toHaveLength(1);
+  expect(simulator.alerts.filter(({ title }) => title.includes('waits for a person'))).toHaveLength(1);
+});
