@@ -126,8 +126,9 @@ class Detection implements Detecting {
     const before = this.state.route;
     const { applied } = this.state;
     const onFallback = this.state.onFallback && before?.epoch === route.epoch;
-    // A copy that becomes the standby again is unproven again to the service, and must be told of anew.
-    if (route.standby?.backend.instance !== this.state.standbyKnown?.instance) this.change({ standbyKnown: null });
+    // A copy that becomes the standby again is unproven again to the service, as every copy is to one that lost its state.
+    const sameCopy = route.standby?.backend.instance === this.state.standbyKnown?.instance;
+    if (!sameCopy || route.incarnation !== before?.incarnation) this.change({ standbyKnown: null });
     if (before?.version === route.version) {
       this.change({ route, onFallback });
     } else {

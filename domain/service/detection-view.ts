@@ -10,6 +10,7 @@ export function detectionView(state: ServiceState): RouteChanged | null {
   const facts = state.versions.find(({ version }) => version === declared.primary);
   const baking = bake?.version === declared.primary ? bake : null;
   return {
+    ...(state.begunAt !== undefined && { incarnation: state.begunAt }),
     epoch: declared.epoch,
     version: declared.primary,
     model: facts?.model ?? state.service,

@@ -87,6 +87,8 @@ export interface RetirementEnded {
 
 /** Everything that detection must know of the service; the whole, each time. */
 export interface RouteChanged {
+  /** Another one each time that the service begins without state; absent from one that began before it was given. */
+  readonly incarnation?: number;
   readonly epoch: number;
   readonly version: string;
   readonly model: string;

@@ -18,6 +18,7 @@ import type { Turn } from './turn';
 export function onStarted(turn: Turn, event: Extract<ServiceEvent, { type: 'started' }>): void {
   const { state, now } = turn;
   const { recovered, observed } = event;
+  state.begunAt = now;
   const seen = Math.max(recovered?.highestEpoch ?? 0, observed?.record?.epoch ?? 0, observed?.floor ?? 0);
   const lost = recovered !== null || !event.ledgerReadable;
   state.nextEpoch = Math.max(state.nextEpoch, seen + 1 + (lost ? UNWRITTEN_EPOCHS : 0));

@@ -197,6 +197,8 @@ export interface ServiceState {
   readonly mode: Mode;
   readonly declared: RouteRecord | null;
   readonly routedAt: number;
+  /** When the service began without state: whoever told it something before then told another one that was lost. */
+  readonly begunAt?: number;
   /** The next epoch to hand out. */
   readonly nextEpoch: number;
   readonly versions: readonly VersionFacts[];

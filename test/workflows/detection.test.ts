@@ -194,6 +194,35 @@ describe('detection', () => {
     expect(third.input).toMatchObject({ version: '1.1', known: 'unproven' });
   });
 
+  it('tells a service that lost its state of what stands, of the proof and of the router, although no epoch changed', async () => {
+    const watched = new Watched();
+    const it = await started(watched);
+    const standby = { version: '1.2', backend: backend('1.2') };
+    await it.route(routeOf({ standby, incarnation: 1 }));
+    const fallback = { version: '1.2', since: 5, epoch: 7, reason: 'refused' };
+    const seen = { ...observed(7, '1.3'), fallback };
+    const first = await watched.watch(1);
+    first.answer(watchResult(first.input, { began: [errors], attributions: { [errors.id]: model }, observed: seen }));
+    (await watched.guard(1)).answer({ ok: true, at: 5, why: '', changed: true });
+    await it.until('standbyReported', 1);
+    await it.until('degradationBegan', 1);
+    // The same service, with another thing to say: nothing is told twice.
+    await it.route(routeOf({ standby, incarnation: 1, inIncident: true }));
+    expect((await watched.guard(2)).input.known).toBe('ok');
+
+    await it.route(routeOf({ standby, incarnation: 2 }));
+
+    const began = await it.until('degradationBegan', 2);
+    expect(began.map(({ report }) => [report['id'], report['epoch']])).toEqual([
+      [errors.id, 7],
+      [errors.id, 7],
+    ]);
+    expect((await watched.guard(3)).input).toMatchObject({ version: '1.2', known: 'unproven' });
+    const second = await watched.watch(2);
+    second.answer(watchResult(second.input, { observed: seen }));
+    expect((await it.until('routeObserved', 2)).at(-1)?.report).toMatchObject({ observed: { fallback } });
+  });
+
   it('goes on with cursor, charts and what stands after continue-as-new', async () => {
     const watched = new Watched();
     const it = await started(watched, { maxEventsBeforeContinue: 60 });

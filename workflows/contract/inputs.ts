@@ -40,7 +40,7 @@ export interface StandingEntry extends StandingVerdict {
   readonly endsWith: string;
   /** Null while the cause is being asked; until then the service is not told. */
   readonly cause: { readonly attribution: Attribution; readonly reasons: readonly string[] } | null;
-  /** Epoch and suppression that the service was told last; null: nothing yet. */
+  /** Epoch and suppression that the service was told last, and which incarnation of it; null: nothing yet. */
   readonly told: string | null;
 }
 

@@ -82,8 +82,8 @@ export function watched(route: RouteChanged): string {
   return JSON.stringify([version, policy.detection, ...named, confirming !== null]);
 }
 
-export function guarded({ standby, policy }: RouteChanged): string {
-  return JSON.stringify([standby?.backend.instance ?? null, policy.standby.proofIntervalMs]);
+export function guarded({ standby, policy, incarnation }: RouteChanged): string {
+  return JSON.stringify([standby?.backend.instance ?? null, policy.standby.proofIntervalMs, incarnation]);
 }
 
 function previousOf({ standby }: RouteChanged): WatchInput['standby'] {

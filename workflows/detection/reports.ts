@@ -43,7 +43,7 @@ export function carriedState(state: DetectionState, { owesProof, owesLive }: Rep
 
 /**
  * Tells the service what it does not know yet, derived from the state: a verdict is reported when it began, again when
- * the epoch or its suppression changed, and its end once. A signal that fails is sent again at the next turn.
+ * the epoch or its suppression changed or the service began anew, and its end once. A signal that fails is sent again at the next turn.
  */
 export class Reports {
   private asked: boolean;
@@ -67,7 +67,7 @@ export class Reports {
     const { record, floor, fallback, serving } = observed;
     // An assessment takes its time: a look that it began before the one that waits to be told is an old one.
     if (!serving && (this.observed?.readAt ?? 0) > (observed.readAt ?? Infinity)) return;
-    const picture = JSON.stringify([record, floor, fallback]);
+    const picture = JSON.stringify([record, floor, fallback, this.about.state.route?.incarnation]);
     // A router that is behind is told each time until it is put right.
     const behind = (record?.epoch ?? 0) < (this.about.state.route?.epoch ?? 0);
     if (picture === this.observedTold && !behind && !serving) return;
@@ -135,7 +135,8 @@ export class Reports {
     const { live } = this;
     if (live) due.push({ name: 'liveReported', payload: [live], sent: () => this.forgetLive(live) });
     for (const entry of state.standing) {
-      const told = `${route.epoch}/${isSuppressed(state, now)}`;
+      const heardBy = route.incarnation === undefined ? '' : `/${route.incarnation}`;
+      const told = `${route.epoch}/${isSuppressed(state, now)}${heardBy}`;
       if (entry.cause === null || entry.told === told || entry.version !== route.version) continue;
       due.push({
         name: 'degradationBegan',

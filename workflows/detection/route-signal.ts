@@ -17,6 +17,7 @@ const detection = z.looseObject({
 });
 const instant = z.number().nullable();
 const schema = z.looseObject({
+  incarnation: z.number().optional(),
   epoch: z.int(),
   version: z.string(),
   model: z.string(),

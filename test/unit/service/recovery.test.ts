@@ -345,3 +345,18 @@ test('what a rollback waits for is told to a person once, also when its child sa
   expect(simulator.ledger.filter(({ kind }) => kind === 'waiting-for-human')).toHaveLength(1);
   expect(simulator.alerts.filter(({ title }) => title.includes('waits for a person'))).toHaveLength(1);
 });
+
+test('detection hears from which incarnation of the service a route is, and it is another one after a loss', () => {
+  const simulator = serviceWithStandby();
+  const incarnations = (): unknown[] => [
+    ...new Set(performed(simulator, 'tell-detection').map(({ message }) => message.incarnation)),
+  ];
+  simulator.pass(hour);
+  const [first] = incarnations();
+  expect(incarnations()).toEqual([first]);
+  expect(first).toEqual(expect.any(Number));
+
+  simulator.loseService();
+
+  expect(incarnations()).toEqual([first, expect.any(Number)]);
+});
