@@ -1,6 +1,14 @@
-import { chartLimits } from './chart-limits';
-import { initialNormalChart, normalChartEvidence, stepNormalChart, TREND_DESIGN } from './normal-chart';
+import {
+  chartAlarms,
+  chartOnset,
+  ewmaLimit,
+  initialNormalChart,
+  stepNormalChart,
+  TREND_DESIGN,
+  widenedDesign,
+} from './normal-chart';
 import { mannKendall, median, theilSenSlope } from './robust';
+import { recentred, scoreOf, scoreReference } from './score-reference';
 import type { HarmfulDirection, ValuePoint, Verdict } from './types';
 import { buildVerdict, clockText, durationText, numberText, percentText } from './verdict';
 
@@ -119,18 +127,19 @@ function trendChart(
 ): { alarm: boolean; onsetMs: number | null; onsetLowMs: number | null; statistic: Verdict['statistic'] } {
   const baseline = hours.slice(0, params.baselineHours ?? MIN_TREND_POINTS).map((hour) => hour.mean);
   const spreadFloor = params.spreadFloor ?? params.practicalMargin / 10;
-  const measured = chartLimits(baseline, { spreadFloor });
-  const chartParams = {
-    design: TREND_DESIGN,
-    harmful: params.harmful,
-    // The anchor comes from outside this series: there is no centre to be estimated, hence no cold chart.
-    limits: { ...measured, center: params.anchor, scoreMean: 0, warmth: 'warm' as const },
-  };
+  const measured = scoreReference(baseline, spreadFloor);
+  // The anchor comes from outside this series: there is no centre to be estimated.
+  const reference = { ...recentred(measured, params.anchor), scoreMean: 0 };
+  const design = widenedDesign(TREND_DESIGN, reference);
   let state = initialNormalChart();
-  for (const hour of hours) state = stepNormalChart(state, chartParams, { atMs: hour.atMs, value: hour.mean });
-  const evidence = normalChartEvidence(state, chartParams);
-  const statistic = evidence.cusumAlarm
-    ? { name: 'CUSUM (.25, 8.01)', value: state.cusum, threshold: TREND_DESIGN.cusumH, falseAlarmDays: null }
-    : { name: 'EWMA (.05, 2.615)', value: state.ewma, threshold: evidence.ewmaLimit, falseAlarmDays: null };
-  return { alarm: evidence.alarm, onsetMs: evidence.onsetMs, onsetLowMs: evidence.onsetLowMs, statistic };
+  for (const { atMs, mean } of hours) {
+    const score = scoreOf(reference, mean);
+    state = stepNormalChart(state, design, { atMs, value: mean, score: params.harmful === 'up' ? score : -score });
+  }
+  const alarms = chartAlarms(state, design);
+  const { onsetMs, onsetLowMs } = chartOnset(state);
+  const statistic = alarms.cusum
+    ? { name: 'CUSUM (.25, 8.01)', value: state.cusum, threshold: design.cusumH, falseAlarmDays: null }
+    : { name: 'EWMA (.05, 2.615)', value: state.ewma, threshold: ewmaLimit(design), falseAlarmDays: null };
+  return { alarm: alarms.ewma || alarms.cusum, onsetMs, onsetLowMs, statistic };
 }

@@ -1,116 +1,140 @@
 import {
+  chartAlarms,
+  chartOnset,
+  ewmaLimit,
   initialNormalChart,
-  normalChartEvidence,
   stepNormalChart,
-  type NormalChartParams,
+  widenedDesign,
+  type ChartDesign,
   type NormalChartState,
 } from './normal-chart';
-import {
-  FAST_RULE,
-  initialSustained,
-  isSustained,
-  stepSustained,
-  widenRule,
-  type SustainedRule,
-  type SustainedState,
-} from './sustained';
-import type { Tier, ValuePoint, Verdict } from './types';
-import { buildVerdict, clockText, numberText } from './verdict';
+import { scoreOf, type ScoreReference } from './score-reference';
+import { initialSustained, isSustained, stepSustained, type SustainedRule, type SustainedState } from './sustained';
+import type { HarmfulDirection, ValuePoint } from './types';
+import { unitChange } from './unit-change';
 
-/** A mean-like metric (queue length, score, tokens): charts on clipped scores whose alarm must itself be sustained. */
-export interface ValueChartParams extends NormalChartParams {
-  /** In the metric's own unit: a smaller distance from the centre is never a degradation. */
-  practicalMargin: number;
-  unit: string;
-  /** How long the chart's alarm must last (default 4 of 5 points), widened by the history's autocorrelation. */
-  rule?: SustainedRule;
+/**
+ * The shipped value chart: both charts and the rule together have an average run of 500 points, two-sided. How the
+ * numbers were chosen: docs/detection.md.
+ */
+export const VALUE_CHART_DESIGN: ChartDesign = { ewmaLambda: 0.1, ewmaL: 2.65, cusumK: 0.5, cusumH: 4.5 };
+/** An alarm of 1 or 0 is a hit from .5. Correlation is paid for in the limits, not a second time here. */
+export const VALUE_CHART_RULE: SustainedRule = { needed: 2, window: 3, sigmas: 0.5 };
+
+/** What a chart of one metric is made with: once for each history, not for each point. */
+export interface ValueChartParams {
+  reference: ScoreReference;
+  design: ChartDesign;
+  /** The sides that are watched; both for a metric that may go wrong either way. */
+  sides: readonly HarmfulDirection[];
 }
 
-/** JSON-serialisable, O(1). */
-export interface ValueChartState {
+/** One side of the centre. JSON-serialisable, O(1), like the whole state. */
+export interface ValueChartSide {
   chart: NormalChartState;
   alarms: SustainedState;
 }
 
-export interface ValueVerdictOptions {
-  metric: string;
-  tier: Tier;
-  baseline: string;
-  nowMs: number;
-  staleMs: number;
+export interface ValueChartState {
+  sides: readonly ValueChartSide[];
+  /** Time of the newest point that was folded. */
+  atMs: number | null;
+  /** Points that could not be read, or came twice or too late. */
+  unmeasured: number;
+  /** The newest points in a row that look as if the unit had changed, and the factor. */
+  rescaled: number;
+  factor: number;
 }
 
-export function initialValueChart(): ValueChartState {
-  return { chart: initialNormalChart(), alarms: initialSustained() };
-}
-
-/** Folds one point; an unmeasured one leaves chart and rule standing. */
-export function stepValueChart(state: ValueChartState, params: ValueChartParams, point: ValuePoint): ValueChartState {
-  const chart = stepNormalChart(state.chart, params, point);
-  if (chart.points === state.chart.points) return { chart, alarms: state.alarms };
-  const alarm = normalChartEvidence(chart, params).alarm;
-  return { chart, alarms: stepSustained(state.alarms, ruleOf(params), alarm ? 1 : 0) };
-}
-
-/** The verdict: the chart alarms, has done so for most of the rule's window, and the distance matters. */
-export function assessValueChart(
-  state: ValueChartState,
-  params: ValueChartParams,
-  options: ValueVerdictOptions,
-): Verdict {
-  const evidence = normalChartEvidence(state.chart, params);
-  const { limits } = params;
-  const observed = evidence.meanSinceOnset ?? limits.center;
-  const common = {
-    tier: options.tier,
-    metric: options.metric,
-    unit: params.unit,
-    baseline: options.baseline,
-    observed,
-    expected: limits.center,
-    ucl: evidence.ucl,
-    lcl: evidence.lcl,
-    samples: evidence.pointsSinceOnset,
-    sinceMs: evidence.onsetMs,
-    statistic: evidence.ewmaAlarm
-      ? { name: 'EWMA', value: state.chart.ewma, threshold: evidence.ewmaLimit, falseAlarmDays: null }
-      : { name: 'CUSUM', value: state.chart.cusum, threshold: params.design.cusumH, falseAlarmDays: null },
+/** Charts on normal scores of ranks, widened for what the history is worth, whose alarm must itself be sustained. */
+export function valueChartParams(
+  reference: ScoreReference,
+  direction: HarmfulDirection | 'both',
+  nominal: ChartDesign = VALUE_CHART_DESIGN,
+): ValueChartParams {
+  return {
+    reference,
+    design: widenedDesign(nominal, reference),
+    sides: direction === 'both' ? ['up', 'down'] : [direction],
   };
-  const { atMs } = state.chart;
-  if (atMs === null || options.nowMs - atMs > options.staleMs) {
-    const sentence = `${options.metric}: no value that could be read`;
-    return buildVerdict({ ...common, kind: 'unmeasured', observed: null, sentence });
-  }
-  const history = `its own history says ${numberText(limits.center)} ${params.unit}`;
-  if (limits.warmth === 'cold') {
-    const sentence = `${options.metric}: ${limits.points} points of history are too few for limits`;
-    return buildVerdict({ ...common, kind: 'inconclusive', ucl: null, lcl: null, sentence });
-  }
-  const distance = params.harmful === 'up' ? observed - limits.center : limits.center - observed;
-  const beyond = distance >= params.practicalMargin;
-  if (evidence.alarm && beyond && isSustained(state.alarms, ruleOf(params))) {
-    const since = evidence.onsetMs ?? atMs;
-    const limit = params.harmful === 'up' ? evidence.ucl : evidence.lcl;
-    return buildVerdict({
-      ...common,
-      kind: 'degraded',
-      onsetMs: since,
-      onsetLowMs: evidence.onsetLowMs,
-      onsetHighMs: atMs,
-      sentence:
-        `${options.metric} is ${numberText(observed)} ${params.unit} on average over ${evidence.pointsSinceOnset} ` +
-        `points since ${clockText(since)}; ${history} (limit of one point ${numberText(limit)})`,
-    });
-  }
-  // An alarm of the chart that is not sustained yet, or too small to matter, is not `ok` for certain either.
-  const kind = evidence.alarm && beyond ? 'inconclusive' : 'ok';
-  return buildVerdict({
-    ...common,
-    kind,
-    sentence: `${options.metric} is ${numberText(observed)} ${params.unit}; ${history}`,
-  });
 }
 
-function ruleOf(params: ValueChartParams): SustainedRule {
-  return { ...widenRule(params.rule ?? FAST_RULE, params.limits.rho), sigmas: 1 };
+export function initialValueChart({ sides }: Pick<ValueChartParams, 'sides'>): ValueChartState {
+  const fresh = (): ValueChartSide => ({ chart: initialNormalChart(), alarms: initialSustained() });
+  return { sides: sides.map(fresh), atMs: null, unmeasured: 0, rescaled: 0, factor: 1 };
+}
+
+/**
+ * Folds one point. What cannot be read (null, NaN, infinities), comes twice or out of order, or looks like another unit
+ * is unmeasured: counted, and the charts stand still.
+ */
+export function stepValueChart(state: ValueChartState, params: ValueChartParams, point: ValuePoint): ValueChartState {
+  const { value, atMs } = point;
+  const unmeasured = { ...state, unmeasured: state.unmeasured + 1 };
+  if (value === null || !Number.isFinite(value) || !Number.isFinite(atMs)) return unmeasured;
+  if (state.atMs !== null && atMs <= state.atMs) return unmeasured;
+  const { knots } = params.reference;
+  const factor = unitChange(value, knots[0] ?? NaN, knots[knots.length - 1] ?? NaN);
+  if (factor !== null) return { ...unmeasured, atMs, factor, rescaled: state.rescaled + 1 };
+  const score = scoreOf(params.reference, value);
+  const sides = state.sides.map((side, index) =>
+    stepSide(side, params, { atMs, value, score: params.sides[index] === 'down' ? -score : score }),
+  );
+  return { sides, atMs, unmeasured: state.unmeasured, rescaled: 0, factor: 1 };
+}
+
+function stepSide(
+  side: ValueChartSide,
+  { design }: ValueChartParams,
+  point: { atMs: number; value: number; score: number },
+): ValueChartSide {
+  const chart = stepNormalChart(side.chart, design, point);
+  const { ewma, cusum } = chartAlarms(chart, design);
+  return { chart, alarms: stepSustained(side.alarms, VALUE_CHART_RULE, ewma || cusum ? 1 : 0) };
+}
+
+/** What the charts say, without the practical margin. */
+export interface ValueChartEvidence {
+  direction: HarmfulDirection;
+  /** Either chart of the side is beyond its limit now. */
+  alarm: boolean;
+  /** It has been for most of the rule's window; never with a cold history. */
+  sustained: boolean;
+  statistic: { name: 'EWMA' | 'CUSUM'; value: number; threshold: number };
+  onsetMs: number | null;
+  onsetLowMs: number | null;
+  /** Mean of the values since the onset, and their number. */
+  mean: number | null;
+  points: number;
+}
+
+/** The side that is further out, in units of its limits. */
+export function valueChartEvidence(state: ValueChartState, params: ValueChartParams): ValueChartEvidence {
+  const all = state.sides.map((side, index) => sideEvidence(side, params, params.sides[index] ?? 'up'));
+  return all.reduce((worst, one) => (urgency(one) > urgency(worst) ? one : worst));
+}
+
+function sideEvidence(
+  { chart, alarms }: ValueChartSide,
+  { design, reference }: ValueChartParams,
+  direction: HarmfulDirection,
+): ValueChartEvidence {
+  const warm = reference.warmth !== 'cold';
+  const beyond = chartAlarms(chart, design);
+  const limit = ewmaLimit(design);
+  const alarm = warm && (beyond.ewma || beyond.cusum);
+  const byEwma = chart.ewma / limit >= chart.cusum / design.cusumH;
+  return {
+    direction,
+    alarm,
+    sustained: alarm && isSustained(alarms, VALUE_CHART_RULE),
+    statistic: byEwma
+      ? { name: 'EWMA', value: chart.ewma, threshold: limit }
+      : { name: 'CUSUM', value: chart.cusum, threshold: design.cusumH },
+    ...chartOnset(chart),
+  };
+}
+
+function urgency({ sustained, alarm, statistic }: ValueChartEvidence): number {
+  return Number(sustained) * 2e6 + Number(alarm) * 1e6 + statistic.value / statistic.threshold;
 }
