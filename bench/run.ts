@@ -4,6 +4,7 @@ import { BadUse, makeReport, NotMeasured, table, type Bench, type BenchOptions }
 const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   gateway: () => import('./gateway'),
   exposure: () => import('./exposure'),
+  calibration: () => import('./calibration'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]
