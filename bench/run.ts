@@ -5,6 +5,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   gateway: () => import('./gateway'),
   exposure: () => import('./exposure'),
   calibration: () => import('./calibration'),
+  'detection-cost': () => import('./detection-cost'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]
