@@ -18,7 +18,7 @@ import { lookAtRouter } from './observe-route';
 import { rateSpecs, tallyOf, type RateSpec } from './detection/chart-specs';
 import { LATENCY, latencyIntervals, latencySpec } from './detection/latency-chart';
 import { environmentSince, quietly } from './detection/surroundings';
-import { rowsOf, tallyAll } from './detection/window-sums';
+import { rowsOf, sumRows, tallyIn } from './detection/window-sums';
 import type { Environment, Telemetry, TrafficRouter } from './ports';
 
 export interface WindowPorts {
@@ -91,10 +91,7 @@ export function assessShortWindow(ports: WindowPorts): ControlActivities['assess
 function calmLately(metric: string, { now, policy, baseline }: AssessmentInput, rows: readonly CountsRow[]): boolean {
   const spec = rateSpecs(policy, baseline).find(({ name }) => name === metric);
   if (!spec) return false;
-  const { trials, failures } = tallyAll(
-    spec,
-    rows.filter(({ fromMs }) => fromMs >= now - policy.calmMs),
-  );
+  const { trials, failures } = tallyIn(spec, sumRows(rows.filter(({ fromMs }) => fromMs >= now - policy.calmMs)));
   return trials >= spec.metric.minSamples && failures <= (spec.params.p0 + spec.params.practicalMargin) * trials;
 }
 
@@ -106,6 +103,7 @@ function alphaOf({ policy }: AssessmentInput): number {
 function judgeRates(input: AssessmentInput, rows: readonly CountsRow[]): Judged[] {
   const alpha = alphaOf(input);
   const specs = rateSpecs(input.policy, input.baseline);
+  const sums = sumRows(rows);
   const classes = specs.filter(({ classLabel }) => classLabel !== null);
   const history = new Map<string, RateBaseline>();
   for (const { name, classLabel } of classes) {
@@ -116,14 +114,14 @@ function judgeRates(input: AssessmentInput, rows: readonly CountsRow[]): Judged[
   const margin = classes[0]?.metric.practicalMargin ?? 0;
   const minSupport = classes[0]?.metric.minSamples ?? 1;
   const counts = classes.map((spec) => {
-    const { trials, failures } = tallyAll(spec, rows);
+    const { trials, failures } = tallyIn(spec, sums);
     return { label: spec.classLabel ?? '', total: trials, correct: trials - failures };
   });
   const options = { minSupport, practicalMargin: margin, falseDiscoveryLevel: alpha, coverage: 'complete' as const };
   const assessed = assessClassWindow(counts, history, options);
   return specs.map((spec) => {
     const found = assessed.find(({ label }) => label === spec.classLabel);
-    const tally = tallyAll(spec, rows);
+    const tally = tallyIn(spec, sums);
     const limits = binomialControlLimits(tally.trials, spec.params.p0, spec.metric.practicalMargin, alpha);
     const rate = tally.trials > 0 ? tally.failures / tally.trials : 0;
     const beyond = limits.ucl !== null && rate > limits.ucl;

@@ -8,7 +8,7 @@ import type {
 } from '../workflows/contract/activities';
 import { LATENCY } from './detection/latency-chart';
 import { environmentSince, quietly } from './detection/surroundings';
-import { labelsByClass, rowsOf, tallyAll } from './detection/window-sums';
+import { classTallies, rowsOf, sumRows, tallyIn } from './detection/window-sums';
 import type { Environment, Telemetry } from './ports';
 
 export interface TrendPorts {
@@ -115,7 +115,8 @@ function meansOf(rows: readonly CountsRow[], metrics: readonly string[]): Hour['
   const put = (name: string, count: number, mean: number): void => {
     if (count > 0 && Number.isFinite(mean)) means[name] = [count, Number(mean.toPrecision(5))];
   };
-  const classes = labelsByClass(rows);
+  const sums = sumRows(rows);
+  const classes = classTallies(sums);
   for (const name of metrics) {
     if (name === LATENCY) {
       const latencies = rows.flatMap(({ latency }) => (latency ? [latency] : []));
@@ -123,9 +124,9 @@ function meansOf(rows: readonly CountsRow[], metrics: readonly string[]): Hour['
       put(name, count, latencies.reduce((all, one) => all + one.p95Ms * one.count, 0) / count);
     } else if (name.startsWith('recall:')) {
       const seen = classes.get(name.slice('recall:'.length));
-      if (seen) put(name, seen.total, seen.correct / seen.total);
+      if (seen) put(name, seen.trials, 1 - seen.failures / seen.trials);
     } else {
-      const { trials, failures } = tallyAll({ name, classLabel: null }, rows);
+      const { trials, failures } = tallyIn({ name, classLabel: null }, sums);
       put(name, trials, name === 'accuracy' ? 1 - failures / trials : failures / trials);
     }
   }

@@ -7,7 +7,7 @@ import type { CountsRow } from '../gateway/protocol';
 import type { Baseline, BaselineInput, ControlActivities, GoodPeriod } from '../workflows/contract/activities';
 import { LATENCY, latencyIntervals } from './detection/latency-chart';
 import { quietly } from './detection/surroundings';
-import { labelsByClass, rowsOf, tallyAll } from './detection/window-sums';
+import { classTallies, rowsOf, sumRows, tallyIn, type RowSums } from './detection/window-sums';
 import type { ArtifactStore, Telemetry } from './ports';
 
 export interface BaselinePorts {
@@ -39,17 +39,17 @@ export function computeBaseline(ports: BaselinePorts): ControlActivities['comput
     const report = (await quietly(READ_MS, 'the report', () => ports.artifacts.get(service, anchorVersion)))
       ?.evaluation;
     const used = chosenPeriods(input);
-    const { rows, readMs } = await readPeriods(ports.telemetry, service, used);
+    const { rows, sums, readMs } = await readPeriods(ports.telemetry, service, used);
     const metrics: Metrics = {};
     const ratePerSecond: Record<string, number> = {};
     const words: string[] = [];
     for (const metric of policy.metrics) {
-      if (metric.metric === 'recall') classMetrics(metric, rows, report ?? null, anchorVersion, metrics);
+      if (metric.metric === 'recall') classMetrics(metric, sums, report ?? null, anchorVersion, metrics);
       else if (metric.metric === LATENCY) latencyMetric(metric, rows, metrics);
-      else if (metric.kind === 'rate') rateMetric(metric, rows, report ?? null, anchorVersion, metrics);
+      else if (metric.kind === 'rate') rateMetric(metric, sums, report ?? null, anchorVersion, metrics);
     }
     for (const name of Object.keys(metrics)) {
-      const trials = tallyAll({ name, classLabel: classOf(name) }, rows).trials;
+      const trials = tallyIn({ name, classLabel: classOf(name) }, sums).trials;
       if (readMs > 0 && trials > 0) ratePerSecond[name] = (trials / readMs) * 1_000;
       const clamped = clampToAnchor(name, metrics, input, report ?? null);
       if (clamped !== null) words.push(clamped);
@@ -72,9 +72,10 @@ async function readPeriods(
   telemetry: Telemetry,
   service: string,
   periods: readonly GoodPeriod[],
-): Promise<{ rows: CountsRow[]; readMs: number }> {
+): Promise<{ rows: CountsRow[]; sums: RowSums; readMs: number }> {
   const each = Math.max(1, Math.floor(SLICES_MAX / Math.max(1, periods.length)));
   const rows: CountsRow[] = [];
+  const slices: RowSums[] = [];
   let readMs = 0;
   for (const { version, from, to } of periods) {
     for (let index = 0, end = to; index < each && end > from; index += 1, end -= SLICE_MS) {
@@ -84,22 +85,23 @@ async function readPeriods(
       const own = rowsOf(slice, version);
       if (own.length === 0) continue;
       rows.push(...own);
+      slices.push(sumRows(own));
       readMs += end - begin;
     }
   }
-  return { rows: rows.sort((left, right) => left.fromMs - right.fromMs), readMs };
+  return { rows: rows.sort((left, right) => left.fromMs - right.fromMs), sums: sumRows(slices), readMs };
 }
 
 function rateMetric(
   metric: MetricPolicy,
-  rows: readonly CountsRow[],
+  sums: RowSums,
   report: EvaluationSummary | null,
   anchorVersion: string,
   metrics: Metrics,
 ): void {
   const name = metric.metric;
   const hits = name === 'accuracy';
-  const { trials, failures } = tallyAll({ name, classLabel: null }, rows);
+  const { trials, failures } = tallyIn({ name, classLabel: null }, sums);
   if (trials >= Math.max(MIN_LABELS, metric.minSamples)) {
     const rate = failures / trials;
     metrics[name] = measured(hits ? 1 - rate : rate, trials);
@@ -117,18 +119,18 @@ function rateMetric(
 
 function classMetrics(
   metric: MetricPolicy,
-  rows: readonly CountsRow[],
+  sums: RowSums,
   report: EvaluationSummary | null,
   anchorVersion: string,
   metrics: Metrics,
 ): void {
-  const seen = labelsByClass(rows);
+  const seen = classTallies(sums);
   const labels = new Set([...Object.keys(report?.byClass ?? {}), ...seen.keys()]);
   for (const label of [...labels].sort().slice(0, MAX_CLASSES)) {
     const counts = seen.get(label);
     const evaluated = report?.byClass[label];
-    const enough = counts !== undefined && counts.total >= Math.max(MIN_LABELS, metric.minSamples);
-    if (enough) metrics[`recall:${label}`] = measured(counts.correct / counts.total, counts.total);
+    const enough = counts !== undefined && counts.trials >= Math.max(MIN_LABELS, metric.minSamples);
+    if (enough) metrics[`recall:${label}`] = measured(1 - counts.failures / counts.trials, counts.trials);
     else if (evaluated && evaluated.n > 0)
       metrics[`recall:${label}`] = {
         value: evaluated.recall,

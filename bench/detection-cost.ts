@@ -13,6 +13,7 @@ import { BadUse, median, quantile, row, type Bench, type Row } from './report';
 const POINTS = 50_000;
 const ROUNDS = 7;
 const DECISIONS = 300;
+const WARM_UP = 50;
 const BLOCK_ROUNDS = 5;
 /** A state that still grows after so many points has no bound. */
 const LONG = 200_000;
@@ -24,9 +25,9 @@ export const bench: Bench = async ({ seed, more, say }) => {
   const policy = policyOfAnHour();
   const rows = [
     pointRow(seed, say),
-    await decisionRow(seed, say),
+    ...(await decisionRows(seed, say)),
     bytesRow(seed, say),
-    await blockRow(seed, say),
+    ...(await blockRows(seed, say)),
     energyRow(),
   ];
   return { policy, rows };
@@ -44,18 +45,27 @@ function pointRow(seed: number, say: (line: string) => void): Row {
   return { ...row('point.us', 'µs', dearest.middle, dearest.rounds, { target: 20 }), n: ROUNDS * POINTS };
 }
 
-async function decisionRow(seed: number, say: (line: string) => void): Promise<Row> {
+/** Wall time, and CPU time beside it: on a busy machine only that is the decision's own. */
+async function decisionRows(seed: number, say: (line: string) => void): Promise<Row[]> {
   const now = BEGIN_MS + HOUR_MS;
   const { decide } = assessments(telemetryOf(rowsBetween(BEGIN_MS, now, seed)));
   const input = assessmentOf(now, policyOfAnHour());
   const times: number[] = [];
-  for (let index = 0; index < DECISIONS + 20; index += 1) {
-    const elapsed = await decide(input);
+  const cpu: number[] = [];
+  for (let index = 0; index < DECISIONS + WARM_UP; index += 1) {
+    const begin = performance.now();
+    const cpuBegin = cpuMs();
+    await decide(input);
     // The first ones are compiled while they run.
-    if (index >= 20) times.push(elapsed);
+    if (index < WARM_UP) continue;
+    times.push(performance.now() - begin);
+    cpu.push(cpuMs() - cpuBegin);
   }
   say(`a decision on 20 metrics over 3,600 rows: median ${median(times).toFixed(2)} ms`);
-  return row('decision.p99', 'ms', quantile(times, 0.99), times, { target: 5 });
+  return [
+    row('decision.p99', 'ms', quantile(times, 0.99), times, { target: 5 }),
+    row('decision.cpu.p50', 'ms', median(cpu), cpu),
+  ];
 }
 
 function bytesRow(seed: number, say: (line: string) => void): Row {
@@ -67,8 +77,11 @@ function bytesRow(seed: number, say: (line: string) => void): Row {
   return row('chart.bytes', 'bytes', Math.max(...sizes), sizes);
 }
 
-/** Median over rounds of the longest time without a turn of the event loop, while a controller's detection works. */
-async function blockRow(seed: number, say: (line: string) => void): Promise<Row> {
+/**
+ * Median over rounds of the longest time without a turn of the event loop, while a controller's detection works; and of
+ * the most CPU time of one turn, which other processes cannot stretch.
+ */
+async function blockRows(seed: number, say: (line: string) => void): Promise<Row[]> {
   const dir = mkdtempSync(join(tmpdir(), 'lastgood-bench-'));
   const socket = join(dir, 'rows.sock');
   const server = new Child([join(__dirname, 'detection-cost/rows-server.js'), socket, String(seed)]);
@@ -86,14 +99,20 @@ async function blockRow(seed: number, say: (line: string) => void): Promise<Row>
       baseline: () => over.baseline(now, policy),
     };
     const longest: number[] = [];
+    const busiest: number[] = [];
     for (let round = 0; round <= BLOCK_ROUNDS; round += 1) {
-      const blocks: Record<string, number> = {};
-      for (const [name, work] of Object.entries(parts)) blocks[name] = await longestBlock(work);
-      const list = Object.entries(blocks).map(([name, ms]) => `${name} ${ms.toFixed(1)}`);
-      say(`${round === 0 ? 'warm-up' : `round ${round}`}, longest block in ms: ${list.join(', ')}`);
-      if (round > 0) longest.push(Math.max(...Object.values(blocks)));
+      const blocks: Block[] = [];
+      for (const work of Object.values(parts)) blocks.push(await longestBlock(work));
+      const list = Object.keys(parts).map((name, index) => `${name} ${blockText(blocks[index])}`);
+      say(`${round === 0 ? 'warm-up' : `round ${round}`}, longest block (CPU) in ms: ${list.join(', ')}`);
+      if (round === 0) continue;
+      longest.push(Math.max(...blocks.map(({ wallMs }) => wallMs)));
+      busiest.push(Math.max(...blocks.map((block) => block.cpuMs)));
     }
-    return row('eventloop.max_block', 'ms', median(longest), longest, { target: 20 });
+    return [
+      row('eventloop.max_block', 'ms', median(longest), longest, { target: 20 }),
+      row('eventloop.max_cpu', 'ms', median(busiest), busiest),
+    ];
   } finally {
     await telemetry.close();
     server.end();
@@ -101,13 +120,25 @@ async function blockRow(seed: number, say: (line: string) => void): Promise<Row>
   }
 }
 
-async function longestBlock(work: () => Promise<unknown>): Promise<number> {
-  let longest = 0;
-  let last = performance.now();
+interface Block {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+}
+
+function blockText(block: Block | undefined): string {
+  return block === undefined ? '–' : `${block.wallMs.toFixed(1)} (${block.cpuMs.toFixed(1)})`;
+}
+
+async function longestBlock(work: () => Promise<unknown>): Promise<Block> {
+  let longest: Block = { wallMs: 0, cpuMs: 0 };
+  let last: Block = { wallMs: performance.now(), cpuMs: cpuMs() };
   let over = false;
   const turn = (): void => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
+    const now: Block = { wallMs: performance.now(), cpuMs: cpuMs() };
+    longest = {
+      wallMs: Math.max(longest.wallMs, now.wallMs - last.wallMs),
+      cpuMs: Math.max(longest.cpuMs, now.cpuMs - last.cpuMs),
+    };
     last = now;
     if (!over) setImmediate(turn);
   };
@@ -116,4 +147,10 @@ async function longestBlock(work: () => Promise<unknown>): Promise<number> {
   over = true;
   await new Promise((resolve) => setImmediate(resolve));
   return longest;
+}
+
+/** CPU time of this process so far, of all its threads. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }

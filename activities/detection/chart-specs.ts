@@ -2,8 +2,8 @@ import { bernoulliParams, type BernoulliParams } from '../../domain/detection/be
 import { MAX_CLASSES } from '../../domain/detection/class-rates';
 import type { RateWords } from '../../domain/detection/rate-verdict';
 import type { DetectionPolicy, MetricPolicy } from '../../domain/policy';
-import type { CountsRow } from '../../gateway/protocol';
 import type { Baseline } from '../../workflows/contract/activities';
+import type { RowSums } from './window-sums';
 
 /** Trials and bad outcomes of one chart; both may be negative in a row of corrected labels. */
 export interface Tally {
@@ -87,7 +87,7 @@ function specOf(
 }
 
 /** What a row says to a chart; null when it says nothing to it. */
-export function tallyOf(spec: Pick<RateSpec, 'name' | 'classLabel'>, row: CountsRow): Tally | null {
+export function tallyOf(spec: Pick<RateSpec, 'name' | 'classLabel'>, row: RowSums): Tally | null {
   switch (spec.name) {
     case 'error-rate':
       // A stream that ended without its end is a failure for its user too.
@@ -106,7 +106,7 @@ export function tallyOf(spec: Pick<RateSpec, 'name' | 'classLabel'>, row: Counts
 }
 
 /** A caller's own fault (4xx) is no trial: a flood of them must not hide the failures of the others. */
-function requestTally(row: CountsRow, failures: number): Tally | null {
+function requestTally(row: RowSums, failures: number): Tally | null {
   const trials = Math.max(row.requests - row.clientErrors, failures);
   return trials > 0 ? { trials, failures } : null;
 }

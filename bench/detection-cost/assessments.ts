@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import { assessShortWindow } from '../../activities/assess-short-window';
 import { assessTrend } from '../../activities/assess-trend';
 import { computeBaseline } from '../../activities/compute-baseline';
@@ -66,8 +65,8 @@ export function assessmentOf(now: number, policy: DetectionPolicy): AssessmentIn
 
 /** The activities of a decision, over whatever telemetry. */
 export interface Assessments {
-  /** The short window: every metric of the policy, exact limits, class by class. Milliseconds of wall time. */
-  decide(input: AssessmentInput): Promise<number>;
+  /** The short window: every metric of the policy, exact limits, class by class. */
+  decide(input: AssessmentInput): Promise<void>;
   /** A day of hours that no assessment has seen yet. */
   trend(input: AssessmentInput): Promise<void>;
   /** Six hours of good periods. */
@@ -80,12 +79,9 @@ export function assessments(telemetry: Telemetry): Assessments {
   const history = computeBaseline({ telemetry, artifacts });
   return {
     async decide(input) {
-      const begin = performance.now();
       const { tiers } = await window(input);
-      const elapsed = performance.now() - begin;
       const measured = tiers.filter(({ kind }) => kind !== 'unmeasured').length;
       if (measured < 20) throw new Error(`a decision on ${measured} metrics, expected 20`);
-      return elapsed;
     },
     async trend(input) {
       await trend(input);
