@@ -1,4 +1,5 @@
 import { assessTrend as assessHours, type HourlyMean } from '../domain/detection/trend';
+import type { MetricPolicy } from '../domain/policy';
 import type { CountsRow } from '../gateway/protocol';
 import type {
   AssessmentInput,
@@ -8,6 +9,7 @@ import type {
 } from '../workflows/contract/activities';
 import { LATENCY } from './detection/latency-chart';
 import { environmentSince, quietly } from './detection/surroundings';
+import { HOURS_THAT_FIT, packHours, unpackHours, type Hour } from './detection/trend-hours';
 import { classTallies, rowsOf, sumRows, tallyIn } from './detection/window-sums';
 import type { Environment, Telemetry } from './ports';
 
@@ -21,25 +23,18 @@ const HOUR_MS = 3_600_000;
 const READ_HOURS = 24;
 const READ_MS = 15_000;
 const ENVIRONMENT_MS = 5_000;
-/** The state of all hours travels in the workflow. */
-const STATE_BYTES = 7_500;
 /** Classes beyond this number have no trend of their own; the accuracy has. */
 const CLASSES_MAX = 8;
 
-/** One hour: index since the epoch, then count and mean of each metric by name. */
-interface Hour {
-  readonly hour: number;
-  readonly means: Readonly<Record<string, readonly [count: number, mean: number]>>;
-}
-
 /**
  * The trend tier: hourly means against the anchor, hours to days. Each assessment adds the hours that ended since the
- * last one; what it keeps fits the workflow's state, oldest hours go first. Fewer than 24 hours are `inconclusive`.
+ * last one; what it keeps fits the workflow's state, oldest hours go first. Fewer hours than `trend.minPoints` are
+ * `inconclusive`.
  * Read-only; the same input gives the same verdicts.
  */
 export function assessTrend(ports: TrendPorts): ControlActivities['assessTrend'] {
   return async (input) => {
-    const hours = await withNewHours(ports.telemetry, input, hoursOf(input));
+    const hours = await withNewHours(ports.telemetry, input, unpackHours(input.charts['hours']));
     const environment = await environmentSince(ports.environment, input.service, input.now - HOUR_MS, ENVIRONMENT_MS);
     const prefix = (metric: string): string => `${input.version}/${metric}/t`;
     const began: StandingVerdict[] = [];
@@ -56,7 +51,14 @@ export function assessTrend(ports: TrendPorts): ControlActivities['assessTrend']
         ended.push({ id: standing.id, at: input.now, sentence: `${metric}: back at its anchor` });
     }
     const { changed, unmeasured } = environment;
-    return { charts: { hours }, began, ended, tiers, environment: { changed, unmeasured }, observed: null };
+    return {
+      charts: { hours: packHours(hours) },
+      began,
+      ended,
+      tiers,
+      environment: { changed, unmeasured },
+      observed: null,
+    };
   };
 }
 
@@ -70,10 +72,10 @@ function trendMetrics({ baseline }: AssessmentInput): string[] {
 
 function judge(input: AssessmentInput, metric: string, hours: readonly Hour[]): ReturnType<typeof assessHours> {
   const known = input.baseline.metrics[metric];
-  const policy = input.policy.metrics.find((one) => one.metric === (metric.startsWith('recall:') ? 'recall' : metric));
+  const policy = policyOf(input, metric);
   const means: HourlyMean[] = hours.flatMap(({ hour, means: all }) => {
     const seen = all[metric];
-    return seen ? [{ atMs: hour * HOUR_MS, mean: seen[1], count: seen[0] }] : [];
+    return seen === undefined ? [] : [{ atMs: hour * HOUR_MS, mean: seen, count: 1 }];
   });
   const anchor = known?.anchor ?? known?.value ?? 0;
   const margin = policy?.practicalMargin ?? 0;
@@ -84,15 +86,14 @@ function judge(input: AssessmentInput, metric: string, hours: readonly Hour[]): 
       practicalMargin: metric === LATENCY ? Math.max(margin, anchor / 4) : margin,
       harmful: policy?.badDirection === 'down' ? 'down' : 'up',
       unit: metric === LATENCY ? 'ms' : 'ratio',
-      minCount: policy?.minSamples ?? 1,
+      minPoints: Math.min(input.policy.trend.minPoints, HOURS_THAT_FIT),
     },
     { metric, baseline: known?.source ?? 'no history', nowMs: input.now, staleMs: 6 * HOUR_MS },
   );
 }
 
-function hoursOf({ charts }: AssessmentInput): Hour[] {
-  const { hours } = charts;
-  return Array.isArray(hours) ? (hours as Hour[]) : [];
+function policyOf({ policy }: AssessmentInput, name: string): MetricPolicy | undefined {
+  return policy.metrics.find(({ metric }) => metric === (name.startsWith('recall:') ? 'recall' : name));
 }
 
 /** Reads the hours that ended since the newest known one, each once; an hour that cannot be read is left out for ever. */
@@ -104,20 +105,20 @@ async function withNewHours(telemetry: Telemetry, input: AssessmentInput, known:
   for (let hour = next; hour < running; hour += 1) {
     const read = (): Promise<CountsRow[]> => telemetry.window(input.service, hour * HOUR_MS, (hour + 1) * HOUR_MS);
     const rows = await quietly(READ_MS, `hour ${hour}`, read);
-    if (rows !== null) hours.push({ hour, means: meansOf(rowsOf(rows, input.version), trendMetrics(input)) });
+    if (rows !== null) hours.push({ hour, means: meansOf(rowsOf(rows, input.version), input) });
   }
-  while (hours.length > 1 && JSON.stringify(hours).length > STATE_BYTES) hours.shift();
   return hours;
 }
 
-function meansOf(rows: readonly CountsRow[], metrics: readonly string[]): Hour['means'] {
-  const means: Record<string, readonly [number, number]> = {};
+function meansOf(rows: readonly CountsRow[], input: AssessmentInput): Hour['means'] {
+  const means: Record<string, number> = {};
   const put = (name: string, count: number, mean: number): void => {
-    if (count > 0 && Number.isFinite(mean)) means[name] = [count, Number(mean.toPrecision(5))];
+    const needed = Math.max(1, policyOf(input, name)?.minSamples ?? 1);
+    if (count >= needed && Number.isFinite(mean)) means[name] = Number(mean.toPrecision(4));
   };
   const sums = sumRows(rows);
   const classes = classTallies(sums);
-  for (const name of metrics) {
+  for (const name of trendMetrics(input)) {
     if (name === LATENCY) {
       const latencies = rows.flatMap(({ latency }) => (latency ? [latency] : []));
       const count = latencies.reduce((all, one) => all + one.count, 0);

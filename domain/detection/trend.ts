@@ -7,6 +7,7 @@ import {
   TREND_DESIGN,
   widenedDesign,
 } from './normal-chart';
+import { withoutDailySeason } from './daily-season';
 import { mannKendall, median, theilSenSlope } from './robust';
 import { recentred, scoreOf, scoreReference } from './score-reference';
 import type { HarmfulDirection, ValuePoint, Verdict } from './types';
@@ -15,7 +16,7 @@ import { buildVerdict, clockText, durationText, numberText, percentText } from '
 const HOUR_MS = 3600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Fewer hourly means than this are `inconclusive`: no day has been seen. */
+/** Hours that hold the baseline, and by default the fewest that say anything: no shorter time has seen a day. */
 export const MIN_TREND_POINTS = 24;
 /** Two weeks; the newest are kept, so that the pairwise statistics stay below 60,000 pairs. */
 export const MAX_TREND_POINTS = 336;
@@ -38,6 +39,8 @@ export interface TrendParams {
   spreadFloor?: number;
   /** Hours that may hold a baseline (default the first 24 in the list): earlier `ok` hours of the same history. */
   baselineHours?: number;
+  /** Fewer hours are `inconclusive` (default 24). */
+  minPoints?: number;
   /** Hours with fewer values are left out (default 1). */
   minCount?: number;
 }
@@ -67,12 +70,15 @@ export function hourlyMeans(points: readonly (ValuePoint & { count?: number })[]
 
 /**
  * The trend tier: a slow chart (EWMA .05/2.615 and CUSUM .25/8.01) on hourly means, centred on the *anchor* and not on
- * recent values, so that a slow decline cannot become the new normal. Degraded when the chart alarms and the level (the
+ * recent values, so that a slow decline cannot become the new normal; what the hours of the day repeat is removed first,
+ * for the slope too. Degraded when the chart alarms and the level (the
  * median of the newest 12 hours) is beyond the anchor by the practical margin.
  */
 export function assessTrend(hours: readonly HourlyMean[], params: TrendParams, options: TrendVerdictOptions): Verdict {
   const minCount = params.minCount ?? 1;
-  const used = hours.filter((hour) => Number.isFinite(hour.mean) && hour.count >= minCount).slice(-MAX_TREND_POINTS);
+  const minPoints = params.minPoints ?? MIN_TREND_POINTS;
+  const readable = hours.filter(({ mean, count }) => Number.isFinite(mean) && count >= minCount);
+  const used = withoutDailySeason(readable.slice(-MAX_TREND_POINTS));
   const last = used[used.length - 1];
   const common = {
     tier: 'trend' as const,
@@ -89,8 +95,8 @@ export function assessTrend(hours: readonly HourlyMean[], params: TrendParams, o
     const sentence = `${options.metric}: no hour with values`;
     return buildVerdict({ ...common, kind: 'unmeasured', statistic: idle, sentence });
   }
-  if (used.length < MIN_TREND_POINTS) {
-    const sentence = `${options.metric}: ${used.length} hours are too few for a trend (${MIN_TREND_POINTS} needed)`;
+  if (used.length < minPoints) {
+    const sentence = `${options.metric}: ${used.length} hours are too few for a trend (${minPoints} needed)`;
     return buildVerdict({ ...common, kind: 'inconclusive', statistic: idle, sentence });
   }
 

@@ -167,6 +167,32 @@ describe('the assessments', () => {
     expect(JSON.stringify(charts).length).toBeLessThanOrEqual(8 * 1024);
   });
 
+  it('reaches its hours with many classes, and needs as many as the policy says', async () => {
+    const classes = Array.from({ length: 12 }, (_, index) => `a-class-with-a-long-name-${index}`);
+    const labels = Object.fromEntries(classes.map((label) => [label, { n: 100, correct: 95 }]));
+    const hourly = rows(60, (hour) => counts(hour, { fromMs: startMs + (hour - 1) * 3_600_000 + 1_000, labels }));
+    const metrics = Object.fromEntries(
+      classes.map((label) => [`recall:${label}`, { value: 0.95, n: 1_000, spread: null, source: 'good hours' }]),
+    );
+    let charts: AssessmentInput['charts'] = {};
+    const kinds: string[] = [];
+    for (let hour = 1; hour <= 40; hour += 1) {
+      const input = assessmentOf({
+        now: startMs + hour * 3_600_000 + 5_000,
+        charts,
+        baseline: { ...baseline, metrics },
+        policy: { ...policy, trend: { ...policy.trend, minPoints: 30 } },
+      });
+      const found = await assessTrend({ telemetry: telemetryOf(hourly), environment })(input);
+      charts = found.charts;
+      kinds.push(found.tiers[0]?.kind ?? 'none');
+    }
+
+    expect(kinds.slice(0, 29)).toEqual(kinds.slice(0, 29).map(() => 'inconclusive'));
+    expect(kinds.slice(29)).toEqual(kinds.slice(29).map(() => 'ok'));
+    expect(JSON.stringify(charts).length).toBeLessThanOrEqual(8 * 1024);
+  });
+
   it('lays a degradation at the model when the previous version is right on the same inputs, and asks as a mirror', async () => {
     const headers: unknown[] = [];
     const engine: Engine = {
