@@ -36,9 +36,7 @@ export function countEvents(alarms: readonly number[], labels: readonly boolean[
     const first = judged.find((index) => index >= begin && index <= end + GRACE_SAMPLES);
     return first === undefined ? [] : [first - Math.max(begin, probation)];
   });
-  const outside = judged.filter(
-    (index) => !all.some(([begin, end]) => index >= begin && index <= end + GRACE_SAMPLES),
-  );
+  const outside = judged.filter((index) => !all.some(([begin, end]) => index >= begin && index <= end + GRACE_SAMPLES));
   const falseAlarms = outside.filter((index, at) => at === 0 || index - (outside[at - 1] ?? index) > MERGE_SAMPLES);
   return { events: scorable.length, hits: delays.length, falseAlarms: falseAlarms.length, delays };
 }

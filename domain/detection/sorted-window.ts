@@ -1,0 +1,45 @@
+/** The newest values of a series, once in order of arrival (a ring) and once sorted. JSON-serialisable, bounded. */
+export interface SortedWindow {
+  ring: number[];
+  /** Where the next value goes once the ring is full. */
+  next: number;
+  sorted: number[];
+}
+
+export function initialSortedWindow(): SortedWindow {
+  return { ring: [], next: 0, sorted: [] };
+}
+
+/** Adds a finite value in place and drops the oldest beyond `size`. O(size) moves of memory, O(log size) comparisons. */
+export function pushSorted(window: SortedWindow, size: number, value: number): void {
+  const { ring, sorted } = window;
+  const oldest = ring[window.next];
+  if (ring.length < size) ring.push(value);
+  else {
+    if (oldest !== undefined) sorted.splice(lowerBound(sorted, oldest), 1);
+    ring[window.next] = value;
+    window.next = (window.next + 1) % size;
+  }
+  sorted.splice(lowerBound(sorted, value), 0, value);
+}
+
+/** Quantile by linear interpolation (numpy type 7); NaN for an empty window. */
+export function windowQuantile(window: SortedWindow, q: number): number {
+  const { sorted } = window;
+  const position = (sorted.length - 1) * q;
+  const low = Math.floor(position);
+  const lower = sorted[low] ?? NaN;
+  const upper = sorted[Math.min(low + 1, sorted.length - 1)] ?? NaN;
+  return lower + (upper - lower) * (position - low);
+}
+
+function lowerBound(sorted: readonly number[], value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] ?? Infinity) < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
