@@ -6,6 +6,8 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   exposure: () => import('./exposure'),
   calibration: () => import('./calibration'),
   'detection-cost': () => import('./detection-cost'),
+  nab: () => import('./nab'),
+  cloud: () => import('./cloud'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

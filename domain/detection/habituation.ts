@@ -1,20 +1,20 @@
 /** Each alarm raises the limit for the next one by so much of itself … */
 const RAISE_PER_ALARM = 0.4;
 /** … and that wears off to 1/e over so many points. */
-const MEMORY_POINTS = 3000;
+const MEMORY_POINTS = 4000;
 /** After an alarm so many points raise none: they are the same story. */
 const REFRACTORY_POINTS = 60;
 
 /** A limit that rises with every alarm: what happens often is not news. JSON-serialisable, O(1). */
 export interface Habituation {
-  /** Decayed number of alarms; a new series begins as if it had raised one, for its past is short. */
+  /** Decayed number of alarms. */
   alarms: number;
   /** Points since the last alarm; null before the first. */
   sinceAlarm: number | null;
 }
 
 export function initialHabituation(): Habituation {
-  return { alarms: 1, sinceAlarm: null };
+  return { alarms: 0, sinceAlarm: null };
 }
 
 export function habituatedLimit(state: Habituation, limit: number): number {

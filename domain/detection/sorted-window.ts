@@ -13,14 +13,22 @@ export function initialSortedWindow(): SortedWindow {
 /** Adds a finite value in place and drops the oldest beyond `size`. O(size) moves of memory, O(log size) comparisons. */
 export function pushSorted(window: SortedWindow, size: number, value: number): void {
   const { ring, sorted } = window;
-  const oldest = ring[window.next];
-  if (ring.length < size) ring.push(value);
-  else {
-    if (oldest !== undefined) sorted.splice(lowerBound(sorted, oldest), 1);
-    ring[window.next] = value;
-    window.next = (window.next + 1) % size;
+  if (ring.length < size) {
+    ring.push(value);
+    sorted.splice(lowerBound(sorted, value), 0, value);
+    return;
   }
-  sorted.splice(lowerBound(sorted, value), 0, value);
+  replaceSorted(sorted, ring[window.next] ?? value, value);
+  ring[window.next] = value;
+  window.next = (window.next + 1) % size;
+}
+
+/** Moves only what lies between the old value and the new one. */
+function replaceSorted(sorted: number[], oldest: number, value: number): void {
+  let at = lowerBound(sorted, oldest);
+  for (; at + 1 < sorted.length && (sorted[at + 1] ?? Infinity) < value; at += 1) sorted[at] = sorted[at + 1] ?? value;
+  for (; at > 0 && (sorted[at - 1] ?? -Infinity) > value; at -= 1) sorted[at] = sorted[at - 1] ?? value;
+  sorted[at] = value;
 }
 
 /** Quantile by linear interpolation (numpy type 7); NaN for an empty window. */

@@ -2,9 +2,9 @@
 const TAIL_SHARE = 0.05;
 /** Below so many values of past nothing is surprising. */
 const MIN_PAST = 100;
-const BINS_PER_DOUBLING = 16;
+const BINS_PER_DOUBLING = 8;
 /** 40 doublings below the largest magnitude seen; what is smaller counts as the smallest bin. */
-const MAX_BINS = 640;
+const MAX_BINS = 320;
 /** Weight of a value falls to 1/e after so many values: long enough to have seen what is rare but normal. */
 const MEMORY_POINTS = 2000;
 /** A tail is never taken for thinner than this: a factor of e^.05 beyond it would be a thousand-year event otherwise. */
@@ -15,7 +15,7 @@ const EXCESS_CLIP = 6;
 /**
  * How rare a magnitude (≥ 0) is against its own decayed past, whatever its unit and distribution: counts in
  * logarithmic bins, and beyond the 95 % quantile a Pareto tail whose index is estimated as by Hill (1975).
- * JSON-serialisable, at most 640 counts.
+ * JSON-serialisable, at most 320 counts.
  */
 export interface TailSurprise {
   /** Logarithmic bin of `counts[0]`; null until a magnitude above zero was seen. */

@@ -1,0 +1,103 @@
+import { NOVELTY_LIMIT } from '../domain/detection/series-chart';
+import { robustZ } from './peers/robust-z';
+import { windowedGaussian } from './peers/windowed-gaussian';
+import { BadUse, row, type Bench, type Row } from './report';
+import { pairedBootstrap } from './series/bootstrap';
+import { readNab, type NabFile } from './series/nab-corpus';
+import { NAB_PROFILES, normalisedScore, scoreFile, type NabFileScore, type NabProfileName } from './series/nab-scoring';
+import { beyond, forwardFilled, judgedDays, newsAt, replay, thresholds, UNKNOWN_SERIES } from './series/replay';
+
+/** Sum of surprises (nats) that raises news, by profile: the shipped limit, a higher and a lower one. */
+const LIMITS: Record<NabProfileName, number> = {
+  standard: NOVELTY_LIMIT,
+  low_fp: NOVELTY_LIMIT,
+  low_fn: NOVELTY_LIMIT,
+};
+const TARGETS: Record<NabProfileName, number> = { standard: 74.1, low_fp: 71.7, low_fn: 76.9 };
+
+/** One detector at several thresholds: `scores[threshold][file]`. */
+type Sweep = readonly (readonly NabFileScore[])[];
+
+/** NAB's score of the shipped chart's news on the recordings of `--data`, beside two causal peers. */
+export const bench: Bench = async ({ dataDir, more, seed, say }) => {
+  const [unknown] = Object.keys(more);
+  if (unknown !== undefined) throw new BadUse(`--${unknown}: unknown`);
+  const files = readNab(dataDir);
+  const novelties = files.map((file) => replay(file).novelty);
+  say(`${files.length} files, ${files.reduce((sum, file) => sum + file.windows.length, 0)} windows`);
+  const filled = files.map((file) => forwardFilled(file.values));
+  const peers = { 'windowed-gaussian': filled.map(windowedGaussian), 'robust-z': filled.map(robustZ) };
+  const names = Object.keys(NAB_PROFILES) as NabProfileName[];
+  const rows = names.flatMap((name): Row[] => {
+    const score = (limit: number): NabFileScore[] =>
+      files.map((file, at) => scored(file, newsAt(novelties[at] ?? [], limit), name));
+    const ours = score(LIMITS[name]);
+    const gaussian = fitted(sweepPeer(files, peers['windowed-gaussian'], name));
+    const robust = fitted(sweepPeer(files, peers['robust-z'], name));
+    const left = leaveOneOut(thresholds(10, 40, 60).map(score));
+    const options = {
+      target: TARGETS[name],
+      better: 'higher',
+      peers: { 'windowed-gaussian': normalisedScore(gaussian), 'robust-z': normalisedScore(robust) },
+    } as const;
+    const hit = ours.reduce((sum, file) => sum + file.windowsHit, 0);
+    const wrong = ours.reduce((sum, file) => sum + file.falsePositives, 0);
+    say(
+      `${name}: ${hit} windows hit, ${wrong} false-positive records; limit chosen on the other files: ${normalisedScore(left).toFixed(1)}`,
+    );
+    return [
+      counted(row(name, 'score', normalisedScore(ours), undefined, options), files.length),
+      counted(
+        row(`${name}.leave_one_out`, 'score', normalisedScore(left), undefined, { better: 'higher' }),
+        files.length,
+      ),
+      gain(`${name}.gain`, ours, gaussian, seed),
+    ];
+  });
+  const standard = files.map((file, at) => scored(file, newsAt(novelties[at] ?? [], LIMITS.standard), 'standard'));
+  const wrong = standard.reduce((sum, file) => sum + file.falsePositives, 0);
+  const days = files.reduce((sum, file) => sum + judgedDays(file), 0);
+  rows.push(counted(row('fp.per_series_day', '1/day', wrong / days), files.length));
+  return {
+    policy: { chart: UNKNOWN_SERIES, noveltyLimits: LIMITS, peers: 'threshold fitted on the judged files' },
+    rows,
+  };
+};
+
+function scored(file: NabFile, alarms: readonly number[], profile: NabProfileName): NabFileScore {
+  return scoreFile(alarms, file.values.length, file.windows, NAB_PROFILES[profile]);
+}
+
+function sweepPeer(files: readonly NabFile[], scores: readonly (readonly number[])[], profile: NabProfileName): Sweep {
+  return thresholds(1, 1e5, 240).map((threshold) =>
+    files.map((file, at) => scored(file, beyond(scores[at] ?? [], threshold), profile)),
+  );
+}
+
+/** The best threshold for these very files: an advantage that a peer is given. */
+function fitted(sweep: Sweep): readonly NabFileScore[] {
+  return sweep.reduce((best, each) => (normalisedScore(each) > normalisedScore(best) ? each : best));
+}
+
+/** Each file at the threshold that is best for all the others. */
+function leaveOneOut(sweep: Sweep): NabFileScore[] {
+  const files = sweep[0] ?? [];
+  return files.map((_, out) => {
+    const others = sweep.map((scores) => normalisedScore(scores.filter((_, at) => at !== out)));
+    const best = others.indexOf(Math.max(...others));
+    return sweep[best]?.[out] ?? files[out]!;
+  });
+}
+
+/** Score above a peer, with the 95 % interval of a paired bootstrap over files. */
+function gain(name: string, ours: readonly NabFileScore[], peer: readonly NabFileScore[], seed: number): Row {
+  const over = (drawn: readonly number[]): number =>
+    normalisedScore(drawn.flatMap((at) => ours[at] ?? [])) - normalisedScore(drawn.flatMap((at) => peer[at] ?? []));
+  const { low, high } = pairedBootstrap(ours.length, over, seed);
+  const value = over(ours.map((_, at) => at));
+  return { ...counted(row(name, 'score', value, undefined, { better: 'higher' }), ours.length), min: low, max: high };
+}
+
+function counted(of: Row, n: number): Row {
+  return { ...of, n };
+}
