@@ -6,7 +6,7 @@ import { BadUse, median, missingRow, NotMeasured, row, type Bench, type Row } fr
 import { pairedBootstrap } from './series/bootstrap';
 import { countEvents, eventQuality, type EventCounts } from './series/event-scoring';
 import { csvFiles, dataFolder, readRecordings, type Recording } from './series/recordings';
-import { beyond, forwardFilled, judgedDays, replay, thresholds, UNKNOWN_SERIES } from './series/replay';
+import { beyond, forwardFilled, judgedDays, leaveOneOut, replay, thresholds, UNKNOWN_SERIES } from './series/replay';
 
 const ROBUST_Z_THRESHOLD = 6.8;
 
@@ -16,11 +16,16 @@ export const bench: Bench = async ({ dataDir, more, seed, say }) => {
   if (unknown !== undefined) throw new BadUse(`--${unknown}: unknown`);
   const files = readCloud(dataDir);
   const replayed = files.map(replay);
-  const counts = files.map((file, at) => countEvents(replayed[at]?.alarms ?? [], file.labels));
   const sustained = files.map((file, at) => countEvents(replayed[at]?.degraded ?? [], file.labels));
   const filled = files.map((file) => forwardFilled(file.values));
   const at = (scores: readonly (readonly number[])[], threshold: number): EventCounts[] =>
     files.map((file, index) => countEvents(beyond(scores[index] ?? [], threshold), file.labels));
+  const excess = replayed.map((each) => each.excess);
+  const counts = at(excess, EXCESS_LIMIT);
+  const left = leaveOneOut(
+    thresholds(3, 9, 26).map((threshold) => at(excess, threshold)),
+    (of) => eventQuality(of).f1,
+  );
   const robust = at(filled.map(robustZ), ROBUST_Z_THRESHOLD);
   const gaussianScores = filled.map(windowedGaussian);
   // Fitted on these very files: an advantage that the peer is given.
@@ -94,6 +99,7 @@ export const bench: Bench = async ({ dataDir, more, seed, say }) => {
             ),
             n: clean.length,
           },
+      { ...row('f1.leave_one_out', 'ratio', eventQuality(left).f1, undefined, { better: 'higher' }), n: events },
       gain('f1.gain.robust-z', counts, robust, seed),
       gain('f1.gain.windowed-gaussian', counts, gaussian, seed),
     ],

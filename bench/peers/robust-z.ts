@@ -2,6 +2,8 @@ import { initialSortedWindow, pushSorted, windowQuantile } from '../../domain/de
 
 const WINDOW = 2000;
 const MIN_POINTS = 10;
+/** Of the median: a series that sits on one value most of the time has no deviation. */
+const SMALLEST_SHARE = 0.01;
 
 /** Distance from the median of the last 2,000 values in median absolute deviations (scaled to a normal sigma). */
 export function robustZ(values: readonly number[]): number[] {
@@ -9,7 +11,7 @@ export function robustZ(values: readonly number[]): number[] {
   return values.map((value) => {
     const { sorted } = window;
     const median = windowQuantile(window, 0.5);
-    const spread = 1.4826 * medianDeviation(sorted, median) + 1e-9 * Math.abs(median) + 1e-12;
+    const spread = Math.max(1.4826 * medianDeviation(sorted, median), SMALLEST_SHARE * Math.abs(median), 1e-12);
     const score = sorted.length < MIN_POINTS ? 0 : Math.abs(value - median) / spread;
     pushSorted(window, WINDOW, value);
     return score;

@@ -1,7 +1,7 @@
 /** Each alarm raises the limit for the next one by so much of itself … */
-const RAISE_PER_ALARM = 0.4;
+const RAISE_PER_ALARM = 0.3;
 /** … and that wears off to 1/e over so many points. */
-const MEMORY_POINTS = 4000;
+const MEMORY_POINTS = 8000;
 /** After an alarm so many points raise none: they are the same story. */
 const REFRACTORY_POINTS = 60;
 

@@ -48,8 +48,9 @@ export function stepRangeExcess(range: RangeExcess, value: number, floor: number
 
 function excessOf(window: SortedWindow, value: number, before: number, floor: number): Excess {
   const center = windowQuantile(window, 0.5);
-  const tailSpread = Math.max(floor, (windowQuantile(window, 0.99) - windowQuantile(window, 0.01)) / (2 * Z99));
   const bulkSpread = Math.max(floor, (windowQuantile(window, 0.9) - windowQuantile(window, 0.1)) / (2 * Z90));
+  // A daily rhythm has short tails: measured by them alone its whole range would be narrower than its bulk.
+  const tailSpread = Math.max(bulkSpread, (windowQuantile(window, 0.99) - windowQuantile(window, 0.01)) / (2 * Z99));
   const tail = distance(value - center, tailSpread);
   const bulk = distance(value - center, bulkSpread);
   return {

@@ -8,11 +8,11 @@ import type { HarmfulDirection, ValuePoint } from './types';
 
 /**
  * An alarm: so many sigmas of its own past beyond the median, and beyond what the time of day lets expect. Chosen by
- * cross-validation over recordings; 4.8 to 5.5 do as well (docs/detection.md).
+ * cross-validation over recordings; 4.8 to 5.6 do as well (docs/detection.md).
  */
-export const EXCESS_LIMIT = 5;
-/** News: the surprises of one point add up to this (nats), and more when there was news lately. 17 to 20 do as well. */
-export const NOVELTY_LIMIT = 18;
+export const EXCESS_LIMIT = 5.2;
+/** News: the surprises of one point add up to this (nats), and more when there was news lately. 14 to 21 do as well. */
+export const NOVELTY_LIMIT = 17;
 /** A degradation: 4 of the last 5 points are alarms in the same direction. */
 const RULE: SustainedRule = { needed: 4, window: 5, sigmas: EXCESS_LIMIT };
 /** Below so many points nothing is said. */
@@ -126,6 +126,8 @@ export function stepSeriesChart(
 }
 
 export interface SeriesEvidence {
+  /** There is enough past to judge a point. */
+  warm: boolean;
   /** Distance of the last point in the harmful direction, in sigmas of the series' own past. */
   excess: number;
   /** The last point alone is beyond the limit. */
@@ -147,6 +149,7 @@ export function seriesEvidence(state: SeriesChartState, params: SeriesChartParam
     (params.harmful !== 'down' && isSustained(held.up, RULE)) ||
     (params.harmful !== 'up' && isSustained(held.down, RULE));
   return {
+    warm,
     excess,
     alarm: warm && excess >= EXCESS_LIMIT,
     sustained: warm && sustained,

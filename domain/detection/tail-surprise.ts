@@ -1,5 +1,5 @@
-/** A tail begins here: 5 % of the past lie beyond it. */
-const TAIL_SHARE = 0.05;
+/** A tail begins here: 2 % of the past lie beyond it. */
+const TAIL_SHARE = 0.02;
 /** Below so many values of past nothing is surprising. */
 const MIN_PAST = 100;
 const BINS_PER_DOUBLING = 8;
@@ -7,6 +7,8 @@ const BINS_PER_DOUBLING = 8;
 const MAX_BINS = 320;
 /** Weight of a value falls to 1/e after so many values: long enough to have seen what is rare but normal. */
 const MEMORY_POINTS = 2000;
+/** The tail index forgets four times as slowly: only one value in fifty teaches it. */
+const EXCESS_MEMORY_POINTS = 4 * MEMORY_POINTS;
 /** A tail is never taken for thinner than this: a factor of e^.05 beyond it would be a thousand-year event otherwise. */
 const MIN_TAIL_INDEX = 0.05;
 /** One excess moves the tail index by at most so many indices: a catastrophe must not make the next one ordinary. */
@@ -14,7 +16,7 @@ const EXCESS_CLIP = 6;
 
 /**
  * How rare a magnitude (≥ 0) is against its own decayed past, whatever its unit and distribution: counts in
- * logarithmic bins, and beyond the 95 % quantile a Pareto tail whose index is estimated as by Hill (1975).
+ * logarithmic bins, and beyond the 98 % quantile a Pareto tail whose index is estimated as by Hill (1975).
  * JSON-serialisable, at most 320 counts.
  */
 export interface TailSurprise {
@@ -55,7 +57,7 @@ export function surprise(past: TailSurprise, magnitude: number): number {
   return result;
 }
 
-/** The magnitude that 5 % of the past exceed; 0 where zeros reach that far up. */
+/** The magnitude that 2 % of the past exceed; 0 where zeros reach that far up. */
 function tailThreshold(past: TailSurprise): number {
   const wanted = TAIL_SHARE * past.total;
   let above = 0;
@@ -80,7 +82,7 @@ function weightFrom(past: TailSurprise, magnitude: number): number {
 
 function learnExcess(past: TailSurprise, excess: number): void {
   past.excesses += 1;
-  const rate = Math.max(0.5 / (TAIL_SHARE * 2 * MEMORY_POINTS), 1 / (past.excesses + 2));
+  const rate = Math.max(1 / (TAIL_SHARE * EXCESS_MEMORY_POINTS), 1 / (past.excesses + 2));
   past.tailIndex += rate * (Math.min(excess, EXCESS_CLIP * past.tailIndex) - past.tailIndex);
 }
 
