@@ -40,7 +40,7 @@ export interface SeriesEpisode extends ChangePoint {
 }
 
 /**
- * JSON-serialisable and bounded, up to 200 KB: the last 2,000 values and residuals, three weeks of slots, 64 points.
+ * JSON-serialisable and bounded, up to 290 KB of JSON: the last 2,000 values and residuals, three weeks of slots, 64 points.
  * The buffers inside are advanced in place: only the state that the last step returned may be used.
  */
 export interface SeriesChartState {

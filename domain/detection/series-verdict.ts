@@ -32,7 +32,9 @@ export function seriesCondition(
   if (state.atMs === null || options.nowMs - state.atMs > options.staleMs) return 'silent';
   if (state.points <= WARM_POINTS || state.excess === null) return 'warming';
   if (state.excess.tailSpread === 0) return 'constant';
-  return state.episode !== null && looksLikeUnit(state.episode.mean, state.expected) ? 'unit-change' : 'judged';
+  // The mean alone could be one wild point, the last point alone too.
+  const changed = looksLikeUnit(state.episode?.mean, state.expected) && looksLikeUnit(state.value, state.expected);
+  return changed ? 'unit-change' : 'judged';
 }
 
 /**
@@ -112,8 +114,8 @@ export function assessSeriesChart(
   return buildVerdict({ ...common, kind: 'ok', sentence: `${metric} is ${text(value)}; ${usual}` });
 }
 
-function looksLikeUnit(observed: number, expected: number | null): boolean {
-  if (expected === null || expected === 0 || observed === 0) return false;
+function looksLikeUnit(observed: number | null | undefined, expected: number | null): boolean {
+  if (!observed || !expected) return false;
   const ratio = Math.abs(Math.log(Math.abs(observed / expected)));
   return UNIT_FACTORS.some((factor) => Math.abs(ratio - Math.log(factor)) <= Math.log(UNIT_TOLERANCE));
 }

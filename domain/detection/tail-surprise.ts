@@ -72,11 +72,14 @@ function tailThreshold(past: TailSurprise): number {
   return 0;
 }
 
+/** Weight of the past at or above a magnitude; within its own bin the past is taken for evenly spread. */
 function weightFrom(past: TailSurprise, magnitude: number): number {
-  if (!(magnitude > 0) || past.firstBin === null) return past.total;
-  const begin = Math.max(0, Math.floor(binOf(magnitude)) - past.firstBin);
-  let weight = 0;
-  for (let bin = begin; bin < past.counts.length; bin += 1) weight += past.counts[bin] ?? 0;
+  if (!(magnitude > 0)) return past.total;
+  if (past.firstBin === null) return 0;
+  const position = Math.max(0, binOf(magnitude) - past.firstBin);
+  const own = Math.floor(position);
+  let weight = (past.counts[own] ?? 0) * (1 - (position - own));
+  for (let bin = own + 1; bin < past.counts.length; bin += 1) weight += past.counts[bin] ?? 0;
   return weight;
 }
 
