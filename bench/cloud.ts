@@ -9,6 +9,7 @@ import { csvFiles, dataFolder, readRecordings, type Recording } from './series/r
 import { beyond, forwardFilled, judgedDays, leaveOneOut, replay, thresholds, UNKNOWN_SERIES } from './series/replay';
 
 const ROBUST_Z_THRESHOLD = 6.8;
+const SWEEP = thresholds(3, 9, 26);
 
 /** Events of the cloud-monitoring recordings of `--data`: found, missed, made up, and rolled back from. */
 export const bench: Bench = async ({ dataDir, more, seed, say }) => {
@@ -22,9 +23,10 @@ export const bench: Bench = async ({ dataDir, more, seed, say }) => {
     files.map((file, index) => countEvents(beyond(scores[index] ?? [], threshold), file.labels));
   const excess = replayed.map((each) => each.excess);
   const counts = at(excess, EXCESS_LIMIT);
-  const left = leaveOneOut(
-    thresholds(3, 9, 26).map((threshold) => at(excess, threshold)),
-    (of) => eventQuality(of).f1,
+  const sweep = SWEEP.map((threshold) => at(excess, threshold));
+  const left = leaveOneOut(sweep, (of) => eventQuality(of).f1);
+  say(
+    `F1 by limit: ${SWEEP.map((limit, step) => `${limit.toFixed(1)} ${eventQuality(sweep[step] ?? []).f1.toFixed(3)}`).join(', ')}`,
   );
   const robust = at(filled.map(robustZ), ROBUST_Z_THRESHOLD);
   const gaussianScores = filled.map(windowedGaussian);

@@ -18,6 +18,7 @@ import {
 
 /** Sum of surprises (nats) that raises news, by profile: the middle of the range in which the score hardly changes. */
 const LIMITS: Record<NabProfileName, number> = { standard: NOVELTY_LIMIT, low_fp: 19, low_fn: 16 };
+const SWEEP = thresholds(10, 30, 26);
 /** The best published causal detector (kNN-CAD, threshold fitted) on the files that this chart was developed on. */
 const TARGETS: Record<NabProfileName, number> = { standard: 64.4, low_fp: 50.4, low_fn: 71 };
 
@@ -29,7 +30,11 @@ export const bench: Bench = async ({ dataDir, more, seed, say }) => {
   const [unknown] = Object.keys(more);
   if (unknown !== undefined) throw new BadUse(`--${unknown}: unknown`);
   const files = readNab(dataDir);
-  const novelties = files.map((file) => replay(file).novelty);
+  const before = process.cpuUsage();
+  const replayed = files.map(replay);
+  const { user, system } = process.cpuUsage(before);
+  const points = files.reduce((sum, file) => sum + file.values.length, 0);
+  const novelties = replayed.map((each) => each.novelty);
   say(`${files.length} files, ${files.reduce((sum, file) => sum + file.windows.length, 0)} windows`);
   const filled = files.map((file) => forwardFilled(file.values));
   const peers = { 'windowed-gaussian': filled.map(windowedGaussian), 'robust-z': filled.map(robustZ) };
@@ -40,7 +45,11 @@ export const bench: Bench = async ({ dataDir, more, seed, say }) => {
     const ours = score(LIMITS[name]);
     const gaussian = fitted(sweepPeer(files, peers['windowed-gaussian'], name));
     const robust = fitted(sweepPeer(files, peers['robust-z'], name));
-    const left = leaveOneOut(thresholds(10, 30, 26).map(score), normalisedScore);
+    const sweep = SWEEP.map(score);
+    const left = leaveOneOut(sweep, normalisedScore);
+    say(
+      `${name} by limit: ${SWEEP.map((limit, at) => `${limit.toFixed(1)} ${normalisedScore(sweep[at] ?? []).toFixed(1)}`).join(', ')}`,
+    );
     const options = {
       target: TARGETS[name],
       better: 'higher',
@@ -63,7 +72,12 @@ export const bench: Bench = async ({ dataDir, more, seed, say }) => {
   const standard = files.map((file, at) => scored(file, newsAt(novelties[at] ?? [], LIMITS.standard), 'standard'));
   const wrong = standard.reduce((sum, file) => sum + file.falsePositives, 0);
   const days = files.reduce((sum, file) => sum + judgedDays(file), 0);
-  rows.push(counted(row('fp.per_series_day', '1/day', wrong / days), files.length));
+  const bytes = replayed.map((each) => each.stateBytes);
+  rows.push(
+    counted(row('fp.per_series_day', '1/day', wrong / days), files.length),
+    counted(row('point.us', 'µs', (user + system) / points, undefined, { target: 20 }), points),
+    row('chart.bytes', 'bytes', Math.max(...bytes), bytes),
+  );
   return {
     policy: { chart: UNKNOWN_SERIES, noveltyLimits: LIMITS, peers: 'threshold fitted on the judged files' },
     rows,
