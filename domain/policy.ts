@@ -20,8 +20,31 @@ export interface MetricPolicy {
   readonly hard: boolean;
 }
 
+/**
+ * A metric that is not counted from requests but comes from outside, as a series of values. Where it is asked for (an
+ * address, a query, a column) stays with the controller: histories hold no addresses.
+ */
+export interface OutsideMetric {
+  readonly metric: string;
+  /** Bounds what a value may be: `rate` 0–1, `memory` and `distribution` at least 0, the others any finite number. */
+  readonly kind: 'rate' | 'mean' | 'quantile' | 'memory' | 'distribution';
+  readonly badDirection: 'up' | 'down' | 'both';
+  readonly tier: Tier;
+  readonly unit: string;
+  /** In its own unit: changes up to this size never count. */
+  readonly practicalMargin: number;
+  /** Values are put together until they hold so many samples; that is one point of the chart. */
+  readonly minSamples: number;
+  /** How far back an assessment looks. */
+  readonly windowMs: number;
+  /** `pushed`: whoever has a token can write it. */
+  readonly from: 'pushed' | 'prometheus';
+}
+
 export interface DetectionPolicy {
   readonly metrics: readonly MetricPolicy[];
+  /** Absent in policies of older releases, and where nothing comes from outside. */
+  readonly outside?: readonly OutsideMetric[];
   /** One false alarm of one chart in this many days; at least 30 in production. */
   readonly falseAlarmDays: number;
   readonly shortWindow: { readonly everyMs: number; readonly windowMs: number };

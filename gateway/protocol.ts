@@ -14,6 +14,8 @@ import type { RouteRecord } from '../domain/route';
  * | `GET /control/v1/services/{s}/window?from=MS&to=MS` | `{rows: TelemetryRow[]}`: stored rows (1-second, then 1-minute) of the half-open interval |
  * | `GET /control/v1/services/{s}/samples?version=V&labelled=1&limit=N` | `{samples: Sample[]}`, newest first; `{off: true, samples: []}` where sampling is off |
  * | `POST /control/v1/services/{s}/feedback` {@link feedbackBatchSchema} | {@link feedbackResultSchema} |
+ * | `POST /control/v1/services/{s}/observations` {@link observationBatchSchema} | 200 {@link observationsTakenSchema}, 409 {@link observationsRefusedSchema} |
+ * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
  * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
  * | `GET /control/v1/services/{s}/answers?at=MS` | {@link answerAtSchema} |
  * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}}` |
@@ -160,6 +162,41 @@ export const feedbackResultSchema = z.object({
 });
 export type FeedbackResult = z.infer<typeof feedbackResultSchema>;
 
+/** Values of declared metrics. `key` makes a repeated batch the same batch; `n` is the number of samples behind a value. */
+export const observationBatchSchema = z.strictObject({
+  key: z.string().min(1).max(160),
+  items: z
+    .array(
+      z.strictObject({
+        metric: z.string().min(1).max(64),
+        value: z.number('a finite number'),
+        at: z.iso.datetime({ offset: true }),
+        n: z.int().min(1).max(1_000_000_000).exactOptional(),
+      }),
+    )
+    .min(1)
+    .max(10_000),
+});
+export type ObservationBatch = z.infer<typeof observationBatchSchema>;
+export const observationsTakenSchema = z.object({
+  taken: z.literal(true),
+  accepted: z.int(),
+  /** Older than the horizon: not kept. */
+  late: z.int(),
+  /** This very batch was taken before; the counts are those of then. */
+  repeated: z.boolean(),
+});
+/** Nothing of the batch was kept. `problems`: place, what was found, what was expected. */
+export const observationsRefusedSchema = z.object({ taken: z.literal(false), problems: z.array(z.string()) });
+export const observationAnswerSchema = z.discriminatedUnion('taken', [
+  observationsTakenSchema,
+  observationsRefusedSchema,
+]);
+export type ObservationAnswer = z.infer<typeof observationAnswerSchema>;
+export const observationsSchema = z.object({
+  values: z.array(z.object({ seq: z.int(), atMs: instant, value: z.number(), n: z.int().nullable() })),
+});
+
 /** One line of the answer record: which version answered which request, and why that one. No input, no output. */
 export const answerSchema = z.object({
   at: instant,
@@ -226,6 +263,16 @@ export const gatewayConfigSchema = z.strictObject({
       }),
       feedbackHorizonMs: z.int(),
       answerRetentionDays: z.int(),
+      /** Metrics whose values may be pushed. */
+      pushed: z
+        .array(
+          z.strictObject({
+            metric: z.string(),
+            min: z.number().nullable(),
+            max: z.number().nullable(),
+          }),
+        )
+        .exactOptional(),
     }),
   ),
 });

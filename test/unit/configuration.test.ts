@@ -73,6 +73,74 @@ describe('a configuration that names one service', () => {
   });
 });
 
+describe('metrics from outside', () => {
+  const metrics = (text: string): string => `${smallest}    metrics: { ${text} }\n`;
+  const drift = (source: string): string =>
+    metrics(`drift: { kind: distribution, practicalMargin: 3, source: { report: evidently, ${source} } }`);
+
+  it('stand in the policy without the address that they are asked at', () => {
+    const [service] = load(
+      metrics(
+        "wait: { kind: quantile, unit: ms, practicalMargin: 50, source: { prometheus: { url: 'http://127.0.0.1:9090', query: 'max(wait)' } } }",
+      ),
+    ).services;
+    expect(service?.policy.detection.outside).toEqual([
+      {
+        metric: 'wait',
+        kind: 'quantile',
+        badDirection: 'up',
+        tier: 'short-window',
+        unit: 'ms',
+        practicalMargin: 50,
+        minSamples: 1,
+        windowMs: 1_200_000,
+        from: 'prometheus',
+      },
+    ]);
+    expect(service?.metrics[0]?.source).toMatchObject({ query: 'max(wait)', everyMs: 15_000 });
+    expect(JSON.stringify(service?.policy)).not.toContain('9090');
+  });
+
+  it('that are pushed are known to the gateway, with what a value of their kind can be', () => {
+    const text =
+      'refusals: { kind: rate, practicalMargin: 0.02 }, score: { kind: mean, unit: points, practicalMargin: 1 }';
+    const configuration = load(metrics(text));
+    const config = gatewayConfigOf(configuration, runPaths(configuration.dataDir));
+    expect(config.services[0]?.pushed).toEqual([
+      { metric: 'refusals', min: 0, max: 1 },
+      { metric: 'score', min: null, max: null },
+    ]);
+    expect(gatewayConfigSchema.parse(config)).toEqual(config);
+    expect(configuration.services[0]?.policy.detection.outside?.[0]?.unit).toBe('ratio');
+  });
+
+  it('of another tool name a method whose bad side is known', () => {
+    const [service] = load(drift("column: age, method: 'K-S p_value'")).services;
+    expect(service?.policy.detection.outside?.[0]).toMatchObject({ unit: '(-log10 p)', from: 'pushed' });
+    expect(problemsOf(drift('column: age, method: my-own'))[0]).toMatch(
+      /services\.mail\.metrics\.drift\.source\.method: found "my-own", which is not known; .*expected one of K-S p_value,/,
+    );
+    expect(problemsOf(drift('method: PSI'))[0]).toContain('metrics.drift.source.column: is missing');
+  });
+
+  it.each([
+    [
+      'error-rate: { kind: rate, practicalMargin: 0.1 }',
+      /metrics\.error-rate: is the name of a metric that lastgood measures/,
+    ],
+    ['score: { kind: mean, practicalMargin: 1 }', /metrics\.score\.unit: is missing, expected the unit of a mean/],
+    ['score: { kind: rate }', /metrics\.score\.practicalMargin: is missing, expected a number above 0/],
+    ['score: { kind: rate, practicalMargin: 0.1, margin: 3 }', /metrics\.score\.margin: unknown key/],
+    ['Score: { kind: rate, practicalMargin: 0.1 }', /found the name "Score", expected a metric name/],
+    [
+      "w: { kind: rate, practicalMargin: 0.1, source: { prometheus: { url: 'http://a:b@h:1', query: up } } }",
+      /source\.prometheus\.url: found a name or password/,
+    ],
+  ])('are refused with the place where they contradict themselves: %s', (text, problem) => {
+    expect(problemsOf(metrics(text)).join('\n')).toMatch(problem);
+  });
+});
+
 describe('metrics of a policy', () => {
   const policy = (metrics: string): string => `${smallest}    policy: { detection: { metrics: ${metrics} } }\n`;
 

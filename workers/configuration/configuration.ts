@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { ServicePolicy } from '../../domain/policy';
 import type { ListenAddress } from './fields';
+import type { DeclaredMetric } from './metric-schema';
 import type { probesSchema, ServiceText } from './schema';
 
 /** The configuration as the processes use it: every default filled in, every path absolute, times in milliseconds. */
@@ -92,6 +93,8 @@ export interface ServiceConfiguration {
   readonly feedbackHorizonMs: number;
   readonly answerRetentionDays: number;
   readonly dependencies: readonly string[];
+  /** Metrics from outside, with where they come from; the policy has them without. */
+  readonly metrics: readonly DeclaredMetric[];
   readonly policy: ServicePolicy;
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { GatewayConfig } from '../../gateway/protocol';
-import type { Configuration } from './configuration';
+import { boundsOf } from '../../domain/detection/outside-metric';
+import type { GatewayConfig, GatewayServiceConfig } from '../../gateway/protocol';
+import type { Configuration, ServiceConfiguration } from './configuration';
 import type { RunPaths } from '../embedded/paths';
 
 /** What the gateway process is started with. */
@@ -32,6 +33,15 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
       },
       feedbackHorizonMs: service.feedbackHorizonMs,
       answerRetentionDays: service.answerRetentionDays,
+      ...pushedMetrics(service),
     })),
   };
+}
+
+/** The gateway keeps what is pushed, and refuses what nobody declared. */
+function pushedMetrics({ metrics }: ServiceConfiguration): Pick<GatewayServiceConfig, 'pushed'> {
+  const pushed = metrics.filter(({ policy }) => policy.from === 'pushed');
+  return pushed.length === 0
+    ? {}
+    : { pushed: pushed.map(({ policy: { metric, kind } }) => ({ metric, ...boundsOf(kind) })) };
 }

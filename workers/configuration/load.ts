@@ -8,6 +8,7 @@ import {
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
+import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
@@ -141,6 +142,7 @@ function resolveService(
   around: { readonly here: string; readonly unverified: 'allow' | 'refuse' },
 ): ServiceConfiguration {
   const { serving, session, samples, answer } = text;
+  const metrics = resolveOutsideMetrics(text.metrics, text.policy.detection.shortWindow.window);
   return {
     name,
     listen: text.listen,
@@ -161,11 +163,13 @@ function resolveService(
     feedbackHorizonMs: text.feedbackHorizon,
     answerRetentionDays: Math.ceil(text.answerRetention / 86_400_000),
     dependencies: text.dependencies,
+    metrics,
     policy: resolvePolicy(text.policy, {
       sessionMaxLifetimeMs: session.maxLifetime,
       changes: text.changes,
       onForeignQuarantined: text.onForeignQuarantined,
       unverifiedOperators: around.unverified,
+      outside: metrics.map(({ policy }) => policy),
     }),
   };
 }

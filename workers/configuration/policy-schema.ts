@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Tier } from '../../domain/detection/types';
-import type { MetricPolicy, ServicePolicy } from '../../domain/policy';
+import type { MetricPolicy, OutsideMetric, ServicePolicy } from '../../domain/policy';
 import { count, duration, rate, versionName } from './fields';
 import { defaultMetrics, defaultPolicyText as shipped } from './policy-defaults';
 
@@ -153,6 +153,7 @@ export interface PolicySurroundings {
   readonly changes: ServicePolicy['changes'];
   readonly onForeignQuarantined: ServicePolicy['onForeignQuarantined'];
   readonly unverifiedOperators: ServicePolicy['unverifiedOperators'];
+  readonly outside?: readonly OutsideMetric[];
 }
 
 export function resolvePolicy(text: PolicyText, around: PolicySurroundings): ServicePolicy {
@@ -202,6 +203,7 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
     unverifiedOperators: around.unverifiedOperators,
     detection: {
       metrics: resolveMetrics(judged.metrics as Readonly<Record<string, MetricChange | 'off' | undefined>>),
+      ...(around.outside && around.outside.length > 0 ? { outside: around.outside } : {}),
       falseAlarmDays: judged.falseAlarmDays,
       shortWindow: { everyMs: judged.shortWindow.every, windowMs: judged.shortWindow.window },
       trend: { everyMs: judged.trend.every, minPoints: judged.trend.minPoints },

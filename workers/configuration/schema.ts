@@ -11,6 +11,7 @@ import {
   size,
   versionName,
 } from './fields';
+import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
@@ -129,6 +130,8 @@ const service = z.strictObject({
   dependencies: z.array(httpUrl).max(50).prefault([]),
   changes: z.enum(['lastgood', 'external']).prefault('lastgood'),
   onForeignQuarantined: z.enum(['alarm', 'revert']).prefault('alarm'),
+  /** Values that come from outside: pushed, from Prometheus, from reports of other tools. */
+  metrics: outsideMetricsSchema.prefault({}),
   policy: policySchema.prefault({}),
 });
 
