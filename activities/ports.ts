@@ -3,6 +3,8 @@
  * done or asked" (an adapter's own error class), never "no".
  */
 import type { Alert, AlertSeverity } from '../domain/alert';
+import type { ReportTool } from '../domain/detection/drift-methods';
+import type { OutsideValue } from '../domain/detection/outside-metric';
 import type { Actor, ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
 import type { RouteRecord } from '../domain/route';
 import type { ArtifactProblem, VersionInfo } from '../domain/version';
@@ -13,6 +15,8 @@ import type {
   CountsRow,
   FeedbackItem,
   FeedbackResult,
+  ObservationAnswer,
+  ObservationBatch,
   RouterState,
   Sample,
   TelemetryRow,
@@ -144,6 +148,30 @@ export interface Telemetry {
   feedback(service: string, items: readonly FeedbackItem[]): Promise<FeedbackResult>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
+}
+
+/** Values of the metrics that a service declares, wherever they are kept (pushed to the gateway, Prometheus). */
+export interface OutsideMetrics {
+  /**
+   * The newest `limit` values of [fromMs, toMs), oldest first. An empty list is an answer; it rejects when the source
+   * cannot be asked, or answers something else than one series of numbers.
+   */
+  values(service: string, metric: string, fromMs: number, toMs: number, limit: number): Promise<OutsideValue[]>;
+}
+
+/** What may be pushed. A refusal is a value, and nothing of what was refused is kept. */
+export interface PushedMetrics {
+  take(service: string, batch: ObservationBatch): Promise<ObservationAnswer>;
+  /**
+   * A report of another tool, as it wrote it, of the time `at` (ISO 8601). `missing`: metrics that are declared to come
+   * from this tool and are not in this report.
+   */
+  takeReport(
+    service: string,
+    tool: ReportTool,
+    at: string,
+    report: unknown,
+  ): Promise<ObservationAnswer & { readonly missing: readonly string[] }>;
 }
 
 export interface Alerts {

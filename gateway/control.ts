@@ -5,12 +5,13 @@ import { answersAround, findAnswers } from './answer-files';
 import { describeIssues } from './config';
 import { streamTelemetry } from './control-follow';
 import { ControlError, numberParam, readJson, sendJson } from './control-http';
-import { CONTROL_PREFIX, feedbackBatchSchema } from './protocol';
+import { CONTROL_PREFIX, feedbackBatchSchema, observationBatchSchema } from './protocol';
 import type { Service } from './service';
 
 const ROUTE_LIMIT_BYTES = 1 << 20;
 const FEEDBACK_LIMIT_BYTES = 16 << 20;
 const SAMPLES_MAX = 5_000;
+const OBSERVATIONS_MAX = 20_000;
 
 const fenceSchema = z.strictObject({ epoch: z.int().min(0) });
 
@@ -21,7 +22,7 @@ export interface ControlContext {
   readonly health: () => unknown;
 }
 
-/** The control interface: reads, changes of the route, feedback. */
+/** The control interface: reads, changes of the route, feedback, observations. */
 export function controlServer(context: ControlContext): Server {
   const server = createServer((req, res) => {
     handle(context, req, res).catch((error: unknown) => {
@@ -101,6 +102,16 @@ async function serviceRequest(
     case 'POST feedback': {
       const batch = parse(feedbackBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));
       return sendJson(res, 200, await service.feedback.take(batch.items, Date.now()));
+    }
+    case 'POST observations': {
+      const batch = parse(observationBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));
+      const answer = service.observations.take(batch, Date.now());
+      return sendJson(res, answer.taken ? 200 : 409, answer);
+    }
+    case 'GET observations': {
+      const limit = Math.min(numberParam(query, 'limit', OBSERVATIONS_MAX), OBSERVATIONS_MAX);
+      const [from, to] = [numberParam(query, 'from'), numberParam(query, 'to')];
+      return sendJson(res, 200, { values: service.observations.values(query.get('metric') ?? '', from, to, limit) });
     }
     case 'GET answers': {
       const at = numberParam(query, 'at');

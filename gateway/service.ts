@@ -3,6 +3,7 @@ import { AnswerReader } from './answer-reader';
 import { AnswerRecord, linePrefix } from './answer-record';
 import { Deadlines } from './deadlines';
 import { Feedback } from './feedback';
+import { Observations } from './observations';
 import type { ServiceMeters } from './metrics';
 import type { ApplyResult, GatewayServiceConfig, RouterState } from './protocol';
 import { RouteStore } from './route-store';
@@ -33,6 +34,7 @@ export class Service {
   readonly reader: AnswerReader;
   readonly samples: Samples;
   readonly feedback: Feedback;
+  readonly observations: Observations;
   readonly deadlines: Deadlines;
   readonly upstreams: Upstreams;
   readonly sessionHeader: string | undefined;
@@ -61,6 +63,7 @@ export class Service {
     this.samples = new Samples(storage, name, config.samples);
     const limits = { horizonMs: config.feedbackHorizonMs, requestMaxMs };
     this.feedback = new Feedback(storage, name, this.answers, this.recorder, this.samples, limits);
+    this.observations = new Observations(storage, name, config.pushed, config.feedbackHorizonMs);
     this.deadlines = new Deadlines(firstByteMs, requestMaxMs);
     this.upstreams = new Upstreams(requestMaxMs);
     this.sessionHeader = config.sessionHeader?.toLowerCase();
@@ -118,6 +121,7 @@ export class Service {
     this.sessions.sweep(nowMs);
     this.answers.removeOld(nowMs);
     this.feedback.removeOld(nowMs);
+    this.observations.removeOld(nowMs);
     if (this.samples.on) this.samples.trim(nowMs);
   }
 

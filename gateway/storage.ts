@@ -32,6 +32,15 @@ CREATE TABLE IF NOT EXISTS samples (
   label TEXT, session_sha TEXT
 );
 CREATE INDEX IF NOT EXISTS samples_by_request ON samples (service, request_id);
+CREATE TABLE IF NOT EXISTS observations (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, metric TEXT NOT NULL, at_ms REAL NOT NULL,
+  value REAL NOT NULL, n INTEGER
+);
+CREATE INDEX IF NOT EXISTS observations_by_time ON observations (service, metric, at_ms);
+CREATE TABLE IF NOT EXISTS observation_batches (
+  service TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, accepted INTEGER NOT NULL, late INTEGER NOT NULL,
+  taken_ms REAL NOT NULL, PRIMARY KEY (service, key)
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS samples_by_session ON samples (service, session_sha);
 `;
 
