@@ -1,15 +1,17 @@
 import type { ControlActivities, WatchActivities } from '../workflows/contract/activities';
+import { assessOutside, type OutsidePorts } from './assess-outside';
 import { assessShortWindow, type WindowPorts } from './assess-short-window';
 import { assessTrend, type TrendPorts } from './assess-trend';
 import { attributeCause, type AttributionPorts } from './attribute-cause';
 import { computeBaseline, type BaselinePorts } from './compute-baseline';
+import { outsideHistory } from './detection/outside-history';
 import { guarded } from './failures';
 import { guardLive, type LivePorts } from './guard-live';
 import { guardStandby, type GuardPorts } from './guard-standby';
 import { watchServing, type ServingPorts } from './watch-serving';
 import { watchTelemetry, type WatchPorts } from './watch-telemetry';
 
-export type DetectionPorts = WindowPorts & TrendPorts & BaselinePorts & AttributionPorts;
+export type DetectionPorts = WindowPorts & OutsidePorts & TrendPorts & BaselinePorts & AttributionPorts;
 export type WatchQueuePorts = WatchPorts & GuardPorts & LivePorts & ServingPorts;
 
 export type AssessmentActivities = Pick<
@@ -20,11 +22,34 @@ export type AssessmentActivities = Pick<
 /** For the controller's worker on the queue `lastgood-control`, beside the activities of the steps. */
 export function detectionActivities(ports: DetectionPorts): AssessmentActivities {
   return guarded<AssessmentActivities>({
-    assessShortWindow: assessShortWindow(ports),
+    assessShortWindow: windowWithOutside(ports),
     assessTrend: assessTrend(ports),
-    computeBaseline: computeBaseline(ports),
+    computeBaseline: baselineWithOutside(ports),
     attributeCause: attributeCause(ports),
   });
+}
+
+/** One assessment of the short window: what is counted from requests, and what comes from outside. */
+export function windowWithOutside(ports: WindowPorts & OutsidePorts): ControlActivities['assessShortWindow'] {
+  const [counted, outside] = [assessShortWindow(ports), assessOutside(ports)];
+  return async (input) => {
+    const [window, more] = await Promise.all([counted(input), outside(input)]);
+    return {
+      ...window,
+      began: [...window.began, ...more.began],
+      ended: [...window.ended, ...more.ended],
+      tiers: [...window.tiers, ...more.tiers],
+    };
+  };
+}
+
+export function baselineWithOutside(ports: BaselinePorts & OutsidePorts): ControlActivities['computeBaseline'] {
+  const counted = computeBaseline(ports);
+  return async (input) => {
+    const baseline = await counted(input);
+    const more = await outsideHistory(ports.outside, input, baseline.periods);
+    return { ...baseline, metrics: { ...baseline.metrics, ...more } };
+  };
 }
 
 /** For the controller's worker on the queue `lastgood-watch`. */

@@ -15,6 +15,25 @@ export const feedbackBody = z.strictObject({
     .max(10_000),
 });
 
+export const observationsBody = z.strictObject({
+  key: z.string().min(1).max(128),
+  items: z
+    .array(
+      z.strictObject({
+        metric: z.string().min(1).max(64),
+        value: z.number('a finite number'),
+        at: z.iso.datetime({ offset: true }),
+        n: z.int().min(1).max(1_000_000_000).exactOptional(),
+      }),
+    )
+    .min(1)
+    .max(10_000),
+});
+
+/** The moment that a report is about: it does not say so itself. */
+export const reportQuery = z.strictObject({ at: z.iso.datetime({ offset: true }) });
+export const reportTool = z.enum(['evidently', 'whylogs']);
+
 export const importBody = z.strictObject({ path: z.string().min(1).max(4_096) });
 
 /** At most what fits into the facts of one entry; more is sent as several. */

@@ -7,6 +7,7 @@ import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledg
 import type { Caller } from './identity';
 import { listIncidents } from './incidents';
 import type { ApiPorts } from './ports';
+import { registerPushed } from './pushed';
 import { ApiError, badRequest, notFound, read } from './problem';
 import { viewService } from './service-view';
 import type { ActName, IncidentSummary, LedgerPage, Pruning, VersionView } from './types';
@@ -91,6 +92,8 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   app.post('/v1/services/:service/feedback', (request) =>
     ports.telemetry.feedback(known(request).name, read(feedbackBody, request.body, 'body').items),
   );
+
+  registerPushed(app, ports, (request) => known(request).name);
 
   app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {
     const { name, model } = known(request);

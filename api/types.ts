@@ -1,4 +1,4 @@
-import type { ArtifactStore, Ledger, Telemetry, TrafficRouter } from '../activities/ports';
+import type { ArtifactStore, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
 import type { ChainedEntry, LedgerKind } from '../domain/ledger';
 import type { Standing, VersionInfo } from '../domain/version';
 import type { Answer, MessageName } from '../workflows/contract/messages';
@@ -20,6 +20,8 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/answers/{requestId}` | the answer record's {@link AnswerLookup} |
  * | `GET /v1/services/{s}/answers?at=MS` | {@link AnswersAt} |
  * | `POST /v1/services/{s}/feedback` `{items: [{requestId, label, observedAt, source}]}` | {@link FeedbackResult} |
+ * | `POST /v1/services/{s}/observations` `{key, items: [{metric, value, at, n?}]}` | {@link ObservationsTaken}; 400 when refused, and nothing of it is kept |
+ * | `POST /v1/services/{s}/reports/{evidently\|whylogs}?at=TIME` the report as the tool wrote it | {@link ObservationsTaken} with `missing` |
  * | `GET /v1/services/{s}/versions` | `{versions: VersionView[]}` |
  * | `POST /v1/artifacts/import` `{path}` (local user only) | {@link ImportResult} |
  * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
@@ -31,6 +33,7 @@ export type AnswerLookup = Awaited<ReturnType<Telemetry['answer']>>;
 export type AnswersAt = Awaited<ReturnType<Telemetry['answersAt']>>;
 export type FeedbackResult = Awaited<ReturnType<Telemetry['feedback']>>;
 export type FeedbackItem = Parameters<Telemetry['feedback']>[1][number];
+export type ObservationsTaken = Extract<Awaited<ReturnType<PushedMetrics['take']>>, { taken: true }>;
 export type LedgerVerification = Awaited<ReturnType<Ledger['verify']>>;
 
 export interface Problem {

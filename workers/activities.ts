@@ -1,6 +1,6 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
 import { detectionActivities, watchActivities } from '../activities/detection-activities';
-import type { Alerts, Environment, Ledger } from '../activities/ports';
+import type { Alerts, Environment, Ledger, OutsideMetrics } from '../activities/ports';
 import type {
   ControlActivities,
   HostActivities,
@@ -23,15 +23,17 @@ export interface ControlSources extends ActivitySources {
   readonly alerts: Alerts;
   readonly ledger: Ledger;
   readonly environment: Environment;
+  readonly outside: OutsideMetrics;
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
 export function controlWorkerActivities(sources: ControlSources): ControlActivities {
-  const { adapters, alerts, ledger, configuration, environment } = sources;
+  const { adapters, alerts, ledger, configuration, environment, outside } = sources;
   const ports = {
     ledger,
     alerts,
     environment,
+    outside,
     artifacts: adapters.versions,
     router: adapters.router,
     telemetry: adapters.telemetry,

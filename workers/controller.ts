@@ -17,6 +17,7 @@ import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
 import { ControllerMetrics, countedLedger } from './metrics';
+import { openOutside } from './outside';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
@@ -43,6 +44,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const adapters = await openAdapters(configuration, paths, environment);
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
   const hostEnvironment = openEnvironment(configuration);
+  const outside = openOutside(configuration, paths);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
   const decisions = temporalDecisions(client);
@@ -70,6 +72,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     decisions,
     router: adapters.router,
     telemetry: adapters.telemetry,
+    pushed: outside,
     ledger,
     artifacts: adapters.store,
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
@@ -100,7 +103,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     for (const { name, reason: why } of namespaceState.missing) log.error({ name, why }, 'search attribute left out');
     const bundle = join(distDirectory(), 'workflow-bundle.js');
     if (!existsSync(bundle)) throw new Error(`${bundle} is missing: run \`npm run build\``);
-    const sources = { configuration, adapters, alerts, ledger, decisions, environment: hostEnvironment };
+    const sources = { configuration, adapters, alerts, ledger, decisions, environment: hostEnvironment, outside };
     const plans: WorkerPlan[] = [
       {
         taskQueue: CONTROL_QUEUE,
@@ -154,6 +157,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();
     await adapters.close();
+    await outside.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));
     await sqlite.close();
     await rm(paths.controllerReport, { force: true });

@@ -5,6 +5,7 @@ import type { Environment } from '../../workers/environment';
 import { identityWords } from '../../workflows/contract/identity';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
+import { askOutside } from './outside';
 
 const timeoutMs = 3_000;
 
@@ -25,6 +26,7 @@ export async function askSources(configuration: Configuration, environment: Envi
     return [
       await askTemporal(configuration, environment),
       ...perService.flat(),
+      ...(await askOutside(configuration, Date.now())),
       ...configuration.alerts.webhooks.map((webhook) => askSecret(webhook, environment)),
     ];
   } finally {

@@ -229,9 +229,9 @@ function tierTable(state: State, now: number): string[] {
     reading.tier,
     reading.metric,
     reading.kind,
-    metricValue(reading.metric, reading.observed),
-    metricValue(reading.metric, reading.expected),
-    metricValue(reading.metric, reading.limit),
+    metricValue(reading.metric, reading.observed, reading.unit),
+    metricValue(reading.metric, reading.expected, reading.unit),
+    metricValue(reading.metric, reading.limit, reading.unit),
     String(reading.samples),
     ago(reading.at, now),
   ]);

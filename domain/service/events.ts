@@ -23,6 +23,8 @@ export interface TierReading {
   readonly limit: number | null;
   readonly samples: number;
   readonly at: number;
+  /** Of a metric from outside; those that lastgood measures have units that are known. */
+  readonly unit?: string;
 }
 
 export interface DegradationBegan {

@@ -1,7 +1,7 @@
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { Telemetry, TrafficRouter } from '../../activities/ports';
+import type { PushedMetrics, Telemetry, TrafficRouter } from '../../activities/ports';
 import { DecisionsUnreachable, type ApiPorts, type Decisions } from '../../api/ports';
 import { createApiServer } from '../../api/server';
 import type { Door } from '../../api/identity';
@@ -38,6 +38,7 @@ interface Given {
   readonly decisions?: Partial<Decisions>;
   readonly router?: Partial<TrafficRouter>;
   readonly telemetry?: Partial<Telemetry>;
+  readonly pushed?: Partial<PushedMetrics>;
   readonly ledger?: ApiPorts['ledger'];
   readonly artifacts?: Partial<ApiPorts['artifacts']>;
   readonly door?: Door;
@@ -51,6 +52,7 @@ function serve(given: Given = {}): FastifyInstance {
     decisions: stub<Decisions>('decisions', given.decisions ?? {}),
     router: stub<TrafficRouter>('router', given.router ?? {}),
     telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),
+    pushed: stub<PushedMetrics>('pushed', given.pushed ?? {}),
     ledger: given.ledger ?? new MemoryLedger(),
     artifacts: stub<ApiPorts['artifacts']>('artifacts', given.artifacts ?? {}),
     metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('lastgood_up 1\n') },
@@ -335,4 +337,69 @@ it('a listener that is taken is a fault that names the address', async () => {
   const { port } = taken.address() as AddressInfo;
   await expect(serve().listen({ host: '127.0.0.1', port })).rejects.toThrow(/EADDRINUSE.*127\.0\.0\.1/);
   await new Promise((resolve) => taken.close(resolve));
+});
+
+describe('values from outside', () => {
+  const item = { metric: 'quality', value: 0.5, at: '2026-05-01T12:00:00Z' };
+  const taken = { taken: true as const, accepted: 1, late: 0, repeated: false };
+
+  it('are handed on, and the answer is the one of who keeps them', async () => {
+    const server = serve({ pushed: { take: () => Promise.resolve(taken) } });
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/v1/services/mail/observations',
+      payload: { key: 'k', items: [item] },
+    });
+    expect([answer.statusCode, answer.json()]).toEqual([200, taken]);
+  });
+
+  it.each([
+    ['no number', { key: 'k', items: [item, { ...item, value: null }] }, 'body.items.1.value: a finite number'],
+    [
+      'a number without an end',
+      '{"key":"k","items":[{"metric":"q","value":1e999,"at":"2026-05-01T12:00:00Z"}]}',
+      'body.items.0.value',
+    ],
+    ['no moment', { key: 'k', items: [{ ...item, at: 'today' }] }, 'body.items.0.at'],
+    ['no key', { items: [item] }, 'body.key'],
+    ['an unknown field', { key: 'k', items: [{ ...item, version: '1' }] }, 'body.items.0'],
+  ])('are refused with the place for %s', async (_, payload, place) => {
+    const answer = await serve().inject({
+      method: 'POST',
+      url: '/v1/services/mail/observations',
+      headers: { 'content-type': 'application/json' },
+      payload: typeof payload === 'string' ? payload : JSON.stringify(payload),
+    });
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json<{ detail: string }>().detail).toContain(place);
+  });
+
+  it("that the gateway refuses are the sender's fault, and told with every place", async () => {
+    const problems = ['items.0.metric: found "quality", expected one of speed'];
+    const server = serve({ pushed: { take: () => Promise.resolve({ taken: false, problems }) } });
+    const answer = await server.inject({
+      method: 'POST',
+      url: '/v1/services/mail/observations',
+      payload: { key: 'k', items: [item] },
+    });
+    expect([answer.statusCode, answer.json<{ detail: string }>().detail]).toEqual([400, problems[0]]);
+  });
+
+  it('of a report need the time that it is about, and a tool that is known', async () => {
+    const asked: unknown[] = [];
+    const server = serve({
+      pushed: {
+        takeReport: (...given) => {
+          asked.push(given);
+          return Promise.resolve({ ...taken, missing: [] });
+        },
+      },
+    });
+    const post = (path: string) =>
+      server.inject({ method: 'POST', url: `/v1/services/mail/reports/${path}`, payload: { metrics: [] } });
+    expect((await post('evidently')).json<{ detail: string }>().detail).toContain('query.at');
+    expect((await post('nannyml?at=2026-05-01T12:00:00Z')).statusCode).toBe(400);
+    expect((await post('evidently?at=2026-05-01T12:00:00Z')).statusCode).toBe(200);
+    expect(asked).toEqual([['mail', 'evidently', '2026-05-01T12:00:00Z', { metrics: [] }]]);
+  });
 });

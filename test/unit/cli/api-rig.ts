@@ -104,6 +104,7 @@ export class ApiRig {
         },
         artifactsChanged: unused('artifactsChanged'),
       },
+      pushed: { take: unused('take'), takeReport: unused('takeReport') },
       router: {
         read: () => Promise.resolve(this.router()),
         entrance: () => Promise.resolve({ address: 'http://127.0.0.1:8080', probeHeaders: {} }),

@@ -1,0 +1,70 @@
+import type { ChartLimits } from '../../domain/detection/chart-limits';
+import { heldAtAnchor, outsideLimits, outsidePoints, type OutsideValue } from '../../domain/detection/outside-metric';
+import type { OutsideMetric } from '../../domain/policy';
+import type { Baseline, BaselineInput, GoodPeriod } from '../../workflows/contract/activities';
+import type { OutsideMetrics } from '../ports';
+import { quietly } from './surroundings';
+
+const READ_MS = 10_000;
+/** Of one metric in all periods together, the newest: from 300 points on limits are hardly surer. */
+const VALUES_MAX = 5_000;
+const PUSHED = 'good periods (pushed from outside)';
+const ASKED = 'good periods (read from Prometheus)';
+
+/**
+ * What good looks like for the metrics from outside: their values in the good periods, whoever was asked for them. A
+ * metric without a value in them has no entry, and stays undecided.
+ */
+export async function outsideHistory(
+  outside: OutsideMetrics,
+  { service, policy, anchors }: Pick<BaselineInput, 'service' | 'policy' | 'anchors'>,
+  periods: readonly GoodPeriod[],
+): Promise<Record<string, Baseline['metrics'][string]>> {
+  const found = await Promise.all(
+    (policy.outside ?? []).map(async (metric) => {
+      const points = outsidePoints(await valuesOf(outside, service, metric, periods), metric.minSamples);
+      if (points.length === 0) return null;
+      const measured = outsideLimits(points, metric.practicalMargin);
+      const anchor = anchors[metric.metric];
+      const held = anchor === undefined ? measured : heldAtAnchor(measured, metric, anchor);
+      const limits = shortened(held);
+      const words = held.center === measured.center ? '' : ', held at the margin of the anchor';
+      const entry = {
+        value: limits.center,
+        n: points.length,
+        spread: limits.spread,
+        source: `${metric.from === 'pushed' ? PUSHED : ASKED}${words}`,
+        ...(anchor === undefined ? {} : { anchor }),
+        limits,
+      };
+      return [metric.metric, entry] as const;
+    }),
+  );
+  return Object.fromEntries(found.filter((entry) => entry !== null));
+}
+
+/** Seven digits: a baseline travels with every assessment. */
+function shortened(limits: ChartLimits): ChartLimits {
+  const entries = Object.entries(limits).map(([key, value]: [string, unknown]) => [
+    key,
+    typeof value === 'number' ? Number(value.toPrecision(7)) : value,
+  ]);
+  return Object.fromEntries(entries) as ChartLimits;
+}
+
+/** Newest period first, until enough is known; a period that cannot be read is left out. */
+async function valuesOf(
+  outside: OutsideMetrics,
+  service: string,
+  { metric }: OutsideMetric,
+  periods: readonly GoodPeriod[],
+): Promise<OutsideValue[]> {
+  const values: OutsideValue[] = [];
+  for (const { from, to } of [...periods].reverse()) {
+    const room = VALUES_MAX - values.length;
+    if (room <= 0) break;
+    const more = await quietly(READ_MS, metric, () => outside.values(service, metric, from, to, room));
+    values.push(...(more ?? []));
+  }
+  return values;
+}
