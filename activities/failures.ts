@@ -10,6 +10,8 @@ const permanent = new Set([
   'ArtifactCorrupt',
   'ArtifactMissing',
   'ArtifactRefused',
+  'EvidenceChanged',
+  'EvidenceRefused',
   'LedgerConflict',
   'LedgerCorrupt',
   'LedgerEntryInvalid',

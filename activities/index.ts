@@ -2,6 +2,7 @@ import type { ControlActivities, HostActivities, RouterActivities } from '../wor
 import { annotateVersion } from './annotate-version';
 import { applyRoute } from './apply-route';
 import { guarded } from './failures';
+import { drawIncident } from './draw-incident';
 import { fenceRouter } from './fence-router';
 import { inspectInstances } from './inspect-instances';
 import { listVersions } from './list-versions';
@@ -12,7 +13,9 @@ import type {
   Alerts,
   ArtifactStore,
   Engine,
+  EvidenceStore,
   Ledger,
+  OutsideMetrics,
   ServiceStanding,
   ServingRuntime,
   Telemetry,
@@ -34,6 +37,8 @@ export interface ControlPorts {
   readonly alerts: Alerts;
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;
+  readonly outside: OutsideMetrics;
+  readonly evidence: EvidenceStore;
   readonly engine: (service: string) => Engine;
   /** False where a request has effects beyond its answer. */
   readonly repeatable: (service: string) => boolean;
@@ -67,6 +72,7 @@ export function controlActivities(ports: ControlPorts): StepActivities {
     listVersions: listVersions(ports),
     sendAlert: sendAlert(ports),
     annotateVersion: annotateVersion(ports),
+    drawIncident: drawIncident(ports),
     validateArtifact: validateArtifact(ports),
     probeInstance: probeInstance(ports),
     shadowReplay: shadowReplay(ports),

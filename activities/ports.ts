@@ -174,6 +174,14 @@ export interface PushedMetrics {
   ): Promise<ObservationAnswer & { readonly missing: readonly string[] }>;
 }
 
+/** Evidence of incidents: content that is named by its digest, so that the ledger can say what was kept. */
+export interface EvidenceStore {
+  /** Keeping the same content again is keeping it once. */
+  keep(service: string, incident: string, digest: string, content: string): Promise<void>;
+  /** Null when it is not there. Rejects when it was changed since it was kept. */
+  read(service: string, incident: string, digest: string): Promise<string | null>;
+}
+
 export interface Alerts {
   /** Delivers to every configured sink; a sink that fails is reported, and never holds up the others. */
   send(alert: Alert): Promise<{ delivered: string[]; failed: { sink: string; why: string }[] }>;

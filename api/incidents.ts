@@ -12,7 +12,7 @@ export async function listIncidents(ledger: Ledger, service: string, limit: numb
   // From the newest entry backwards: old chains are long, and the question is nearly always about the last days.
   for (let scanned = 0; scanned < scannedEntriesMax; scanned += pageEntries) {
     const page = await pageBefore(ledger, service, upTo);
-    for (const entry of page) if (entry.incident !== null) fold(found, entry);
+    for (const entry of page) if (entry.incident !== null && entry.kind !== 'evidence-kept') fold(found, entry);
     const oldest = page.at(-1);
     if (oldest === undefined || oldest.seq <= 1) break;
     upTo = oldest.seq;

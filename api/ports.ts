@@ -1,4 +1,11 @@
-import type { ArtifactStore, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
+import type {
+  ArtifactStore,
+  EvidenceStore,
+  Ledger,
+  PushedMetrics,
+  Telemetry,
+  TrafficRouter,
+} from '../activities/ports';
 import type { Answer, MessageName, OperatorMessage } from '../workflows/contract/messages';
 import type { ServiceStatus } from '../workflows/contract/status';
 import type { Health, ImportResult } from './types';
@@ -25,6 +32,7 @@ export interface ApiPorts {
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;
   readonly pushed: PushedMetrics;
+  readonly evidence: Pick<EvidenceStore, 'read'>;
   readonly ledger: Ledger;
   readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };
   readonly metrics: { readonly contentType: string; text(): Promise<string> };

@@ -6,6 +6,7 @@ import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import type { Caller } from './identity';
 import { listIncidents } from './incidents';
+import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { registerPushed } from './pushed';
 import { ApiError, badRequest, notFound, read } from './problem';
@@ -94,6 +95,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   );
 
   registerPushed(app, ports, (request) => known(request).name);
+  registerPictures(app, ports, (request) => known(request).name);
 
   app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {
     const { name, model } = known(request);

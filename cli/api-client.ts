@@ -35,6 +35,8 @@ export interface ApiClient {
   act(service: string, name: ActName, body: Readonly<Record<string, unknown>>): Promise<Answer>;
   ledger(service: string, query?: LedgerQuery): Promise<LedgerPage>;
   verification(service: string): Promise<LedgerVerification>;
+  /** The newest picture of an incident, as SVG. */
+  chart(service: string, incident: string): Promise<string>;
   incidents(query: { service?: string; limit?: number }): Promise<readonly IncidentSummary[]>;
   /** Writes down what is about to leave the artifact store. */
   recordPruning(service: string, pruning: Pruning): Promise<void>;
@@ -64,6 +66,12 @@ export function apiClient(settings: Settings): ApiClient {
       (await ask<{ versions: VersionView[] }>('GET', `/v1/services/${part(service)}/versions`)).versions,
     act: (service, name, body) => ask('POST', `/v1/services/${part(service)}/acts/${part(name)}`, body, [409]),
     ledger: (service, query = {}) => ask('GET', `/v1/services/${part(service)}/ledger${queryText(query)}`),
+    chart: async (service, incident) => {
+      const path = `/v1/services/${part(service)}/incidents/${part(incident)}/chart`;
+      const { status, text } = await answerOf(settings, 'GET', path);
+      if (status === 200) return text;
+      throw refusal(settings, status, readJson(text, path), `GET ${path}`);
+    },
     verification: (service) => ask('GET', `/v1/services/${part(service)}/ledger/verification`),
     incidents: async (query) =>
       (await ask<{ incidents: IncidentSummary[] }>('GET', `/v1/incidents${queryText(query)}`)).incidents,
@@ -102,15 +110,27 @@ export async function call(
   path: string,
   body?: unknown,
 ): Promise<{ status: number; json: unknown }> {
+  const { status, text } = await answerOf(settings, method, path, body);
+  return { status, json: readJson(text, `${method} ${path} at ${placeOf(settings)}`) };
+}
+
+function placeOf({ target }: Settings): string {
+  return target.kind === 'socket' ? target.path : target.url;
+}
+
+async function answerOf(
+  settings: Settings,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; text: string }> {
   const { target } = settings;
-  const place = target.kind === 'socket' ? target.path : target.url;
   try {
-    const { status, text } = await exchange(target, method, path, body === undefined ? null : JSON.stringify(body));
-    return { status, json: readJson(text, `${method} ${path} at ${place}`) };
+    return await exchange(target, method, path, body === undefined ? null : JSON.stringify(body));
   } catch (error) {
     if (error instanceof CliFailure) throw error;
     throw unreachable(
-      `the controller does not answer at ${place}: ${wordsOf(error)}`,
+      `the controller does not answer at ${placeOf(settings)}: ${wordsOf(error)}`,
       unreachableHint(settings),
       error,
     );

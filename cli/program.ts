@@ -57,9 +57,10 @@ function addReading(program: Command, run: Run): void {
   );
   verb(program, 'explain [incident-or-service]', 'an incident as a colleague would sum it up; default the newest')
     .option('--service <service>', 'where the same id exists in several services')
-    .action((what: string | undefined, o: CommonOptions & { service?: string }) =>
+    .option('--chart <file>', 'write the picture of its metric (SVG) into a new file instead')
+    .action((what: string | undefined, o: CommonOptions & { service?: string; chart?: string }) =>
       run(o, async (context) =>
-        (await import('./commands/explain')).explain(context, some({ what, service: o.service })),
+        (await import('./commands/explain')).explain(context, some({ what, service: o.service, chart: o.chart })),
       ),
     );
   verb(program, 'incidents [service]', 'incidents, newest first')

@@ -38,6 +38,7 @@ export type LedgerKind =
   | 'configured'
   | 'reconciled'
   | 'blind'
+  | 'evidence-kept'
   | 'instance-retired';
 
 /** Who decided: lastgood itself, or a person whose identity was proven in the given way. */

@@ -1,6 +1,6 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
 import { detectionActivities, watchActivities } from '../activities/detection-activities';
-import type { Alerts, Environment, Ledger, OutsideMetrics } from '../activities/ports';
+import type { Alerts, Environment, EvidenceStore, Ledger, OutsideMetrics } from '../activities/ports';
 import type {
   ControlActivities,
   HostActivities,
@@ -24,16 +24,18 @@ export interface ControlSources extends ActivitySources {
   readonly ledger: Ledger;
   readonly environment: Environment;
   readonly outside: OutsideMetrics;
+  readonly evidence: EvidenceStore;
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
 export function controlWorkerActivities(sources: ControlSources): ControlActivities {
-  const { adapters, alerts, ledger, configuration, environment, outside } = sources;
+  const { adapters, alerts, ledger, configuration, environment, outside, evidence } = sources;
   const ports = {
     ledger,
     alerts,
     environment,
     outside,
+    evidence,
     artifacts: adapters.versions,
     router: adapters.router,
     telemetry: adapters.telemetry,

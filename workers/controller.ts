@@ -17,7 +17,7 @@ import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
 import { ControllerMetrics, countedLedger } from './metrics';
-import { openOutside } from './outside';
+import { openEvidence, openOutside } from './outside';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
@@ -45,6 +45,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
   const hostEnvironment = openEnvironment(configuration);
   const outside = openOutside(configuration, paths);
+  const evidence = openEvidence(configuration);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
   const decisions = temporalDecisions(client);
@@ -73,6 +74,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,
+    evidence,
     ledger,
     artifacts: adapters.store,
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
@@ -103,7 +105,16 @@ export async function runController(options: ProcessOptions): Promise<void> {
     for (const { name, reason: why } of namespaceState.missing) log.error({ name, why }, 'search attribute left out');
     const bundle = join(distDirectory(), 'workflow-bundle.js');
     if (!existsSync(bundle)) throw new Error(`${bundle} is missing: run \`npm run build\``);
-    const sources = { configuration, adapters, alerts, ledger, decisions, environment: hostEnvironment, outside };
+    const sources = {
+      configuration,
+      adapters,
+      alerts,
+      ledger,
+      decisions,
+      environment: hostEnvironment,
+      outside,
+      evidence,
+    };
     const plans: WorkerPlan[] = [
       {
         taskQueue: CONTROL_QUEUE,

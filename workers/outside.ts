@@ -1,4 +1,6 @@
-import type { OutsideMetrics, PushedMetrics } from '../activities/ports';
+import { join } from 'node:path';
+import type { EvidenceStore, OutsideMetrics, PushedMetrics } from '../activities/ports';
+import { directoryEvidence } from '../adapters/evidence/directory-evidence';
 import { gatewayObservations } from '../adapters/telemetry/gateway-observations';
 import { outsideMetrics, type OutsideSource } from '../adapters/telemetry/outside-metrics';
 import { prometheus } from '../adapters/telemetry/prometheus';
@@ -19,6 +21,11 @@ export function openOutside(configuration: Configuration, paths: RunPaths): Outs
     wanted: (service, tool) => wantedOf(configuration, service, tool),
   });
   return { ...metrics, close: () => pushed.close() };
+}
+
+/** Pictures of incidents, beside the ledger that says their digests. */
+export function openEvidence(configuration: Configuration): EvidenceStore {
+  return directoryEvidence(join(configuration.dataDir, 'evidence'));
 }
 
 export function sourceOf(configuration: Configuration, service: string, metric: string): OutsideSource | null {

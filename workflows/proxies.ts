@@ -39,6 +39,8 @@ const controlOptions: Options<ControlActivities> = {
   sendAlert: { startToCloseTimeout: 30_000, scheduleToCloseTimeout: '6 hours', retry: patient },
   // For people only; given up quietly.
   annotateVersion: { startToCloseTimeout: 10_000, scheduleToCloseTimeout: '10 minutes', retry: patient },
+  // Waits for the entry that it is about; for people only, and the values are still there an hour later.
+  drawIncident: { startToCloseTimeout: 60_000, scheduleToCloseTimeout: '1 hour', retry: patient },
   // Reads every byte, so the time follows the size: the plan's step bounds it. The heartbeat finds a dead worker in 5 s.
   validateArtifact: { startToCloseTimeout: '30 minutes', heartbeatTimeout: 5_000, retry: eager },
   // A hanging copy is ended by the activity's own limits; the heartbeat is for the death of the worker.

@@ -172,6 +172,7 @@ class ServiceLoop {
         if (command.kind === 'effect') this.effects.push(command);
         else if (command.kind === 'alert') this.notices.send(command.alert);
         else if (command.kind === 'annotate') this.notices.annotate(command.version, command.text);
+        else this.notices.draw(command.entry);
       }
       if (answer) reply?.(answer);
     } catch (error) {

@@ -55,6 +55,8 @@ function whatHappened(story: IncidentStory, now: number): string[] {
     lines.push(`${name} reached ${number(reached)}, the alarm is at ${number(threshold)}${rare}`);
   }
   if (evidence.baseline) lines.push(`judged by: ${evidence.baseline}`);
+  if (story.entries.some(({ kind }) => kind === 'evidence-kept'))
+    lines.push(`as a picture: lastgood explain ${story.id} --service ${story.service} --chart FILE.svg`);
   return lines;
 }
 
@@ -71,7 +73,13 @@ function causeTitle({ attribution }: IncidentStory): string {
   }
 }
 
-const silent = new Set<Entry['kind']>(['standby-changed', 'configured', 'step-began', 'instance-retired']);
+const silent = new Set<Entry['kind']>([
+  'standby-changed',
+  'configured',
+  'step-began',
+  'instance-retired',
+  'evidence-kept',
+]);
 
 /** Every decision and step with its time; a step that succeeded says its own duration. */
 export function steps(entries: readonly Entry[]): string[] {

@@ -1,7 +1,7 @@
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { PushedMetrics, Telemetry, TrafficRouter } from '../../activities/ports';
+import type { EvidenceStore, PushedMetrics, Telemetry, TrafficRouter } from '../../activities/ports';
 import { DecisionsUnreachable, type ApiPorts, type Decisions } from '../../api/ports';
 import { createApiServer } from '../../api/server';
 import type { Door } from '../../api/identity';
@@ -39,6 +39,7 @@ interface Given {
   readonly router?: Partial<TrafficRouter>;
   readonly telemetry?: Partial<Telemetry>;
   readonly pushed?: Partial<PushedMetrics>;
+  readonly evidence?: Pick<EvidenceStore, 'read'>;
   readonly ledger?: ApiPorts['ledger'];
   readonly artifacts?: Partial<ApiPorts['artifacts']>;
   readonly door?: Door;
@@ -53,6 +54,7 @@ function serve(given: Given = {}): FastifyInstance {
     router: stub<TrafficRouter>('router', given.router ?? {}),
     telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),
     pushed: stub<PushedMetrics>('pushed', given.pushed ?? {}),
+    evidence: stub<Pick<EvidenceStore, 'read'>>('evidence', given.evidence ?? {}),
     ledger: given.ledger ?? new MemoryLedger(),
     artifacts: stub<ApiPorts['artifacts']>('artifacts', given.artifacts ?? {}),
     metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('lastgood_up 1\n') },
@@ -401,5 +403,48 @@ describe('values from outside', () => {
     expect((await post('nannyml?at=2026-05-01T12:00:00Z')).statusCode).toBe(400);
     expect((await post('evidently?at=2026-05-01T12:00:00Z')).statusCode).toBe(200);
     expect(asked).toEqual([['mail', 'evidently', '2026-05-01T12:00:00Z', { metrics: [] }]]);
+  });
+});
+
+describe('the picture of an incident', () => {
+  const url = '/v1/services/mail/incidents/2026-05-01-1/chart';
+  const kept = (digest: string, at: number) =>
+    entry({ key: `chart/${at}`, at, kind: 'evidence-kept', incident: '2026-05-01-1', facts: { chart: { digest } } });
+
+  it('is the newest that the ledger knows of, as an image that can load nothing', async () => {
+    const ledger = new MemoryLedger();
+    await ledger.append(kept('sha256:old', 1));
+    await ledger.append(kept('sha256:new', 2));
+    const asked: string[][] = [];
+    const read = (...given: string[]) => (asked.push(given), Promise.resolve('<svg/>'));
+    const answer = await serve({ ledger, evidence: { read } }).inject({ method: 'GET', url });
+    expect([answer.statusCode, answer.body, answer.headers['etag']]).toEqual([200, '<svg/>', '"sha256:new"']);
+    expect(answer.headers['content-type']).toContain('image/svg+xml');
+    expect(answer.headers['content-security-policy']).toContain("default-src 'none'");
+    expect(asked).toEqual([['mail', '2026-05-01-1', 'sha256:new']]);
+  });
+
+  it('is not there where none was kept, or where its file is gone', async () => {
+    const none = await serve().inject({ method: 'GET', url });
+    expect([none.statusCode, none.json<{ detail: string }>().detail]).toEqual([
+      404,
+      'no picture of incident "2026-05-01-1" of mail is on record',
+    ]);
+    const ledger = new MemoryLedger();
+    await ledger.append(kept('sha256:x', 1));
+    const gone = await serve({ ledger, evidence: { read: () => Promise.resolve(null) } }).inject({
+      method: 'GET',
+      url,
+    });
+    expect(gone.json<{ detail: string }>().detail).toContain('its file is gone');
+  });
+
+  it('does not change what the list of incidents says happened last', async () => {
+    const ledger = new MemoryLedger();
+    const incident = '2026-05-01-1';
+    await ledger.append(entry({ key: 'a', at: 1, kind: 'incident-ended', incident, summary: 'settled and confirmed' }));
+    await ledger.append(kept('sha256:x', 1));
+    const answer = await serve({ ledger }).inject({ method: 'GET', url: '/v1/incidents' });
+    expect(answer.json()).toMatchObject({ incidents: [{ last: 'settled and confirmed', entries: 1, endedAt: 1 }] });
   });
 });

@@ -193,6 +193,7 @@ const activityNames: readonly (keyof Activities)[] = [
   'listVersions',
   'sendAlert',
   'annotateVersion',
+  'drawIncident',
   'validateArtifact',
   'probeInstance',
   'shadowReplay',

@@ -64,6 +64,8 @@ export class ServiceWorld {
   readonly applied: RouteRecord[] = [];
   readonly ledger: LedgerEntry[] = [];
   readonly alerts: Alert[] = [];
+  /** `<incident> <moment>` of every picture that was asked for. */
+  readonly pictures: string[] = [];
   readonly fences: number[] = [];
   readonly running = new Set<string>();
   /** Name and version of each call, in the order in which they began. */
@@ -126,6 +128,10 @@ export class ServiceWorld {
       listVersions: async () => this.versions,
       sendAlert: async (alert) => void this.alerts.push(alert),
       annotateVersion: async () => undefined,
+      drawIncident: async ({ incident, moment }) => {
+        this.pictures.push(`${incident} ${moment}`);
+        return { digest: null };
+      },
       validateArtifact: async ({ version }) => this.called('validate', version, { ok: true }),
       probeInstance: async ({ version }) => this.called('probe', version, { ok: true, probes: 8, ms: 4 }),
       shadowReplay: async ({ version }) =>

@@ -74,6 +74,23 @@ describe('what the service workflow does to the world', () => {
     inOrder();
   });
 
+  it('asks for a picture of an incident when it is decided on and when it has settled, and goes on where none can be kept', async () => {
+    const { drawIncident } = world.fakes();
+    const failing: Fakes = {
+      drawIncident: async (input) => {
+        await drawIncident(input);
+        throw ApplicationFailure.create({ type: 'EvidenceRefused', nonRetryable: true });
+      },
+    };
+    const service = await start({ fakes: failing });
+    await service.ready();
+    await service.say('degradationBegan', world.degraded('d-1'));
+    await service.until('settled', ({ incident }) => incident?.phase === 'confirming');
+    await service.seen('both pictures were asked for', () => world.pictures.length >= 2);
+    const id = world.ledger.find(({ kind }) => kind === 'rollback-decided')?.incident;
+    expect(world.pictures).toEqual([`${id} rollback-decided`, `${id} settled`]);
+  });
+
   it('goes ahead in an emergency when the ledger does not answer within its wait, and writes the entries in order later', async () => {
     const ledger = outage();
     const service = await start({ fakes: ledger.fakes });

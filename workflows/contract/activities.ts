@@ -38,6 +38,16 @@ export interface ControlActivities {
   listVersions(service: string): Promise<readonly KnownVersion[]>;
   sendAlert(alert: Alert): Promise<void>;
   annotateVersion(input: { service: string; version: string; at: number; text: string }): Promise<void>;
+  /**
+   * Keeps a picture of the incident's metric beside its evidence; the digest goes into the ledger. `moment` and `at` name
+   * the entry that it is about, which may not be in the ledger yet: then it rejects and is asked again.
+   */
+  drawIncident(input: {
+    service: string;
+    incident: string;
+    at: number;
+    moment: LedgerEntry['kind'];
+  }): Promise<{ readonly digest: string | null }>;
   /** Every file against the manifest; read-only. Idempotent. */
   validateArtifact(input: {
     service: string;

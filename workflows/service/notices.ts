@@ -1,5 +1,6 @@
-import { log } from '@temporalio/workflow';
+import { log, patched } from '@temporalio/workflow';
 import type { Alert } from '../../domain/alert';
+import type { LedgerEntry } from '../../domain/ledger';
 import { control } from '../proxies';
 import { inBytes } from '../summary';
 
@@ -12,6 +13,8 @@ const CARRIED = 40;
 /** The same key again is the same alert; what is said for ever (a flood of bad messages) is said this often. */
 const SAME_AGAIN_MS = 10 * 60_000;
 const NOTES_UNDER_WAY = 20;
+/** What is decided on an incident, and how it ended: the moments of which a picture is kept. */
+const PICTURED = new Set<LedgerEntry['kind']>(['rollback-decided', 'rollback-held', 'settled', 'incident-ended']);
 
 /** Alerts and notes: sent beside the loop, never awaited by it, bounded however long their sinks are down. */
 export class Notices {
@@ -49,6 +52,19 @@ export class Notices {
     void control.annotateVersion
       .executeWithOptions({ summary: version }, [{ service: this.service, version, at: Date.now(), text }])
       .catch((error) => log.warn('a note was not written', { version, error: String(error) }))
+      .finally(() => {
+        this.notes -= 1;
+      });
+  }
+
+  /** A picture of the incident that a decision is about. Runs of before it have none in their histories. */
+  draw({ kind, incident, at }: LedgerEntry): void {
+    if (incident === null || !PICTURED.has(kind) || this.notes >= NOTES_UNDER_WAY || !patched('incident-picture'))
+      return;
+    this.notes += 1;
+    void control.drawIncident
+      .executeWithOptions({ summary: `${incident}, ${kind}` }, [{ service: this.service, incident, at, moment: kind }])
+      .catch((error) => log.warn('a picture was not kept', { incident, error: String(error) }))
       .finally(() => {
         this.notes -= 1;
       });

@@ -3,6 +3,7 @@ import { controlActivities, type ControlPorts } from '../../../activities';
 import type { Alert } from '../../../activities/ports';
 import type { LedgerEntry } from '../../../domain/ledger';
 import type { Sample } from '../../../gateway/protocol';
+import { FakeEvidence } from '../../support/fakes/evidence';
 import { MemoryLedger } from '../../support/memory-ledger';
 import { addressOf, digestOf, infoOf, model, recordOf, service, StepWorld } from './step-world';
 
@@ -17,7 +18,10 @@ describe('steps of the controller', () => {
     sent = { delivered: ['terminal'], failed: [] };
     const { artifacts, router, telemetry, engine } = world;
     const repeatable = (): boolean => world.repeatable();
-    ports = { ledger, artifacts, router, telemetry, engine, repeatable, alerts: { send: () => Promise.resolve(sent) } };
+    const outside = { values: () => Promise.reject(new Error('no metric from outside was expected')) };
+    const alerts = { send: () => Promise.resolve(sent) };
+    const evidence = new FakeEvidence();
+    ports = { ledger, artifacts, router, telemetry, engine, repeatable, alerts, outside, evidence };
   });
 
   const entry = (no: number, facts: LedgerEntry['facts'] = {}): LedgerEntry => ({

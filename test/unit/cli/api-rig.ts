@@ -28,6 +28,8 @@ export class ApiRig {
   expectsFaults = false;
   /** Called with each page that `status -w` paints. */
   onPage: (() => void) | null = null;
+  /** Kept pictures by digest. */
+  readonly pictures = new Map<string, string>();
   answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
 
   constructor(readonly played: PlayedService) {
@@ -104,6 +106,7 @@ export class ApiRig {
         },
         artifactsChanged: unused('artifactsChanged'),
       },
+      evidence: { read: (_service, _incident, digest) => Promise.resolve(this.pictures.get(digest) ?? null) },
       pushed: { take: unused('take'), takeReport: unused('takeReport') },
       router: {
         read: () => Promise.resolve(this.router()),
