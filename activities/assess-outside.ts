@@ -45,9 +45,9 @@ async function judge(outside: OutsideMetrics, input: AssessmentInput, metric: Ou
   const values = await quietly(READ_MS, name, () => outside.values(service, name, from, now, VALUES_MAX));
   const points = outsidePoints(values ?? [], metric.minSamples);
   const known = input.baseline.metrics[name];
-  const limits = known?.limits ?? null;
+  const reference = known?.reference ?? null;
   const verdict = assessOutsideMetric(metric, points, {
-    limits,
+    reference,
     baseline: known?.source ?? 'no history',
     nowMs: now,
     values: values === null ? null : values.length,
@@ -56,7 +56,8 @@ async function judge(outside: OutsideMetrics, input: AssessmentInput, metric: Ou
   const prefix = `${version}/${name}/o`;
   const isOurs = standing?.id.startsWith(prefix) === true;
   // Silence ends nothing, and neither do values that nobody could judge.
-  const isOver = isOurs && verdict.kind !== 'unmeasured' && limits !== null && outsideIsCalm(metric, points, limits);
+  const isOver =
+    isOurs && verdict.kind !== 'unmeasured' && reference !== null && outsideIsCalm(metric, points, reference);
   const { observed, expected, ucl, lcl, samples, kind } = verdict;
   return {
     reading: {

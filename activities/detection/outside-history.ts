@@ -1,5 +1,10 @@
-import type { ChartLimits } from '../../domain/detection/chart-limits';
-import { heldAtAnchor, outsideLimits, outsidePoints, type OutsideValue } from '../../domain/detection/outside-metric';
+import {
+  heldAtAnchor,
+  outsidePoints,
+  outsideReference,
+  type OutsideValue,
+} from '../../domain/detection/outside-metric';
+import { centerOf, type ScoreReference } from '../../domain/detection/score-reference';
 import type { OutsideMetric } from '../../domain/policy';
 import type { Baseline, BaselineInput, GoodPeriod } from '../../workflows/contract/activities';
 import type { OutsideMetrics } from '../ports';
@@ -24,18 +29,18 @@ export async function outsideHistory(
     (policy.outside ?? []).map(async (metric) => {
       const points = outsidePoints(await valuesOf(outside, service, metric, periods), metric.minSamples);
       if (points.length === 0) return null;
-      const measured = outsideLimits(points, metric.practicalMargin);
+      const measured = outsideReference(points, metric.practicalMargin);
       const anchor = anchors[metric.metric];
       const held = anchor === undefined ? measured : heldAtAnchor(measured, metric, anchor);
-      const limits = shortened(held);
-      const words = held.center === measured.center ? '' : ', held at the margin of the anchor';
+      const reference = shortened(held);
+      const words = centerOf(held) === centerOf(measured) ? '' : ', held at the margin of the anchor';
       const entry = {
-        value: limits.center,
+        value: centerOf(reference),
         n: points.length,
-        spread: limits.spread,
+        spread: null,
         source: `${metric.from === 'pushed' ? PUSHED : ASKED}${words}`,
         ...(anchor === undefined ? {} : { anchor }),
-        limits,
+        reference,
       };
       return [metric.metric, entry] as const;
     }),
@@ -44,12 +49,17 @@ export async function outsideHistory(
 }
 
 /** Seven digits: a baseline travels with every assessment. */
-function shortened(limits: ChartLimits): ChartLimits {
-  const entries = Object.entries(limits).map(([key, value]: [string, unknown]) => [
-    key,
-    typeof value === 'number' ? Number(value.toPrecision(7)) : value,
-  ]);
-  return Object.fromEntries(entries) as ChartLimits;
+function shortened(reference: ScoreReference): ScoreReference {
+  const short = (value: number): number => Number(value.toPrecision(7));
+  const { knots, reach, scoreMean, scoreSd, rho } = reference;
+  return {
+    ...reference,
+    knots: knots.map(short),
+    reach: short(reach),
+    scoreMean: short(scoreMean),
+    scoreSd: short(scoreSd),
+    rho: short(rho),
+  };
 }
 
 /** Newest period first, until enough is known; a period that cannot be read is left out. */

@@ -3,7 +3,7 @@
  * Inputs and results are at most 16 KiB: evidence travels as references.
  */
 import type { Attribution } from '../../domain/detection/attribution';
-import type { ChartLimits } from '../../domain/detection/chart-limits';
+import type { ScoreReference } from '../../domain/detection/score-reference';
 import type { Verdict } from '../../domain/detection/types';
 import type { ChainedEntry, LedgerEntry } from '../../domain/ledger';
 import type { DetectionPolicy } from '../../domain/policy';
@@ -206,7 +206,7 @@ export interface Baseline {
         /** What the evaluation report or the first warm baseline says; the trend tier measures the distance to it. */
         readonly anchor?: number;
         /** Limits of a metric from outside. */
-        readonly limits?: ChartLimits;
+        readonly reference?: ScoreReference;
       }
     >
   >;

@@ -2,10 +2,11 @@ import {
   assessOutsideMetric,
   heldAtAnchor,
   outsideIsCalm,
-  outsideLimits,
+  outsideReference,
   outsidePoints,
   type OutsidePoint,
 } from '../../../domain/detection/outside-metric';
+import { centerOf, recentred } from '../../../domain/detection/score-reference';
 import type { Verdict } from '../../../domain/detection/types';
 import type { OutsideMetric } from '../../../domain/policy';
 import { mulberry32, normalDraws } from '../../support/mulberry32';
@@ -35,11 +36,11 @@ function series(count: number, shift = 0, from = 0, seed = 7): OutsidePoint[] {
   }));
 }
 
-const history = outsideLimits(series(300, 0, 0, 3), score.practicalMargin);
+const history = outsideReference(series(300, 0, 0, 3), score.practicalMargin);
 
-function verdictOn(points: OutsidePoint[], metric = score, limits: typeof history | null = history): Verdict {
+function verdictOn(points: OutsidePoint[], metric = score, reference: typeof history | null = history): Verdict {
   const nowMs = (points.at(-1)?.atMs ?? startMs) + minute;
-  return assessOutsideMetric(metric, points, { limits, baseline: 'good hours', nowMs, values: points.length });
+  return assessOutsideMetric(metric, points, { reference, baseline: 'good hours', nowMs, values: points.length });
 }
 
 describe('points of a metric from outside', () => {
@@ -88,7 +89,7 @@ describe('the verdict on a metric from outside', () => {
   });
 
   test('is not degraded by a change below the margin, however certain', () => {
-    const sure = outsideLimits(
+    const sure = outsideReference(
       series(300, 0, 0, 3).map((point) => ({ ...point, value: 80 + (point.value - 80) / 10 })),
       0.1,
     );
@@ -98,12 +99,12 @@ describe('the verdict on a metric from outside', () => {
   });
 
   test('is unmeasured without a value and where the source cannot be asked, undecided without history or samples', () => {
-    const about = { limits: history, baseline: 'good hours', nowMs: startMs };
+    const about = { reference: history, baseline: 'good hours', nowMs: startMs };
     expect(assessOutsideMetric(score, [], { ...about, values: 0 }).kind).toBe('unmeasured');
     expect(assessOutsideMetric(score, [], { ...about, values: null }).sentence).toContain('cannot be asked');
     expect(assessOutsideMetric(score, [], { ...about, values: 3 }).kind).toBe('inconclusive');
     expect(verdictOn(series(20, -4), score, null).kind).toBe('inconclusive');
-    expect(verdictOn(series(20, -4), score, outsideLimits(series(10), 2)).kind).toBe('inconclusive');
+    expect(verdictOn(series(20, -4), score, outsideReference(series(10), 2)).kind).toBe('inconclusive');
   });
 
   test('is unmeasured after a jump by a thousand: that is another unit', () => {
@@ -111,7 +112,7 @@ describe('the verdict on a metric from outside', () => {
     const scaled = series(20).map((point) => ({ ...point, value: point.value * 1_000 }));
     const verdict = verdictOn(scaled, bytes);
     expect(verdict).toMatchObject({ kind: 'unmeasured', onsetMs: null });
-    expect(verdict.sentence).toContain('looks like another unit');
+    expect(verdict.sentence).toContain('as if the unit had changed');
     const tenfold = series(20).map((point) => ({ ...point, value: point.value * 10 }));
     expect(verdictOn(tenfold, bytes).kind).toBe('degraded');
   });
@@ -123,7 +124,7 @@ describe('the verdict on a metric from outside', () => {
   });
 
   test('does not come from a metric that never moved and moves by a third of its margin', () => {
-    const still = outsideLimits(
+    const still = outsideReference(
       series(300).map((point) => ({ ...point, value: 80 })),
       2,
     );
@@ -133,7 +134,7 @@ describe('the verdict on a metric from outside', () => {
 });
 
 test('a recomputed centre stays within the margin of its anchor on the harmful side only', () => {
-  const at = (center: number) => heldAtAnchor({ ...history, center }, score, 80).center;
+  const at = (center: number): number => centerOf(heldAtAnchor(recentred(history, center), score, 80));
   expect([at(70), at(79), at(90)]).toEqual([78, 79, 90]);
 });
 
