@@ -12,6 +12,7 @@ const permanent = new Set([
   'ArtifactRefused',
   'EvidenceChanged',
   'EvidenceRefused',
+  'EmbedderMissing',
   'LedgerConflict',
   'LedgerCorrupt',
   'LedgerEntryInvalid',

@@ -182,6 +182,19 @@ export interface EvidenceStore {
   read(service: string, incident: string, digest: string): Promise<string | null>;
 }
 
+/**
+ * Texts as vectors: the nearer two vectors are, the more alike their texts. Vectors of different embedders are never
+ * comparable, so each answer says which one made it.
+ */
+export interface Embedder {
+  /**
+   * One vector a text, in order, each of length 1. `by` names embedder and model, digest included where it is known.
+   * Long texts are cut. Rejects with `EmbedderMissing` (package or model are not there; says what
+   * to do), `EmbedderUnreachable`, `EmbeddingRefused` (an answer that is none), or the reason of the signal.
+   */
+  embed(texts: readonly string[], signal: AbortSignal): Promise<{ by: string; vectors: Float32Array[] }>;
+}
+
 export interface Alerts {
   /** Delivers to every configured sink; a sink that fails is reported, and never holds up the others. */
   send(alert: Alert): Promise<{ delivered: string[]; failed: { sink: string; why: string }[] }>;
