@@ -8,6 +8,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   'detection-cost': () => import('./detection-cost'),
   nab: () => import('./nab'),
   cloud: () => import('./cloud'),
+  semantic: () => import('./semantic'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]
