@@ -5,6 +5,8 @@ type Step =
 export type Path = readonly Step[];
 
 const CLASS_MAX = 128;
+/** Of a text; what a person or an embedder reads of it. */
+const TEXT_MAX = 8_192;
 
 /** `outputs[name=label].data[0]` as steps. Throws {@link GatewayConfigError} where it cannot be read. */
 export function parsePath(text: string): Path {
@@ -54,22 +56,25 @@ function nameIs(value: unknown, name: string, equals: string): boolean {
 export interface Read {
   readonly predicted: string | null;
   readonly score: number | null;
+  readonly text: string | null;
 }
 
-const NOTHING: Read = { predicted: null, score: null };
+export const NOTHING_READ: Read = { predicted: null, score: null, text: null };
 
-/** Reads the predicted class and score of an answer's body by the configured paths. */
+/** Reads the predicted class, the score and the text of an answer's body by the configured paths. */
 export class AnswerReader {
   /** Whether there is anything to read at all. */
   readonly active: boolean;
   readonly expectsClass: boolean;
   private readonly classPath: Path | undefined;
   private readonly scorePath: Path | undefined;
+  private readonly textPath: Path | undefined;
 
-  constructor(paths: { readonly classPath?: string; readonly scorePath?: string }) {
+  constructor(paths: { readonly classPath?: string; readonly scorePath?: string; readonly textPath?: string }) {
     this.classPath = paths.classPath === undefined ? undefined : parsePath(paths.classPath);
     this.scorePath = paths.scorePath === undefined ? undefined : parsePath(paths.scorePath);
-    this.active = this.classPath !== undefined || this.scorePath !== undefined;
+    this.textPath = paths.textPath === undefined ? undefined : parsePath(paths.textPath);
+    this.active = [this.classPath, this.scorePath, this.textPath].some((path) => path !== undefined);
     this.expectsClass = this.classPath !== undefined;
   }
 
@@ -78,14 +83,16 @@ export class AnswerReader {
     try {
       root = JSON.parse(body.toString('utf8'));
     } catch {
-      return NOTHING;
+      return NOTHING_READ;
     }
     const label = this.classPath ? valueAt(root, this.classPath) : undefined;
     const score = this.scorePath ? valueAt(root, this.scorePath) : undefined;
+    const text = this.textPath ? valueAt(root, this.textPath) : undefined;
     const named = typeof label === 'string' || typeof label === 'number' || typeof label === 'boolean';
     return {
       predicted: named ? String(label).slice(0, CLASS_MAX) : null,
       score: typeof score === 'number' && Number.isFinite(score) ? score : null,
+      text: typeof text === 'string' ? text.slice(0, TEXT_MAX) : null,
     };
   }
 }

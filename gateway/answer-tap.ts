@@ -1,10 +1,9 @@
-import type { AnswerReader, Read } from './answer-reader';
+import { NOTHING_READ, type AnswerReader, type Read } from './answer-reader';
 
-/** Answers up to this length are read for their class and score; longer ones and streams pass unread. */
+/** Answers up to this length are read for their class, score and text; longer ones and streams pass unread. */
 const READ_MAX_BYTES = 65_536;
-const NOTHING: Read = { predicted: null, score: null };
 
-/** A copy of one answer on its way through, for its class and score; the answer itself never waits for it. */
+/** A copy of one answer on its way through, for what is read of it; the answer itself never waits for it. */
 export class AnswerTap {
   private chunks: Buffer[] | null;
   private bytes = 0;
@@ -40,7 +39,7 @@ export class AnswerTap {
 
   read(): Read {
     const { chunks } = this;
-    if (!chunks || chunks.length === 0) return NOTHING;
+    if (!chunks || chunks.length === 0) return NOTHING_READ;
     return this.reader.read(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
   }
 }

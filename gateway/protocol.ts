@@ -141,6 +141,8 @@ export const sampleSchema = z.object({
   predicted: z.string().nullable(),
   score: z.number().nullable(),
   label: z.string().nullable(),
+  /** Text of the answer, where the service says where it stands; at most 8,192 characters. */
+  answer: z.string().nullable().exactOptional(),
 });
 export type Sample = z.infer<typeof sampleSchema>;
 
@@ -253,8 +255,12 @@ export const gatewayConfigSchema = z.strictObject({
       requestMaxMs: z.int(),
       repeatable: z.boolean(),
       replayLimitBytes: z.int(),
-      /** How to read the predicted class and score from a JSON answer, e.g. `outputs[name=label].data[0]`. */
-      answer: z.strictObject({ classPath: z.string().exactOptional(), scorePath: z.string().exactOptional() }),
+      /** How to read class, score and text of a JSON answer, e.g. `outputs[name=label].data[0]`. */
+      answer: z.strictObject({
+        classPath: z.string().exactOptional(),
+        scorePath: z.string().exactOptional(),
+        textPath: z.string().exactOptional(),
+      }),
       samples: z.strictObject({
         share: z.number().min(0).max(1),
         maxCount: z.int(),

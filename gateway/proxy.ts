@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { NOTHING_READ } from './answer-reader';
 import { AnswerTap } from './answer-tap';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
@@ -13,8 +14,6 @@ import type { Target, Tries } from './upstream';
 const ONE_PIECE_MAX_BYTES = 16_384;
 /** Changes of the route that one request follows while its backends fail. */
 const ROUTES_MAX = 8;
-
-const NOTHING_READ = { predicted: null, score: null } as const;
 
 type Fate = 'open' | 'counted' | 'done';
 type Headers = Record<string, string | string[] | undefined>;
@@ -235,7 +234,7 @@ export class Exchange implements AttemptOwner, Waiting {
     else if (!this.written && last.length <= ONE_PIECE_MAX_BYTES) res.end(last.toString('latin1'), 'latin1');
     else res.end(last);
     const ms = performance.now() - this.startedAt;
-    const { predicted, score } = this.tap ? this.tap.read() : NOTHING_READ;
+    const { predicted, score, text } = this.tap ? this.tap.read() : NOTHING_READ;
     if (!this.probe && this.fate === 'open') {
       service.recorder.answered(way.counted, status, ms);
       if (this.tap) {
@@ -250,6 +249,7 @@ export class Exchange implements AttemptOwner, Waiting {
         version: way.choice.version,
         predicted,
         score,
+        answer: text,
       });
     }
     this.close(way, status, ms, predicted, score);

@@ -7,8 +7,9 @@ const REDACTED = '[redacted]';
 const PENDING_MAX = 500;
 const FLUSH_MS = 200;
 
-export interface SampleInput extends Omit<Sample, 'label' | 'body'> {
+export interface SampleInput extends Omit<Sample, 'label' | 'body' | 'answer'> {
   readonly body: Buffer;
+  readonly answer: string | null;
   readonly session: string | undefined;
 }
 
@@ -56,7 +57,7 @@ export class Samples {
     if (samples.length === 0) return;
     const insert = this.storage.prepare(
       'INSERT INTO samples (service, request_id, at_ms, version, path, content_type, body, predicted, score, label, ' +
-        'session_sha) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT label FROM feedback WHERE service = ? AND request_id = ?), ?)',
+        'session_sha, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT label FROM feedback WHERE service = ? AND request_id = ?), ?, ?)',
     );
     try {
       this.storage.transaction(() => {
@@ -64,9 +65,11 @@ export class Samples {
           const body = redacted(each.body, each.contentType, this.redact);
           if (body === null) continue;
           const sha = each.session === undefined ? null : sessionSha(each.session);
+          const answer = each.answer === null ? null : redactedText(each.answer, this.redact);
           const { requestId, atMs, version, path, contentType, predicted, score } = each;
           insert.run(
             this.service, requestId, atMs, version, path, contentType, body, predicted, score, this.service, requestId, sha,
+            answer,
           ); // prettier-ignore
         }
         this.trim(Date.now());
@@ -94,6 +97,7 @@ export class Samples {
       predicted: row['predicted'] as unknown as string | null,
       score: row['score'] as unknown as number | null,
       label: row['label'] as unknown as string | null,
+      answer: row['answer'] as unknown as string | null,
     }));
   }
 
@@ -122,6 +126,11 @@ export class Samples {
       )
       .run(this.service, this.service, this.config.maxCount);
   }
+}
+
+/** An answer that is JSON itself has fields to redact too; other text has none. */
+function redactedText(text: string, fields: ReadonlySet<string>): string {
+  return (fields.size > 0 && redacted(Buffer.from(text), 'application/json', fields)) || text;
 }
 
 /** The body as text with the named fields replaced at any depth; null where that cannot be done. */

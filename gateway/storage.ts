@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS feedback (
 CREATE TABLE IF NOT EXISTS samples (
   id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, request_id TEXT NOT NULL, at_ms REAL NOT NULL,
   version TEXT NOT NULL, path TEXT NOT NULL, content_type TEXT NOT NULL, body TEXT NOT NULL, predicted TEXT, score REAL,
-  label TEXT, session_sha TEXT
+  label TEXT, session_sha TEXT, answer TEXT
 );
 CREATE INDEX IF NOT EXISTS samples_by_request ON samples (service, request_id);
 CREATE TABLE IF NOT EXISTS observations (
@@ -64,9 +64,16 @@ export class Storage {
       this.db.exec('PRAGMA synchronous=NORMAL');
       this.db.exec('PRAGMA secure_delete=ON');
       this.db.exec(SCHEMA);
+      this.addColumn('samples', 'answer', 'TEXT');
     } catch (error) {
       throw new GatewayStorageError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
+  }
+
+  /** For a database that an earlier version of the gateway made. */
+  private addColumn(table: string, column: string, type: string): void {
+    const columns = this.db.prepare(`PRAGMA table_info(${table})`).all() as { name: string }[];
+    if (!columns.some(({ name }) => name === column)) this.db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
   }
 
   prepare(sql: string): Statement {

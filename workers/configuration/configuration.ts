@@ -79,7 +79,11 @@ export interface ServiceConfiguration {
   readonly model: string;
   readonly serving: ServingConfiguration;
   readonly session: { readonly header: string | null; readonly maxLifetimeMs: number };
-  readonly answer: { readonly classPath: string | null; readonly scorePath: string | null };
+  readonly answer: {
+    readonly classPath: string | null;
+    readonly scorePath: string | null;
+    readonly textPath: string | null;
+  };
   readonly samples: {
     readonly share: number;
     readonly maxCount: number;

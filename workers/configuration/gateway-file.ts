@@ -24,6 +24,7 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
       answer: {
         ...(service.answer.classPath === null ? {} : { classPath: service.answer.classPath }),
         ...(service.answer.scorePath === null ? {} : { scorePath: service.answer.scorePath }),
+        ...(service.answer.textPath === null ? {} : { textPath: service.answer.textPath }),
       },
       samples: {
         share: service.samples.share,

@@ -149,7 +149,11 @@ function resolveService(
     model: text.model,
     serving: resolveServing(serving, around.here),
     session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
-    answer: { classPath: answer.class ?? null, scorePath: answer.score ?? null },
+    answer: {
+      classPath: answer.class ?? null,
+      scorePath: answer.score ?? null,
+      textPath: answer.text ?? null,
+    },
     samples: {
       share: samples.share,
       maxCount: samples.maxCount,

@@ -109,8 +109,14 @@ const service = z.strictObject({
       maxLifetime: duration({ min: '1s', max: '30d' }).prefault('1h'),
     })
     .prefault({}),
-  /** Where class and score stand in an answer, e.g. `outputs[name=label].data[0]`. */
-  answer: z.strictObject({ class: z.string().min(1).optional(), score: z.string().min(1).optional() }).prefault({}),
+  /** Where class, score and text stand in an answer, e.g. `outputs[name=label].data[0]`, `choices[0].message.content`. */
+  answer: z
+    .strictObject({
+      class: z.string().min(1).optional(),
+      score: z.string().min(1).optional(),
+      text: z.string().min(1).optional(),
+    })
+    .prefault({}),
   /** Off until a share is given: samples are inputs of users. */
   samples: z
     .strictObject({

@@ -1,0 +1,44 @@
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+import Database from 'libsql';
+import { Samples } from '../../../gateway/samples';
+import { Storage } from '../../../gateway/storage';
+import { removeTemporary, temporaryDirectory } from '../../support/temporary';
+
+afterAll(removeTemporary);
+
+const request = { url: '/v1/chat', headers: { 'content-type': 'application/json' } } as unknown as IncomingMessage;
+const config = { share: 1, maxCount: 10, maxAgeMs: 60_000, redactFields: ['name'] };
+const about = { requestId: 'r', session: undefined, version: '1', predicted: null, score: null };
+
+test('a sample keeps the text of the answer; fields of one that is JSON are redacted like those of the input', () => {
+  const storage = new Storage(temporaryDirectory('samples'));
+  const samples = new Samples(storage, 'chat', config);
+  const body = Buffer.from('{"name":"Ada","ask":"hi"}');
+  for (const answer of ['Hello Ada', '{"name":"Ada","n":1}', '{"name":', null]) {
+    samples.keep(request, body, { ...about, answer });
+  }
+  expect(samples.newest('1', false, 10).map(({ answer }) => answer)).toEqual([
+    null,
+    '{"name":',
+    '{"name":"[redacted]","n":1}',
+    'Hello Ada',
+  ]);
+  storage.close();
+});
+
+test('a database of an earlier gateway gets the column that it lacks', () => {
+  const directory = temporaryDirectory('samples');
+  const old = new Database(join(directory, 'gateway.db'));
+  old.exec(
+    'CREATE TABLE samples (id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, request_id TEXT NOT NULL, at_ms REAL ' +
+      'NOT NULL, version TEXT NOT NULL, path TEXT NOT NULL, content_type TEXT NOT NULL, body TEXT NOT NULL, predicted TEXT, ' +
+      'score REAL, label TEXT, session_sha TEXT)',
+  );
+  old.close();
+  const storage = new Storage(directory);
+  const samples = new Samples(storage, 'chat', config);
+  samples.keep(request, Buffer.from('{}'), { ...about, answer: 'yes' });
+  expect(samples.newest(null, false, 1)).toMatchObject([{ answer: 'yes' }]);
+  storage.close();
+});
