@@ -20,6 +20,10 @@ export interface EnergyTestResult {
   readonly limit: number;
   /** Share of relabellings, the observed one counted, whose distance is at least the observed one. */
   readonly p: number;
+  /** The distance that relabellings have on average: what so few points differ by without a difference. */
+  readonly chance: number;
+  /** Mean distance between a point of the one sample and one of the other. */
+  readonly cross: number;
   /**
    * Size of the difference: the squared distance beyond the mean of its relabellings, as a part of 2 E‖X−Y‖. About 0
    * without a difference whatever the sample size, near 1 for two clusters far apart.
@@ -75,15 +79,22 @@ export function* energyTest(
   }
   squared.sort();
   const limit = squared[options.permutations - rank] ?? NaN;
-  const excess = observed.squared - total / options.permutations;
+  const chance = Math.max(0, total / options.permutations);
   return {
     distance: Math.sqrt(Math.max(0, observed.squared)),
     limit: Math.sqrt(Math.max(0, limit + tie)),
     p: (atLeast + 1) / (options.permutations + 1),
-    effect: observed.cross > 0 ? excess / (2 * observed.cross) : 0,
+    chance: Math.sqrt(chance),
+    cross: observed.cross,
+    effect: observed.cross > 0 ? (observed.squared - chance) / (2 * observed.cross) : 0,
     baseline: matrix.size - count,
     current: count,
   };
+}
+
+/** The distance above which both hold: p ≤ alpha, and an effect of at least that size. */
+export function limitWithEffect({ limit, chance, cross }: EnergyTestResult, effect: number): number {
+  return Math.max(limit, Math.sqrt(chance ** 2 + 2 * effect * cross));
 }
 
 /** The squared energy distance of two samples without a test. */

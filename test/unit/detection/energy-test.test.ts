@@ -41,9 +41,9 @@ test('the distance is that of the definition, and grows not when the samples cha
   holds(
     'energy distance',
     fc.property(cloud, cloud, (baseline, current) => {
-      const result = test2(baseline, current);
+      const result = test2(baseline, current, options(1, 39));
       expect(result.distance ** 2).toBeCloseTo(Math.max(0, definition(baseline, current)), 9);
-      expect(test2(current, baseline).distance).toBeCloseTo(result.distance, 6);
+      expect(test2(current, baseline, options(1, 39)).distance).toBeCloseTo(result.distance, 6);
       expect(result.distance > result.limit).toBe(result.p <= 0.05);
       expect(result.effect).toBeLessThanOrEqual(1);
     }),
@@ -52,7 +52,7 @@ test('the distance is that of the definition, and grows not when the samples cha
 
 test('a labelling that is one of few gets the p of all of them', () => {
   // Of the 20 ways to choose 3 of these 6 points, only the observed one and its mirror image are so far apart.
-  const { p } = test2([[0], [1], [2]], [[10], [11], [12]], options(3, 9_999));
+  const { p } = test2([[0], [1], [2]], [[10], [11], [12]], options(3, 4_999));
   expect(p).toBeGreaterThan(0.09);
   expect(p).toBeLessThan(0.11);
 });
@@ -66,7 +66,7 @@ test('equal answers differ in nothing, and rounding decides no tie', () => {
 });
 
 test('without a difference one test in twenty at most reports one; a shift is found', () => {
-  const runs = 400;
+  const runs = 250;
   let falsely = 0;
   let found = 0;
   for (let run = 0; run < runs; run += 1) {
@@ -75,14 +75,15 @@ test('without a difference one test in twenty at most reports one; a shift is fo
     if (test2(baseline, points(15, 4, 1.2), options(run, 99)).p <= 0.05) found += 1;
   }
   expect(falsely / runs).toBeLessThanOrEqual(0.05 + 3 * Math.sqrt((0.05 * 0.95) / runs));
-  expect(falsely).toBeGreaterThan(5);
+  expect(falsely).toBeGreaterThan(2);
   expect(found / runs).toBeGreaterThan(0.9);
 });
 
 test('the effect is a size: it does not grow with the number of answers as the evidence does', () => {
   const meanEffect = (count: number, shift: number): number =>
-    Array.from({ length: 30 }, () => test2(points(count, 3), points(count, 3, shift)).effect).reduce((a, b) => a + b) /
-    30;
+    Array.from({ length: 20 }, () => test2(points(count, 3), points(count, 3, shift), options(1, 39)).effect).reduce(
+      (a, b) => a + b,
+    ) / 20;
   const [few, many] = [meanEffect(15, 0.7), meanEffect(90, 0.7)];
   expect(few / many).toBeGreaterThan(0.7);
   expect(few / many).toBeLessThan(1.4);
@@ -145,18 +146,18 @@ describe('canaries: the same prompts, answered then and now', () => {
   test('find a shift that prompts hide from the unpaired test', () => {
     let paired = 0;
     let unpaired = 0;
-    for (let run = 0; run < 60; run += 1) {
+    for (let run = 0; run < 40; run += 1) {
       const all = prompts(20, 1, 0.5, 0.5);
       const [baseline, current] = [all.flatMap((each) => each.baseline), all.flatMap((each) => each.current)];
       if (canary(all, run).p <= 0.05) paired += 1;
       if (test2(baseline, current, options(run)).p <= 0.05) unpaired += 1;
     }
-    expect(paired).toBeGreaterThan(55);
+    expect(paired).toBeGreaterThan(36);
     expect(unpaired).toBeLessThan(5);
   });
 
   test.each([1, 3])('a model that answers differently each time is no drift, asked %i times before', (then) => {
-    const runs = 300;
+    const runs = 150;
     let falsely = 0;
     for (let run = 0; run < runs; run += 1) if (canary(prompts(10, then, 2, 0), run).p <= 0.05) falsely += 1;
     expect(falsely / runs).toBeLessThanOrEqual(0.05 + 3 * Math.sqrt((0.05 * 0.95) / runs));
