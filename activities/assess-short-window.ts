@@ -14,9 +14,11 @@ import type {
   ObservedRoute,
   TierReading,
 } from '../workflows/contract/activities';
+import type { AnswersAssessed } from './answers/assess-answers';
 import { lookAtRouter } from './observe-route';
 import { rateSpecs, tallyOf, type RateSpec } from './detection/chart-specs';
 import { LATENCY, latencyIntervals, latencySpec } from './detection/latency-chart';
+import type { Judged } from './detection/judged';
 import { environmentSince, quietly } from './detection/surroundings';
 import { rowsOf, sumRows, tallyIn } from './detection/window-sums';
 import type { Environment, Telemetry, TrafficRouter } from './ports';
@@ -25,7 +27,11 @@ export interface WindowPorts {
   readonly telemetry: Telemetry;
   readonly router: TrafficRouter;
   readonly environment: Environment;
+  /** What the answers of a language model say; absent where no service is one. */
+  readonly answers?: (input: AssessmentInput) => Promise<AnswersAssessed>;
 }
+
+const NO_ANSWERS: AnswersAssessed = { judged: [], charts: {} };
 
 const ENVIRONMENT_MS = 5_000;
 const OBSERVE_MS = 3_000;
@@ -33,12 +39,6 @@ const WINDOW_MS = 20_000;
 const DAY_MS = 86_400_000;
 /** Fewer intervals than this are no window of latencies. */
 const MIN_INTERVALS = 12;
-
-/** What one metric of the window is: the verdict on it, and the line of `status`. */
-interface Judged {
-  readonly reading: TierReading;
-  readonly verdict: Verdict | null;
-}
 
 /**
  * The short-window tier: exact limits over the last window, class by class, beside the environment's health and a look at
@@ -49,17 +49,19 @@ export function assessShortWindow(ports: WindowPorts): ControlActivities['assess
   return async (input) => {
     const { now, policy, routedAt, service, version } = input;
     const from = Math.max(routedAt, now - policy.shortWindow.windowMs);
-    const [rows, environment, observed] = await Promise.all([
+    const [rows, environment, observed, answers] = await Promise.all([
       quietly(WINDOW_MS, 'the window', () => ports.telemetry.window(service, from, now)),
       environmentSince(ports.environment, service, from, ENVIRONMENT_MS),
       observe(ports.router, service),
+      ports.answers?.(input) ?? NO_ANSWERS,
     ]);
     const live = rows === null ? null : rowsOf(rows, version);
-    const all = live === null ? [] : [...judgeRates(input, live), ...judgeLatency(input, live)];
+    const counted = live === null ? [] : [...judgeRates(input, live), ...judgeLatency(input, live)];
+    const all = [...counted, ...answers.judged];
     const standing = new Set(input.standing.map(({ verdict }) => verdict.metric));
     const prefix = (metric: string): string => `${version}/${metric}/w`;
     return {
-      charts: {},
+      charts: answers.charts,
       began: all.flatMap(({ verdict }) =>
         verdict?.kind === 'degraded' && !standing.has(verdict.metric)
           ? [{ id: `${prefix(verdict.metric)}${now}`, verdict }]

@@ -1,4 +1,5 @@
 import type { ControlActivities, WatchActivities } from '../workflows/contract/activities';
+import { assessAnswers, type AnswerPorts } from './answers/assess-answers';
 import { assessOutside, type OutsidePorts } from './assess-outside';
 import { assessShortWindow, type WindowPorts } from './assess-short-window';
 import { assessTrend, type TrendPorts } from './assess-trend';
@@ -11,7 +12,12 @@ import { guardStandby, type GuardPorts } from './guard-standby';
 import { watchServing, type ServingPorts } from './watch-serving';
 import { watchTelemetry, type WatchPorts } from './watch-telemetry';
 
-export type DetectionPorts = WindowPorts & OutsidePorts & TrendPorts & BaselinePorts & AttributionPorts;
+export type DetectionPorts = Omit<WindowPorts, 'answers'> &
+  AnswerPorts &
+  OutsidePorts &
+  TrendPorts &
+  BaselinePorts &
+  AttributionPorts;
 export type WatchQueuePorts = WatchPorts & GuardPorts & LivePorts & ServingPorts;
 
 export type AssessmentActivities = Pick<
@@ -22,7 +28,7 @@ export type AssessmentActivities = Pick<
 /** For the controller's worker on the queue `lastgood-control`, beside the activities of the steps. */
 export function detectionActivities(ports: DetectionPorts): AssessmentActivities {
   return guarded<AssessmentActivities>({
-    assessShortWindow: windowWithOutside(ports),
+    assessShortWindow: windowWithOutside({ ...ports, answers: assessAnswers(ports) }),
     assessTrend: assessTrend(ports),
     computeBaseline: baselineWithOutside(ports),
     attributeCause: attributeCause(ports),

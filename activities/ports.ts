@@ -5,6 +5,8 @@
 import type { Alert, AlertSeverity } from '../domain/alert';
 import type { ReportTool } from '../domain/detection/drift-methods';
 import type { OutsideValue } from '../domain/detection/outside-metric';
+import type { FeatureOptions } from '../domain/detection/answer-features';
+import type { SeenAnswer } from '../domain/detection/answer-drift';
 import type { Actor, ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
 import type { RouteRecord } from '../domain/route';
 import type { ArtifactProblem, VersionInfo } from '../domain/version';
@@ -193,6 +195,42 @@ export interface Embedder {
    * to do), `EmbedderUnreachable`, `EmbeddingRefused` (an answer that is none), or the reason of the signal.
    */
   embed(texts: readonly string[], signal: AbortSignal): Promise<{ by: string; vectors: Float32Array[] }>;
+}
+
+/** Good answers of one version, kept to compare later ones with: vectors and counts, no text. */
+export interface FrozenAnswers {
+  /** Embedder of the vectors; those of another one cannot be compared with them. */
+  readonly by: string;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly answers: readonly SeenAnswer[];
+  /** For canaries: the prompt of each answer. */
+  readonly prompts?: readonly string[];
+}
+
+export interface AnswerBaselines {
+  /** Null where nothing was frozen. `digest` names the content, for verdicts and ledger. */
+  read(
+    service: string,
+    version: string,
+    kind: 'window' | 'canary',
+  ): Promise<{ frozen: FrozenAnswers; digest: string } | null>;
+  /** Replaces what was frozen before; durable when it resolves. */
+  freeze(service: string, version: string, kind: 'window' | 'canary', frozen: FrozenAnswers): Promise<void>;
+}
+
+/** How the answers of a language model are checked; a service without it has no such checks. */
+export interface AnswerChecks {
+  readonly embedder: Embedder;
+  readonly baselines: AnswerBaselines;
+  /** Name by which the server knows the model. */
+  readonly model: string;
+  /** Answers of one window, and of the baseline. */
+  readonly windowAnswers: number;
+  readonly baselineAnswers: number;
+  /** Null: golden probes are not asked again. */
+  readonly canaryEveryMs: number | null;
+  readonly features: FeatureOptions;
 }
 
 export interface Alerts {

@@ -8,6 +8,7 @@ import type {
   WatchActivities,
 } from '../workflows/contract/activities';
 import type { Decisions } from '../api/ports';
+import { openAnswerChecks } from './answer-checks';
 import type { Adapters } from './composition';
 import { serviceNamed, type Configuration } from './configuration/configuration';
 import { standingOf } from './decisions';
@@ -40,6 +41,7 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     router: adapters.router,
     telemetry: adapters.telemetry,
     engine: adapters.engineOf,
+    answerChecks: openAnswerChecks(configuration),
     repeatable: (service: string): boolean => serviceNamed(configuration, service)?.repeatable ?? false,
   };
   return { ...controlActivities(ports), ...detectionActivities(ports) };

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { ServicePolicy } from '../../domain/policy';
 import type { ListenAddress } from './fields';
 import type { DeclaredMetric } from './metric-schema';
@@ -73,6 +74,20 @@ export type ServingConfiguration = ProtocolConfiguration &
       }
   );
 
+export type EmbedderConfiguration =
+  | { readonly kind: 'onnx'; readonly directory: string; readonly packages: string | null }
+  | { readonly kind: 'openai'; readonly address: string; readonly model: string; readonly apiKeyFile: string | null }
+  | { readonly kind: 'hashed' };
+
+export interface SemanticConfiguration {
+  readonly embedder: EmbedderConfiguration;
+  readonly windowAnswers: number;
+  readonly baselineAnswers: number;
+  /** Null: golden probes are not asked again. */
+  readonly canaryEveryMs: number | null;
+  readonly features: FeatureOptions;
+}
+
 export interface ServiceConfiguration {
   readonly name: string;
   readonly listen: ListenAddress;
@@ -99,6 +114,8 @@ export interface ServiceConfiguration {
   readonly dependencies: readonly string[];
   /** Metrics from outside, with where they come from; the policy has them without. */
   readonly metrics: readonly DeclaredMetric[];
+  /** Null for a service that is no language model. */
+  readonly semantic: SemanticConfiguration | null;
   readonly policy: ServicePolicy;
 }
 

@@ -42,6 +42,12 @@ function checkService(service: ServiceText): Contradiction[] {
   if (service.firstByte > service.requestMax) {
     found.push({ path: ['firstByte'], problem: 'is longer than requestMax, so it could never be reached' });
   }
+  if (service.semantic !== undefined && service.answer.text === undefined) {
+    found.push({
+      path: ['answer'],
+      problem: 'has no text: semantic compares the texts of answers, expected where they stand in an answer',
+    });
+  }
   if (policy.standby.proofMaxAge < policy.standby.proofEvery) {
     found.push({
       path: ['policy', 'standby', 'proofMaxAge'],

@@ -5,6 +5,7 @@ import {
   ConfigurationError,
   type Configuration,
   type ConfiguredProbe,
+  type SemanticConfiguration,
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
@@ -168,6 +169,7 @@ function resolveService(
     answerRetentionDays: Math.ceil(text.answerRetention / 86_400_000),
     dependencies: text.dependencies,
     metrics,
+    semantic: resolveSemantic(text.semantic, around.here),
     policy: resolvePolicy(text.policy, {
       sessionMaxLifetimeMs: session.maxLifetime,
       changes: text.changes,
@@ -176,6 +178,33 @@ function resolveService(
       outside: metrics.map(({ policy }) => policy),
     }),
   };
+}
+
+function resolveSemantic(text: ServiceText['semantic'], here: string): SemanticConfiguration | null {
+  if (text === undefined) return null;
+  const { canaryEvery, form, refusals } = text;
+  return {
+    embedder: resolveEmbedder(text.embedder, here),
+    windowAnswers: text.windowAnswers,
+    baselineAnswers: text.baselineAnswers,
+    canaryEveryMs: canaryEvery === 'off' ? null : canaryEvery,
+    features: { ...(form === undefined ? {} : { form }), ...(refusals === undefined ? {} : { refusals }) },
+  };
+}
+
+function resolveEmbedder(
+  text: NonNullable<ServiceText['semantic']>['embedder'],
+  here: string,
+): SemanticConfiguration['embedder'] {
+  const orNull = (path: string | undefined): string | null => (path === undefined ? null : resolve(here, path));
+  switch (text.kind) {
+    case 'onnx':
+      return { kind: 'onnx', directory: resolve(here, text.directory), packages: orNull(text.packages) };
+    case 'openai':
+      return { kind: 'openai', address: text.address, model: text.model, apiKeyFile: orNull(text.apiKeyFile) };
+    case 'hashed':
+      return text;
+  }
 }
 
 function resolveServing(text: ServiceText['serving'], here: string): ServingConfiguration {

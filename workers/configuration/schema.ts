@@ -96,6 +96,54 @@ const externalServing = z.strictObject({
 
 const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };
 
+const pattern = z
+  .string('a regular expression')
+  .min(1, 'a regular expression')
+  .refine(isPattern, 'a regular expression (JavaScript, flag u)');
+
+const embedder = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('onnx'),
+    /** Has the model's files: onnx/model_quantized.onnx or onnx/model.onnx, tokenizer.json, tokenizer_config.json. */
+    directory: path,
+    /** Where its two packages were installed; default: beside lastgood's own. */
+    packages: path.optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('openai'),
+    address: backendAddress,
+    model: z.string('the name of the model, as its server knows it').min(1).max(128),
+    apiKeyFile: file.optional(),
+  }),
+  z.strictObject({ kind: z.literal('hashed') }),
+]);
+
+/** A service that is a language model: its answers are compared with those of its own good time. */
+const semantic = z.strictObject({
+  embedder,
+  windowAnswers: count(20, 500).prefault(100),
+  baselineAnswers: count(50, 500).prefault(200),
+  canaryEvery: z.union([z.literal('off'), duration({ min: '1m', max: '7d' })]).prefault('15m'),
+  /** What a good answer looks like; without it only empty ones are ill-formed. */
+  form: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('json') }),
+      z.strictObject({ kind: z.literal('pattern'), pattern }),
+    ])
+    .optional(),
+  /** How the model declines, instead of the English patterns that are built in. */
+  refusals: z.array(pattern).min(1).max(50).optional(),
+});
+
+function isPattern(text: string): boolean {
+  try {
+    new RegExp(text, 'u');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
@@ -138,6 +186,7 @@ const service = z.strictObject({
   onForeignQuarantined: z.enum(['alarm', 'revert']).prefault('alarm'),
   /** Values that come from outside: pushed, from Prometheus, from reports of other tools. */
   metrics: outsideMetricsSchema.prefault({}),
+  semantic: semantic.optional(),
   policy: policySchema.prefault({}),
 });
 
