@@ -16,6 +16,9 @@ export class ApiError extends Error {
 
 export const badRequest = (detail: string): ApiError => new ApiError(400, 'The request cannot be read', detail);
 export const notFound = (detail: string): ApiError => new ApiError(404, 'There is no such thing', detail);
+/** Of something that is configured, not recorded: whoever asked has misspelt it. */
+export const UNKNOWN_NAME = 'There is no such name';
+export const unknownName = (detail: string): ApiError => new ApiError(404, UNKNOWN_NAME, detail);
 export const unavailable = (detail: string): ApiError => new ApiError(503, 'Not available now', detail);
 
 export function sendProblem(reply: FastifyReply, status: number, title: string, detail: string): FastifyReply {

@@ -9,7 +9,7 @@ import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { registerPushed } from './pushed';
-import { ApiError, badRequest, notFound, read } from './problem';
+import { ApiError, badRequest, unknownName, read } from './problem';
 import { viewService } from './service-view';
 import type { ActName, IncidentSummary, LedgerPage, Pruning, VersionView } from './types';
 
@@ -21,7 +21,9 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     const { service } = request.params as { service: string };
     const found = ports.services.find(({ name }) => name === service);
     if (found !== undefined) return found;
-    throw notFound(`service: found "${service}", expected one of ${ports.services.map(({ name }) => name).join(', ')}`);
+    throw unknownName(
+      `service: found "${service}", expected one of ${ports.services.map(({ name }) => name).join(', ')}`,
+    );
   };
 
   app.get('/v1/health', async (_request, reply) => {
@@ -46,7 +48,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     const { name } = known(request);
     const { act } = request.params as { act: string };
     const actName = actNames.find((one) => one === act);
-    if (actName === undefined) throw notFound(`act: found "${act}", expected one of ${actNames.join(', ')}`);
+    if (actName === undefined) throw unknownName(`act: found "${act}", expected one of ${actNames.join(', ')}`);
     const body = readObject(request.body);
     if ('actor' in body) throw badRequest('body.actor: not accepted, the actor is who sends the request');
     const parsed = parseMessage(actName, { requestId: randomUUID(), ...body, actor: callerOf(request).actor });
@@ -74,7 +76,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   app.get('/v1/incidents', async (request): Promise<{ incidents: IncidentSummary[] }> => {
     const { service, limit = 50 } = read(incidentsQuery, request.query, 'query');
     const wanted = ports.services.filter(({ name }) => service === undefined || name === service);
-    if (wanted.length === 0) throw notFound(`query.service: found "${service ?? ''}", which is not configured`);
+    if (wanted.length === 0) throw unknownName(`service: found "${service ?? ''}", which is not configured`);
     const lists = await Promise.all(wanted.map(({ name }) => listIncidents(ports.ledger, name, Math.min(limit, 500))));
     return {
       incidents: lists

@@ -44,6 +44,8 @@ export interface ApiClient {
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
 
+/** The title of what the controller answers to a name that it does not have. */
+const unknownName = 'There is no such name';
 const timeoutMs = 15_000;
 const limitBytes = 64 * 1024 * 1024;
 
@@ -96,7 +98,7 @@ function refusal(settings: Settings, status: number, json: unknown, what: string
   if (status === 401) return new CliFailure(exitCodes.refused, `the controller does not accept the token: ${said}`);
   if (status === 400) return badUse(said);
   // Not `refused`: to a monitor, 1 of `status` says that a service is degraded.
-  if (status === 404) return badUse(said, 'lastgood status');
+  if (problem.title === unknownName) return badUse(said, 'lastgood status');
   if (status === 503) return unreachable(said, 'lastgood doctor');
   if (status >= 500)
     return unreachable(`${problem.title ?? 'the controller failed'}: ${said}`, unreachableHint(settings));
