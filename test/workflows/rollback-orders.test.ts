@@ -226,6 +226,27 @@ describe('orders to a rollback', () => {
     expect(world.calls).not.toContain('validate 1.1');
   });
 
+  it.each([
+    ['a deploy by a person goes on', 'deploy', 'token', true],
+    ['a rollback by a person goes on', 'manual-rollback', 'token', true],
+    ['a live version that the machine starts again is held', 'deploy', 'lastgood', false],
+    ['a rollback by the machine is held', 'rollback', 'lastgood', false],
+  ] as const)('a pause stops the machine: %s', async (_, kind, proof, allowed) => {
+    const asked: boolean[] = [];
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) => {
+        asked.push(input.allowPaused);
+        return await good.shiftTraffic(input);
+      },
+    });
+    const actor = { name: 'somebody', proof, from: 'a test' };
+
+    await rig.ended(await rig.rollback(inputOf({ kind, actor, procedure: 'emergency', candidates: [warm('1.2')] })));
+
+    expect(asked).toEqual([allowed]);
+  });
+
   it('that arrive early wait until they are needed, twice is once, unreadable ones are recorded', async () => {
     const { fakes, heal } = sick();
     let release = (): void => undefined;

@@ -59,10 +59,9 @@ function inputOf(
   record: RouteRecord,
   returnsTo: string | null,
 ): Parameters<RouterActivities['shiftTraffic']>[0] {
-  const { service, operation, incident, model, kind } = input;
+  const { service, operation, incident, model, kind, actor } = input;
   // The same version by another copy: no brake on changes of the version holds it (see `domain/service/revival.ts`).
   const sameVersion = kind === 'deploy' && record.primary === left;
-  const byPerson = kind === 'manual-rollback' || kind === 'deploy';
   return {
     service,
     operation,
@@ -70,7 +69,8 @@ function inputOf(
     model,
     record,
     allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move' || sameVersion,
-    allowPaused: byPerson,
+    // The machine deploys too: a live version that died.
+    allowPaused: actor.proof !== 'lastgood',
     allowDisagreement: kind === 'manual-rollback',
     returnsTo,
   };
