@@ -263,6 +263,36 @@ describe('a rollback while other parts are down', () => {
     expect([...epochs]).toEqual([8]);
   });
 
+  it('waits for a person when nobody is there to judge a stage, and judges it anew at a retry', async () => {
+    let away = false;
+    rig = await Rig.start(workers, {
+      ...good,
+      shiftTraffic: async (input) => {
+        if (input.record.share && !away) {
+          away = true;
+          await workers.controlIsAway();
+        }
+        return await good.shiftTraffic(input);
+      },
+    });
+    const steps = { ...limits.steps, loadMs: 2_000 };
+    const handle = await rig.rollback(
+      inputOf({ procedure: 'gradual', candidates: [cold('1.2'), cold('1.1')], limits: { ...limits, steps } }),
+    );
+
+    const reports = await rig.until('waiting').finally(() => workers.controlIsBack());
+
+    expect(reports.slice(-3).map(brief)).toEqual(['began stages 1.2', 'shifted 1.3 9', 'waiting stages on 1.3']);
+    expect(reports.at(-1)?.what).toMatchObject({
+      why: 'at 10 %: HostUnreachable: no worker took verifyShift in time',
+    });
+    await rig.order(handle, { type: 'retry' });
+    const all = await rig.ended(handle);
+    expect(all.map(({ what }) => what.type)).not.toContain('dropped');
+    expect(all.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.2' } });
+    expect(world.applied.map(({ share }) => share?.weight ?? 'all')).toEqual([0.1, 'all', 0.1, 0.5, 'all']);
+  });
+
   it('makes a step once more whose worker fell silent', async () => {
     let calls = 0;
     rig = await Rig.start(workers, {

@@ -1,3 +1,4 @@
+import { patched } from '@temporalio/workflow';
 import type { PlanStep } from '../../domain/rollback/plan';
 import { versionsInForce, type Backend, type RouteRecord } from '../../domain/route';
 import { control } from '../proxies';
@@ -100,7 +101,11 @@ async function eachStage(operation: Operation, trial: RunningTrial, step: PlanSt
     if (checked.kind === 'done') continue;
     await withdrawShare(operation);
     if (checked.kind === 'stopped') return { kind: 'stopped', why: checked.why };
-    return { kind: 'failed', step: step.step, why: `at ${percent}: ${checked.why}`, trial };
+    const why = `at ${percent}: ${checked.why}`;
+    // Nobody was there to judge the stage: that says nothing about the candidate.
+    if (checked.kind === 'unreachable' && patched('unjudged-stage-waits'))
+      return { kind: 'stuck', step: step.step, why, trial };
+    return { kind: 'failed', step: step.step, why, trial };
   }
   return null;
 }
