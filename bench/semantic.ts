@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import {
   BadUse,
+  medianRow,
   missingRow,
   NotMeasured,
   row,
@@ -85,6 +86,14 @@ function rowsOf(pair: ReleasePair, shipped: Seen, others: readonly Seen[], polic
     return { ...row(full, 'share', found.energy, [found.energy], { ...options, peers }), n: policy.repeats };
   }
 
+  /** How large the difference is, whatever the number of answers: what the practical margin is chosen from. */
+  function effect(name: string, differ: boolean, at: number): Row {
+    const full = `${pair.name}.${name}`;
+    if (prompts < 2 * large) return missingRow(full, 'part', `${prompts} prompts`);
+    const { effects } = reported(shipped.answers, { design: 'unpaired', n: large, differ }, policy, seed + at);
+    return medianRow(full, 'part', effects, { better: differ ? 'higher' : 'lower' });
+  }
+
   const unpaired = of(`n${small}.power`, 'unpaired', small, true, 0, POWER_TARGET);
   const power = unpaired.value ?? 0;
   return [
@@ -94,5 +103,7 @@ function rowsOf(pair: ReleasePair, shipped: Seen, others: readonly Seen[], polic
     // Where the unpaired test finds nearly everything there is nothing to be better at.
     of(`paired.n${small}.power`, 'paired', small, true, 3, power < POWER_TARGET ? power : power - 0.02),
     of('paired.size', 'paired', small, false, 4, sizeTarget),
+    effect(`n${large}.effect`, true, 5),
+    effect(`n${large}.effect_of_chance`, false, 6),
   ];
 }

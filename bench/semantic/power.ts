@@ -19,7 +19,8 @@ export interface Reported {
   readonly psi: number;
   /** PSI beyond .2, whatever the sample size. */
   readonly psiFixed: number;
-  readonly repeats: number;
+  /** Of each repeat's energy test. */
+  readonly effects: readonly number[];
 }
 
 /** Prompt i is answered by point i (before) and by point `prompts` + i (after). */
@@ -53,12 +54,14 @@ export function reported(
   const labels = Array.from({ length: 2 * n }, (_, point) => (point < n ? 0 : 1));
   const strata = labels.map((_, point) => point % n);
   const found = { energy: 0, psi: 0, psiFixed: 0 };
+  const effects: number[] = [];
   for (let repeat = 0; repeat < settings.repeats; repeat += 1) {
     shuffle(order, 0, prompts, uniform);
     const points = design === 'paired' ? pairs(order, n, differ) : strangers(order, n, differ, repeat % 2);
     const part = subMatrix(matrix, points);
     const options = { alpha: settings.level, permutations: settings.permutations, uniform };
     const energy = finished(energyTest(part, labels, design === 'paired' ? { ...options, strata } : options));
+    effects.push(energy.effect);
     if (energy.p <= settings.level) found.energy += 1;
     const counts = cellCounts(clusterCells(part, settings.cells, uniform), labels);
     const { psi, psiLimit } = histogramDivergence(counts.reference, counts.current, settings.level);
@@ -66,12 +69,7 @@ export function reported(
     if (psi > 0.2) found.psiFixed += 1;
   }
   const share = (count: number): number => count / settings.repeats;
-  return {
-    energy: share(found.energy),
-    psi: share(found.psi),
-    psiFixed: share(found.psiFixed),
-    repeats: settings.repeats,
-  };
+  return { energy: share(found.energy), psi: share(found.psi), psiFixed: share(found.psiFixed), effects };
 
   /** `n` prompts answered before and after. */
   function pairs(drawn: Int32Array, count: number, inOrder: boolean): number[] {

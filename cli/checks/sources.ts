@@ -3,6 +3,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import type { Configuration, ServiceConfiguration } from '../../workers/configuration/configuration';
 import type { Environment } from '../../workers/environment';
 import { identityWords } from '../../workflows/contract/identity';
+import { askEmbedder } from './embedder';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
 import { askOutside } from './outside';
@@ -21,6 +22,7 @@ export async function askSources(configuration: Configuration, environment: Envi
         ...(await askServing(service, adapters, environment)),
         ...(await Promise.all(service.dependencies.map((url) => askUrl(`${service.name}: dependency ${url}`, url)))),
         sampling(service),
+        ...(await askEmbedder(service)),
       ]),
     );
     return [
@@ -175,12 +177,12 @@ async function askUrl(what: string, url: string): Promise<Finding> {
   }
 }
 
-function sampling({ name, samples, repeatable }: ServiceConfiguration): Finding {
+function sampling({ name, samples, repeatable, semantic }: ServiceConfiguration): Finding {
   const what = `${name}: samples`;
   if (samples.share === 0)
     return unmeasured(
       what,
-      'off: no shadow replay before a shift, no paired replay that tells the model from its environment',
+      `off: no shadow replay before a shift, no paired replay that tells the model from its environment${semantic === null ? '' : ', no comparison of answers'}`,
       'set services.NAME.samples.share, if inputs may be kept',
     );
   return fine(

@@ -242,7 +242,10 @@ function tierTable(state: State, now: number): string[] {
 function impossible(state: State): string[] {
   return state.samples
     ? []
-    : ['samples of inputs are off: no shadow replay before a shift, no paired replay to tell model from environment'];
+    : [
+        'samples of inputs are off: no shadow replay before a shift, no paired replay to tell model from environment, ' +
+          'no comparison of answers (semantic drift, length, refusals, form)',
+      ];
 }
 
 function evidenceText(view: ServiceView): string {

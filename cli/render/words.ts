@@ -45,12 +45,15 @@ export function metricValue(metric: string, value: number | null, unit?: string)
   if (value === null) return '–';
   const known = unit ?? unitOf(metric);
   if (known === 'ratio') return percent(value);
-  return `${number(value)} ${known}`;
+  return `${number(value)} ${known}`.trimEnd();
 }
 
 function unitOf(metric: string): string {
   if (metric.startsWith('latency')) return 'ms';
   if (metric.startsWith('memory')) return 'MiB/h';
+  if (metric === 'answer-length') return 'characters';
+  // Energy distances have no unit.
+  if (metric.endsWith('-drift')) return '';
   return 'ratio';
 }
 

@@ -221,6 +221,11 @@ describe('what cannot be used is refused with its place, what was found and what
     ['proofs that can never be fresh', service('policy: { standby: { proofEvery: 1m, proofMaxAge: 30s } }')],
     ['a freeze window without a length', service('policy: { freezeWindows: [{ days: [1], fromHour: 8, toHour: 8 }] }')],
     ['not a number', service('samples: { share: .nan }')],
+    ['answers to compare and no text of them', service('semantic: { embedder: { kind: hashed } }')],
+    [
+      'a pattern that is none',
+      service("answer: { text: t }\nsemantic: { embedder: { kind: hashed }, refusals: ['('] }"),
+    ],
   ])('%s', (_what, text) => {
     expect(problemsOf(text)).toMatchSnapshot();
   });
@@ -267,6 +272,20 @@ describe('what cannot be used is refused with its place, what was found and what
     expect(problemsOf(`__proto__: { polluted: 1 }\n${smallest}`)[0]).toMatch(/__proto__: unknown key/);
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
+});
+
+it('a language model names its embedder; paths start at the file, and everything else has a default', () => {
+  const [chat] = load(
+    service('answer: { text: t }\nsemantic: { embedder: { kind: onnx, directory: model }, form: { kind: json } }'),
+  ).services;
+  expect(chat?.semantic).toEqual({
+    embedder: { kind: 'onnx', directory: join(dir, 'model'), packages: null },
+    windowAnswers: 100,
+    baselineAnswers: 200,
+    canaryEveryMs: 900_000,
+    features: { form: { kind: 'json' } },
+  });
+  expect(load(service('samples: {}')).services[0]?.semantic).toBeNull();
 });
 
 it('the schema for editors in docs/ is the one that the code has', () => {
