@@ -1,7 +1,7 @@
 import { bernoulliEvidence, initialBernoulliState, stepBernoulli } from '../domain/detection/bernoulli-e-detector';
 import { assessClassWindow } from '../domain/detection/class-rates';
 import { quantileLimitMs } from '../domain/detection/latency-quantile';
-import { binomialControlLimits } from '../domain/detection/rate-limits';
+import { binomialControlLimits, wilsonUpper } from '../domain/detection/rate-limits';
 import { median } from '../domain/detection/robust';
 import { rateText } from '../domain/detection/rate-verdict';
 import type { RateBaseline, Verdict } from '../domain/detection/types';
@@ -63,7 +63,7 @@ export function assessShortWindow(ports: WindowPorts): ControlActivities['assess
     return {
       charts: answers.charts,
       began: all.flatMap(({ verdict }) =>
-        verdict?.kind === 'degraded' && !standing.has(verdict.metric)
+        verdict?.kind === 'degraded' && !standing.has(verdict.metric) && !isOver(verdict, input, live ?? [])
           ? [{ id: `${prefix(verdict.metric)}${now}`, verdict }]
           : [],
       ),
@@ -95,6 +95,15 @@ function calmLately(metric: string, { now, policy, baseline }: AssessmentInput, 
   if (!spec) return false;
   const { trials, failures } = tallyIn(spec, sumRows(rows.filter(({ fromMs }) => fromMs >= now - policy.calmMs)));
   return trials >= spec.metric.minSamples && failures <= (spec.params.p0 + spec.params.practicalMargin) * trials;
+}
+
+/** A window that is bad only by what has ended already begins nothing: the newest calm time is good, and surely better. */
+function isOver({ metric, observed }: Verdict, about: AssessmentInput, rows: readonly CountsRow[]): boolean {
+  const spec = rateSpecs(about.policy, about.baseline).find(({ name }) => name === metric);
+  if (!spec || observed === null || !calmLately(metric, about, rows)) return false;
+  const newest = rows.filter(({ fromMs }) => fromMs >= about.now - about.policy.calmMs);
+  const { trials, failures } = tallyAll(spec, newest);
+  return wilsonUpper(failures, trials, 0.9) < (spec.words.form === 'hits' ? 1 - observed : observed);
 }
 
 /** One false alarm of a chart in `falseAlarmDays`, over all its assessments. */

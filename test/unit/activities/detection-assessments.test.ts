@@ -105,6 +105,16 @@ describe('the assessments', () => {
     expect(again.ended.map(({ id }) => id).sort()).toEqual(bad.began.map(({ id }) => id).sort());
   });
 
+  it('does not begin for a window that is bad only by what is over: that was begun and ended before', async () => {
+    const over = rows(500, (seq) => counts(seq, { failures: seq >= 200 && seq < 300 ? 8 : 0 }));
+    const assess = assessShortWindow({ telemetry: telemetryOf(over), router, environment });
+    const during = await assess(assessmentOf({ now: startMs + 280_000 }));
+    expect(during.began.map(({ verdict }) => verdict.metric)).toContain('error-rate');
+    const after = await assess(assessmentOf({ now: startMs + 490_000 }));
+    expect(after.began).toEqual([]);
+    expect(after.tiers.find(({ metric }) => metric === 'error-rate')?.observed).toBeGreaterThan(0.05);
+  });
+
   it('takes an empty window and unreachable telemetry as unmeasured', async () => {
     const unreachable = { ...telemetryOf([]), window: async () => await Promise.reject(new Error('down')) };
     const empty = await assessShortWindow({ telemetry: telemetryOf([]), router, environment })(assessmentOf());
