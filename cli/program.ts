@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { addArtifacts } from './artifact-verbs';
+import type { ReplayOptions } from './commands/replay';
 import type { CommonOptions } from './context';
 import type { Terminal } from './terminal';
 import { act, some, verb, type Options, type Run } from './verb';
@@ -222,6 +223,19 @@ function addLocal(program: Command, run: Run): void {
           offline: o.offline === true,
         }),
       ),
+    );
+  verb(program, 'replay', 'what a policy would have done with what was recorded; moves nothing')
+    .option('--service <service>', 'which; default the only one')
+    .option('--policy <file>', 'policies laid over those of the configuration: the way to try one')
+    .option('--from <time>', 'default 24h ago, with --csv its first value')
+    .option('--to <time>', 'default now, with --csv its last value')
+    .option('--csv <file>', 'recorded values (time,metric,value,n[,version]) instead of the gateway')
+    .option('--telemetry <file>', "a copy of a gateway's database instead of the running gateway")
+    .action((o: CommonOptions & ReplayOptions) =>
+      run(o, async (context) => {
+        const { service, policy, from, to, csv, telemetry } = o;
+        return (await import('./commands/replay')).replay(context, some({ service, policy, from, to, csv, telemetry }));
+      }),
     );
   verb(program, 'doctor', 'check this machine, with a remedy for each finding').action((o: Options) =>
     run(o, async (context) => (await import('./commands/doctor')).doctor(context)),
