@@ -102,7 +102,7 @@ function isOver({ metric, observed }: Verdict, about: AssessmentInput, rows: rea
   const spec = rateSpecs(about.policy, about.baseline).find(({ name }) => name === metric);
   if (!spec || observed === null || !calmLately(metric, about, rows)) return false;
   const newest = rows.filter(({ fromMs }) => fromMs >= about.now - about.policy.calmMs);
-  const { trials, failures } = tallyAll(spec, newest);
+  const { trials, failures } = tallyIn(spec, sumRows(newest));
   return wilsonUpper(failures, trials, 0.9) < (spec.words.form === 'hits' ? 1 - observed : observed);
 }
 

@@ -1,5 +1,6 @@
 import { MAX_CLASSES } from '../domain/detection/class-rates';
 import { median, scaledMad } from '../domain/detection/robust';
+import { scoreReference, shortened } from '../domain/detection/score-reference';
 import { clockText, durationText } from '../domain/detection/verdict';
 import type { MetricPolicy } from '../domain/policy';
 import type { EvaluationSummary } from '../domain/version';
@@ -24,6 +25,8 @@ const ASSUMED_TRIALS = 200;
 /** A baseline knows more than this, but beyond it the certainty is only apparent. */
 const MAX_TRIALS = 200_000;
 const MIN_LABELS = 100;
+/** Latencies that differ by less are the same. */
+const SPREAD_FLOOR = 0.02;
 const GOOD_PERIODS = 'good periods';
 
 type Metrics = Record<string, Baseline['metrics'][string]>;
@@ -145,7 +148,9 @@ function latencyMetric(metric: MetricPolicy, rows: readonly CountsRow[], metrics
   const values = latencyIntervals(rows, metric.minSamples).map(({ valueMs }) => valueMs);
   const value = median(values);
   if (value === null || values.length < 12) return;
-  metrics[LATENCY] = { value, n: values.length, spread: scaledMad(values), source: GOOD_PERIODS };
+  const known = { value, n: values.length, spread: scaledMad(values), source: GOOD_PERIODS };
+  const reference = scoreReference(values, value * SPREAD_FLOOR);
+  metrics[LATENCY] = reference.warmth === 'cold' ? known : { ...known, reference: shortened(reference) };
 }
 
 function measured(value: number, trials: number): Metrics[string] {

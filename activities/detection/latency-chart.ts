@@ -6,8 +6,19 @@ import {
   type QuantileParams,
   type QuantileState,
 } from '../../domain/detection/latency-quantile';
+import { oneSidedDesign } from '../../domain/detection/chart-design';
+import { recentred } from '../../domain/detection/score-reference';
 import { sustainedHits } from '../../domain/detection/sustained';
 import type { Verdict } from '../../domain/detection/types';
+import {
+  initialValueChart,
+  stepValueChart,
+  valueChartEvidence,
+  valueChartParams,
+  type ValueChartParams,
+  type ValueChartState,
+} from '../../domain/detection/value-chart';
+import { falseAlarmText } from '../../domain/detection/verdict';
 import type { DetectionPolicy, MetricPolicy } from '../../domain/policy';
 import type { CountsRow } from '../../gateway/protocol';
 import type { Baseline, TierReading } from '../../workflows/contract/activities';
@@ -17,17 +28,21 @@ export const LATENCY = 'latency-p95';
 export const INTERVAL_MS = 10_000;
 /** … or after this, enough or not. */
 const INTERVAL_MAX_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 export interface LatencySpec {
   readonly metric: MetricPolicy;
   /** Null: nothing is known to compare with. */
   readonly params: QuantileParams | null;
+  /** Null: the history is too short for limits, the rule decides alone. */
+  readonly chart: ValueChartParams | null;
   readonly source: string;
 }
 
 /** `interval`: begin, requests, and the sum of each row's p95 times its requests. */
 export interface LatencyChart {
   readonly state: QuantileState;
+  readonly values: ValueChartState | null;
   readonly interval: readonly [startMs: number, count: number, weighted: number] | null;
   readonly alarm: { readonly id: string } | null;
 }
@@ -40,11 +55,18 @@ export function latencySpec(policy: DetectionPolicy, baseline: Baseline): Latenc
     known === undefined
       ? null
       : { quantile: 0.95, baselineMs: known.value, marginMs: metric.practicalMargin, minCount: metric.minSamples };
-  return { metric, params, source: known?.source ?? 'no history' };
+  return { metric, params, chart: chartOf(known, policy), source: known?.source ?? 'no history' };
+}
+
+/** The design for the policy's false-alarm interval, on scores around the centre that the baseline allows. */
+function chartOf(known: Baseline['metrics'][string] | undefined, policy: DetectionPolicy): ValueChartParams | null {
+  if (known?.reference === undefined) return null;
+  const points = (policy.falseAlarmDays * DAY_MS) / INTERVAL_MS;
+  return valueChartParams(recentred(known.reference, known.value), 'up', oneSidedDesign(points));
 }
 
 export function newLatency(): LatencyChart {
-  return { state: initialQuantile(), interval: null, alarm: null };
+  return { state: initialQuantile(), values: null, interval: null, alarm: null };
 }
 
 /**
@@ -67,7 +89,17 @@ function closeInterval(chart: LatencyChart, spec: LatencySpec, atMs: number): La
   if (!enough && atMs - startMs < INTERVAL_MAX_MS) return chart;
   if (spec.params === null) return { ...chart, interval: null };
   const row = { atMs: startMs, count, valueMs: round(weighted / count) };
-  return { ...chart, interval: null, state: stepQuantile(chart.state, spec.params, row) };
+  const state = stepQuantile(chart.state, spec.params, row);
+  return { ...chart, interval: null, state, values: stepValues(chart.values, spec, row) };
+}
+
+function stepValues(
+  before: ValueChartState | null,
+  { chart, metric }: LatencySpec,
+  { atMs, count, valueMs }: { atMs: number; count: number; valueMs: number },
+): ValueChartState | null {
+  if (chart === null || count < metric.minSamples) return before;
+  return stepValueChart(before ?? initialValueChart(chart), chart, { atMs, value: valueMs });
 }
 
 /** Mean p95 by interval, for baselines and windows: the same statistic as the chart's. */
@@ -94,13 +126,28 @@ export function latencyVerdict(
   nowMs: number,
   policy: DetectionPolicy,
 ): Verdict {
-  return assessQuantile(chart.state, params, {
+  const verdict = assessQuantile(chart.state, params, {
     metric: LATENCY,
     tier: spec.metric.tier,
     baseline: spec.source,
     nowMs,
     staleMs: Math.max(policy.unmeasuredAfterMs, 2 * INTERVAL_MAX_MS),
   });
+  return spec.chart === null ? verdict : charted(verdict, chart.values, spec.chart, policy);
+}
+
+/** The rule says that it is large enough and lasts; the chart, that the history's own noise is not the reason. */
+function charted(
+  verdict: Verdict,
+  values: ValueChartState | null,
+  params: ValueChartParams,
+  { falseAlarmDays }: DetectionPolicy,
+): Verdict {
+  if (verdict.kind !== 'degraded' || values === null) return verdict;
+  const { sustained, statistic } = valueChartEvidence(values, params);
+  const said = { ...verdict, statistic: { ...statistic, falseAlarmDays } };
+  if (sustained) return { ...said, sentence: `${verdict.sentence}; ${falseAlarmText(falseAlarmDays)}` };
+  return { ...said, kind: 'inconclusive', onsetMs: null, onsetLowMs: null, onsetHighMs: null };
 }
 
 /** No interval of the rule's window is beyond the limit any more. */
@@ -132,7 +179,8 @@ export function latencyReading(
 
 export function unpackLatency(value: unknown): LatencyChart | null {
   if (typeof value !== 'object' || value === null || !('state' in value) || !('interval' in value)) return null;
-  return value as LatencyChart;
+  // A chart of before the value chart begins one.
+  return { values: null, ...value } as LatencyChart;
 }
 
 function round(value: number): number {

@@ -4,7 +4,7 @@ import {
   outsideReference,
   type OutsideValue,
 } from '../../domain/detection/outside-metric';
-import { centerOf, type ScoreReference } from '../../domain/detection/score-reference';
+import { centerOf, shortened } from '../../domain/detection/score-reference';
 import type { OutsideMetric } from '../../domain/policy';
 import type { Baseline, BaselineInput, GoodPeriod } from '../../workflows/contract/activities';
 import type { OutsideMetrics } from '../ports';
@@ -46,20 +46,6 @@ export async function outsideHistory(
     }),
   );
   return Object.fromEntries(found.filter((entry) => entry !== null));
-}
-
-/** Seven digits: a baseline travels with every assessment. */
-function shortened(reference: ScoreReference): ScoreReference {
-  const short = (value: number): number => Number(value.toPrecision(7));
-  const { knots, reach, scoreMean, scoreSd, rho } = reference;
-  return {
-    ...reference,
-    knots: knots.map(short),
-    reach: short(reach),
-    scoreMean: short(scoreMean),
-    scoreSd: short(scoreSd),
-    rho: short(rho),
-  };
 }
 
 /** Newest period first, until enough is known; a period that cannot be read is left out. */

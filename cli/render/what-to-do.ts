@@ -42,9 +42,7 @@ function forOutcome(story: IncidentStory): string[] {
             ? []
             : ['Choose a version yourself:', `  lastgood rollback ${service} --to VERSION --reason '…'`];
     case 'held':
-      return awaitsApproval(story)
-        ? ['Approve or deny it:', `  lastgood approve ${id} --reason '…'`]
-        : ['It is decided again when the hold ends. To act now:', `  lastgood rollback ${service} --reason '…'`];
+      return awaitsApproval(story) ? ['Approve or deny it:', `  lastgood approve ${id} --reason '…'`] : heldWays(story);
     case 'refused':
       return [
         `A rollback would not have helped. Look at what changed around ${from ?? 'it'} first:`,
@@ -65,6 +63,18 @@ function forOutcome(story: IncidentStory): string[] {
     case 'ended':
       return [];
   }
+}
+
+function heldWays({ service, from, entries }: IncidentStory): string[] {
+  const { facts = {} } = entries.findLast(({ kind }) => kind === 'rollback-held') ?? {};
+  if ('would' in facts && facts['would'] === null)
+    return [
+      `No version could take over from ${from ?? 'it'}: mend it where it runs, or give lastgood another one:`,
+      '  lastgood artifacts import DIRECTORY',
+    ];
+  const why = textOf(facts, 'held') ?? '';
+  const when = why.startsWith('mode observe') ? 'lastgood only watches.' : 'It is decided again when the hold ends.';
+  return [`${when} To act now:`, `  lastgood rollback ${service} --reason '…'`];
 }
 
 function awaitsApproval({ entries }: IncidentStory): boolean {

@@ -86,6 +86,20 @@ export function recentred(reference: ScoreReference, center: number): ScoreRefer
   return { ...reference, knots: reference.knots.map((knot) => knot + shift) };
 }
 
+/** Seven digits, about 300 bytes: a baseline travels with every assessment. */
+export function shortened(reference: ScoreReference): ScoreReference {
+  const short = (value: number): number => Number(value.toPrecision(7));
+  const { knots, reach, scoreMean, scoreSd, rho } = reference;
+  return {
+    ...reference,
+    knots: knots.map(short),
+    reach: short(reach),
+    scoreMean: short(scoreMean),
+    scoreSd: short(scoreSd),
+    rho: short(rho),
+  };
+}
+
 function between(knots: readonly number[], below: number, value: number): number {
   const left = knots[below];
   const right = knots[below + 1];

@@ -154,7 +154,7 @@ function checkIntervene(state: ServiceState, message: Extract<OperatorMessage, {
     return message.action === 'choose'
       ? no(`nothing is in flight; lastgood rollback ${state.service} --to VERSION chooses a version`)
       : fine;
-  if (!operation || (operation.incident ?? operation.id) !== message.incident)
+  if (!operation || ![operation.incident, operation.id].includes(message.incident))
     return no(`no operation of ${message.incident} is in flight`);
   if (operation.stopping !== null) return no(`${operation.id} is being stopped: ${operation.stopping}`);
   if (operation.waiting === null) return no(`${operation.id} does not wait for a person (step ${operation.step})`);

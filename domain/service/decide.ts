@@ -120,11 +120,13 @@ function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
   if (entry.decided === 'held' && entry.heldBy === why) return 'held';
   mark(turn, entry.id, 'held', why);
   const { state } = turn;
-  const would = rankCandidates(state, turn.now).candidates[0]?.version ?? 'none';
+  const would = rankCandidates(state, turn.now).candidates[0]?.version ?? null;
   turn.record(
     'rollback-held',
-    `would have rolled back from ${entry.version} to ${would}; held: ${why}`,
-    verdictFacts(entry),
+    would === null
+      ? `no version could take over from ${entry.version}; held: ${why}`
+      : `would have rolled back from ${entry.version} to ${would}; held: ${why}`,
+    { ...verdictFacts(entry), would, held: why },
   );
   const onFallback = state.fallbackInUse !== null;
   const { operation } = state;
@@ -134,15 +136,25 @@ function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
     severity: entry.verdict.hard ? 'page' : 'ticket',
     title: `${state.service}: ${entry.verdict.metric} is degraded and nothing was moved`,
     wrong: sinceWords(entry.verdict.sentence, entry.verdict.onsetMs),
-    did: `Nothing: ${why}. It would have chosen ${would}.`,
+    did: `Nothing: ${why}. ${would === null ? 'No version could take over.' : `It would have chosen ${would}.`}`,
     users: usersNow(state),
-    must: entry.verdict.hard
-      ? 'Decide now: roll back by hand, or clear what holds.'
-      : 'Nothing at once; it is decided again when the hold ends.',
-    command: operation ? endCommand(state.service, operation) : `lastgood rollback ${state.service} --reason '…'`,
+    must: mustDo(entry, would),
+    command: operation
+      ? endCommand(state.service, operation)
+      : would === null
+        ? `lastgood explain ${state.service}`
+        : `lastgood rollback ${state.service} --reason '…'`,
     link: null,
   });
   return 'held';
+}
+
+function mustDo({ version, verdict }: StandingDegradation, would: string | null): string {
+  if (would === null)
+    return `${verdict.hard ? 'Now: mend' : 'Mend'} ${version} where it runs, or give lastgood another version to go to.`;
+  return verdict.hard
+    ? 'Decide now: roll back by hand, or clear what holds.'
+    : 'Nothing at once; it is decided again when the hold ends.';
 }
 
 /** Stays open to another answer: when the standby holds again or new evidence names the model, it is decided anew. */

@@ -113,7 +113,10 @@ function waiting(turn: Turn, what: What<'waiting'>): void {
   update(turn, { waiting: why, step: what.step, deadlineAt: turn.now + WAITING_LOOK_MS });
   if (known) return;
   updateOwnIncident(turn, { phase: 'waiting-for-human' });
-  turn.record('waiting-for-human', `${what.step}: ${what.why}; the traffic is on ${what.primary}`, { step: what.step });
+  turn.record('waiting-for-human', `${what.step}: ${what.why}; the traffic is on ${what.primary}`, {
+    step: what.step,
+    operation: state.operation?.id ?? null,
+  });
   const id = state.operation?.incident ?? state.operation?.id ?? '';
   const lines = {
     severity: 'page' as const,

@@ -205,7 +205,7 @@ export interface Baseline {
         readonly source: string;
         /** What the evaluation report or the first warm baseline says; the trend tier measures the distance to it. */
         readonly anchor?: number;
-        /** Limits of a metric from outside. */
+        /** Shape and correlation of the history, for metrics with a value chart: about 300 bytes. */
         readonly reference?: ScoreReference;
       }
     >

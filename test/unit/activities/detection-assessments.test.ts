@@ -4,8 +4,8 @@ import { attributeCause } from '../../../activities/attribute-cause';
 import { computeBaseline } from '../../../activities/compute-baseline';
 import type { ArtifactStore, Engine, Telemetry, TrafficRouter } from '../../../activities/ports';
 import type { CountsRow, Sample } from '../../../gateway/protocol';
-import type { AssessmentInput } from '../../../workflows/contract/activities';
-import { baseline, counts, policy, rows, startMs } from './detection-rows';
+import type { AssessmentInput, Baseline } from '../../../workflows/contract/activities';
+import { baseline, counts, latency, policy, rows, startMs } from './detection-rows';
 
 const unused = (): never => {
   throw new Error('was called and is not stubbed');
@@ -145,6 +145,24 @@ describe('the assessments', () => {
     expect(found.words).toContain('recall:bulk moved from its anchor');
     expect(found.words).toContain('of 1.2 from 2026-05-01');
     expect(found.ratePerSecond['error-rate']).toBeGreaterThan(15);
+  });
+
+  it('keeps the shape of the latency when its history is long enough for a chart', async () => {
+    const good = rows(1_200, (seq) =>
+      counts(seq, { version: '1.2', latency: latency(20, 100 + 10 * Math.sin(seq) + (seq % 7)) }),
+    );
+    const of = async (to: number): Promise<Baseline['metrics'][string] | undefined> => {
+      const periods = [{ version: '1.2', from: startMs, to: startMs + to }];
+      const input = { service: 's', version: '1.2', periods, anchorVersion: '1.2', anchors: {}, policy };
+      const ports = { telemetry: telemetryOf(good), artifacts: artifactsOf(null) };
+      return (await computeBaseline(ports)(input)).metrics['latency-p95'];
+    };
+    const long = await of(1_200_000);
+
+    expect(long?.reference).toMatchObject({ points: long?.n, warmth: 'warm' });
+    expect(JSON.stringify(long).length).toBeLessThanOrEqual(400);
+    expect((await of(200_000))?.n).toBeGreaterThanOrEqual(12);
+    expect((await of(200_000))?.reference).toBeUndefined();
   });
 
   it('falls back to the evaluation report, then to what the policy assumes', async () => {

@@ -1,6 +1,9 @@
 import { WatchFold } from '../../../activities/detection/watch-fold';
 import type { CountsRow, TelemetryRow } from '../../../gateway/protocol';
 import type { StandingVerdict, WatchInput } from '../../../workflows/contract/activities';
+import { median } from '../../../domain/detection/robust';
+import { scoreReference } from '../../../domain/detection/score-reference';
+import { mulberry32, normalDraws } from '../../support/mulberry32';
 import { baseline, counts, event, latency, policy, rows, startMs, watchInput } from './detection-rows';
 
 /** Feeds rows until there is news; returns the fold. */
@@ -12,6 +15,25 @@ function folded(all: readonly TelemetryRow[], change: Partial<WatchInput> = {}):
     if (fold.hasNews) break;
   }
   return fold;
+}
+
+/** A latency whose intervals of ten seconds spread by a third: each p95 holds for the interval. */
+function noisyLatency(seed: number): (seq: number) => number {
+  const draw = normalDraws(mulberry32(seed));
+  const byInterval = Array.from({ length: 2_000 }, () => 100 * Math.exp(0.3 * draw()));
+  return (seq) => byInterval[Math.floor(seq / 10)] ?? 100;
+}
+
+function withoutReference({ metrics, ...rest }: WatchInput['baseline']): WatchInput['baseline'] {
+  const plain = Object.entries(metrics).map(([name, { reference: _, ...known }]) => [name, known] as const);
+  return { ...rest, metrics: Object.fromEntries(plain) };
+}
+
+function withReference(history: readonly number[]): WatchInput['baseline'] {
+  const value = median(history) ?? 0;
+  const reference = scoreReference(history, 2);
+  const known = { value, n: history.length, spread: null, source: 'good hours of 1.2', reference };
+  return { ...baseline, metrics: { 'latency-p95': known } };
 }
 
 const failing = (seq: number): CountsRow => counts(seq, { failures: seq > 30 ? 14 : 0 });
@@ -182,6 +204,35 @@ describe('the fold of the watch', () => {
     let seq = began.cursor;
     while (!fold.hasNews && seq < 1_000) fold.take(counts((seq += 1), { latency: latency(20, 38) }));
     expect(fold.ended.map(({ id }) => id)).toEqual(began.began.map(({ id }) => id));
+  });
+
+  it('asks a latency chart whether the noise of the history is the reason, and says its false-alarm interval', () => {
+    const before = noisyLatency(3);
+    const charted = { baseline: withReference(Array.from({ length: 300 }, (_, index) => before(10 * index))) };
+    const rowsOf = (factorAt: (seq: number) => number, seed: number): CountsRow[] => {
+      const now = noisyLatency(seed);
+      return rows(10_000, (seq) => counts(seq, { latency: latency(20, now(seq) * factorAt(seq)) }));
+    };
+    const clean = folded(rowsOf(() => 1, 4), charted); // prettier-ignore
+    const slow = folded(
+      rowsOf((seq) => (seq > 5_000 ? 2 : 1), 5),
+      charted,
+    );
+    const verdict = slow.began[0]?.verdict;
+
+    expect(clean.began).toEqual([]);
+    // The rule alone takes the same noise for a degradation.
+    expect(
+      folded(
+        rowsOf(() => 1, 4),
+        { baseline: withoutReference(charted.baseline) },
+      ).began,
+    ).toHaveLength(1);
+    expect(verdict).toMatchObject({ metric: 'latency-p95', statistic: { falseAlarmDays: policy.falseAlarmDays } });
+    expect(verdict?.sentence).toContain('a false alarm of this size comes at most once in 30 days');
+    expect(slow.cursor - 5_000).toBeGreaterThan(0);
+    expect(slow.cursor - 5_000).toBeLessThanOrEqual(150);
+    expect(JSON.stringify(slow.snapshot()['latency-p95']).length).toBeLessThanOrEqual(700);
   });
 
   it('keeps its charts below 8 KiB with 24 classes of large counts', () => {
