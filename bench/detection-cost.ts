@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { gatewayTelemetry } from '../adapters/telemetry/gateway';
 import { assessmentOf, assessments, catchUp, policyOfAnHour, telemetryOf } from './detection-cost/assessments';
-import { energyRow } from './detection-cost/energy';
+import { energyRows } from './detection-cost/energy';
 import { BEGIN_MS, HOUR_MS, rowsBetween } from './detection-cost/hour';
 import { CHART_KINDS, microsPerPoint } from './detection-cost/points';
 import { Child } from './gateway-parts/processes';
@@ -28,7 +28,7 @@ export const bench: Bench = async ({ seed, more, say }) => {
     ...(await decisionRows(seed, say)),
     bytesRow(seed, say),
     ...(await blockRows(seed, say)),
-    energyRow(),
+    ...energyRows(seed),
   ];
   return { policy, rows };
 };

@@ -53,6 +53,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   cancel: ['--reason', 'x'],
   'breaker clear': ['--epoch', '1', '--reason', 'x'],
   'quarantine list': [],
+  replay: [],
   'quarantine clear': ['a@1', '--reason', 'x'],
   vouch: ['a@1', '--reason', 'x'],
   revoke: ['a@1', '--reason', 'x'],
