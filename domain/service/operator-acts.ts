@@ -11,7 +11,7 @@ import { unverifiedActor } from './messages';
 import type { Answer, OperatorMessage } from './messages';
 import { duration } from './messages-for-people';
 import { fenceOperation, startOperation } from './operations';
-import { giveUpDegradations } from './reports';
+import { giveUpDegradations } from './operation-ended';
 import { changeVersion, setStanding, tellUnknownMinimum } from './standing';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';

@@ -7,7 +7,7 @@ import { learnServing } from './foreign-changes';
 import { endIncident } from './incident';
 import { alertService, clock, usersNow } from './messages-for-people';
 import { UNWRITTEN_EPOCHS } from './epochs';
-import { giveUpBehind, leaveIncident, releaseCopies } from './reports';
+import { giveUpBehind, leaveIncident, releaseCopies } from './operation-ended';
 import type { StandingDegradation } from './state';
 import { trafficMoved } from './traffic-moved';
 import type { Turn } from './turn';

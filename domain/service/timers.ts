@@ -2,7 +2,7 @@ import { calmEndsAt, measuresOk } from './brakes';
 import { actOnIncident } from './decide';
 import { endIncident, mark } from './incident';
 import { blockedBy } from './readiness';
-import { confirmIncident, giveUpDegradations } from './reports';
+import { confirmIncident, giveUpDegradations } from './operation-ended';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
 import { revivalWakesAt } from './revival';
 import { failedStandbyReplacedAt } from './standby-keeping';

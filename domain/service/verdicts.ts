@@ -1,5 +1,5 @@
 import { FALLBACK_DEGRADATION, FOREIGN_DEGRADATION } from './declared-route';
-import { confirmIncident } from './reports';
+import { confirmIncident } from './operation-ended';
 import type { Verdict } from '../detection/types';
 import type { ServiceEvent } from './events';
 import { endIncident, endWhereNothingStands, mark } from './incident';

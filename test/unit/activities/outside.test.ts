@@ -60,7 +60,11 @@ async function inputAt(now: number, change: Partial<AssessmentInput> = {}): Prom
 describe('the history of a metric from outside', () => {
   it('comes from the good periods, newest first, and says so', async () => {
     const { quality: found } = await outsideHistory(sourceOf(good), about, periods);
-    expect(found).toMatchObject({ n: 600, source: 'good periods (pushed from outside)', reference: { warmth: 'warm' } });
+    expect(found).toMatchObject({
+      n: 600,
+      source: 'good periods (pushed from outside)',
+      reference: { warmth: 'warm' },
+    });
     expect(found?.value).toBeCloseTo(80, 0);
   });
 
