@@ -16,14 +16,11 @@ import {
   UNKNOWN_SERIES,
 } from './series/replay';
 
-/** Sum of surprises (nats) that raises news, by profile: the middle of the range in which the score hardly changes. */
+/** Sum of surprises (nats) that raises news, by profile: well inside the range in which the score hardly changes. */
 const LIMITS: Record<NabProfileName, number> = { standard: NOVELTY_LIMIT, low_fp: 19, low_fn: 16 };
 const SWEEP = thresholds(10, 30, 26);
 /** The best published causal detector (kNN-CAD, threshold fitted) on the files that this chart was developed on. */
 const TARGETS: Record<NabProfileName, number> = { standard: 64.4, low_fp: 50.4, low_fn: 71 };
-
-/** One detector at several thresholds: `scores[threshold][file]`. */
-type Sweep = readonly (readonly NabFileScore[])[];
 
 /** NAB's score of the shipped chart's news on the recordings of `--data`, beside two causal peers. */
 export const bench: Bench = async ({ dataDir, more, seed, say }) => {
@@ -37,14 +34,15 @@ export const bench: Bench = async ({ dataDir, more, seed, say }) => {
   const novelties = replayed.map((each) => each.novelty);
   say(`${files.length} files, ${files.reduce((sum, file) => sum + file.windows.length, 0)} windows`);
   const filled = files.map((file) => forwardFilled(file.values));
-  const peers = { 'windowed-gaussian': filled.map(windowedGaussian), 'robust-z': filled.map(robustZ) };
+  const gaussianAlarms = peerAlarms(filled.map(windowedGaussian));
+  const robustAlarms = peerAlarms(filled.map(robustZ));
   const names = Object.keys(NAB_PROFILES) as NabProfileName[];
   const rows = names.flatMap((name): Row[] => {
     const score = (limit: number): NabFileScore[] =>
       files.map((file, at) => scored(file, newsAt(novelties[at] ?? [], limit), name));
     const ours = score(LIMITS[name]);
-    const gaussian = fitted(sweepPeer(files, peers['windowed-gaussian'], name));
-    const robust = fitted(sweepPeer(files, peers['robust-z'], name));
+    const gaussian = fitted(files, gaussianAlarms, name);
+    const robust = fitted(files, robustAlarms, name);
     const sweep = SWEEP.map(score);
     const left = leaveOneOut(sweep, normalisedScore);
     say(
@@ -88,15 +86,20 @@ function scored(file: NabFile, alarms: readonly number[], profile: NabProfileNam
   return scoreFile(alarms, file.values.length, file.windows, NAB_PROFILES[profile]);
 }
 
-function sweepPeer(files: readonly NabFile[], scores: readonly (readonly number[])[], profile: NabProfileName): Sweep {
-  return [...thresholds(1, 1e3, 160), Infinity].map((threshold) =>
-    files.map((file, at) => scored(file, beyond(scores[at] ?? [], threshold), profile)),
-  );
+/** A peer's alarms at thresholds from two sigmas to none at all: `[threshold][file]`. */
+function peerAlarms(scores: readonly (readonly number[])[]): number[][][] {
+  return [...thresholds(2, 200, 60), Infinity].map((threshold) => scores.map((each) => beyond(each, threshold)));
 }
 
-/** The best threshold for these very files: an advantage that a peer is given. */
-function fitted(sweep: Sweep): readonly NabFileScore[] {
-  return sweep.reduce((best, each) => (normalisedScore(each) > normalisedScore(best) ? each : best));
+/** At the best threshold for these very files: an advantage that a peer is given. */
+function fitted(
+  files: readonly NabFile[],
+  alarms: readonly (readonly (readonly number[])[])[],
+  profile: NabProfileName,
+): NabFileScore[] {
+  return alarms
+    .map((each) => files.map((file, at) => scored(file, each[at] ?? [], profile)))
+    .reduce((best, each) => (normalisedScore(each) > normalisedScore(best) ? each : best));
 }
 
 /** Score above a peer, with the 95 % interval of a paired bootstrap over files. */

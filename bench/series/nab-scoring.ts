@@ -84,7 +84,7 @@ export function normalisedScore(files: readonly NabFileScore[]): number {
 }
 
 function falsePositiveScore(index: number, sorted: readonly NabWindow[]): number {
-  const previous = sorted.filter(([, end]) => end < index).at(-1);
+  const previous = sorted.findLast(([, end]) => end < index);
   if (previous === undefined) return -1;
   const width = previous[1] - previous[0];
   return width > 0 ? positionScore((index - previous[1]) / width) : -1;

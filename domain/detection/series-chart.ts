@@ -8,10 +8,10 @@ import type { HarmfulDirection, ValuePoint } from './types';
 
 /**
  * An alarm: so many sigmas of its own past beyond the median, and beyond what the time of day lets expect. Chosen by
- * cross-validation over recordings; 4.8 to 5.6 do as well (docs/detection.md).
+ * cross-validation over recordings; 4.7 to 5.6 do as well (docs/detection.md).
  */
 export const EXCESS_LIMIT = 5.2;
-/** News: the surprises of one point add up to this (nats), and more when there was news lately. 14 to 21 do as well. */
+/** News: the surprises of one point add up to this (nats), and more when there was news lately. 13 to 21 do as well. */
 export const NOVELTY_LIMIT = 17;
 /** A degradation: 4 of the last 5 points are alarms in the same direction. */
 const RULE: SustainedRule = { needed: 4, window: 5, sigmas: EXCESS_LIMIT };
