@@ -32,6 +32,12 @@ export async function withFileLock<T>(path: string, waitMs: number, work: () => 
   }
 }
 
+/** `abandoned`: its holder died, and nobody has taken it since. */
+export async function lockState(path: string): Promise<'free' | 'held' | 'abandoned'> {
+  const holder = await readHolder(path);
+  return holder === null ? 'free' : isAlive(holder) ? 'held' : 'abandoned';
+}
+
 async function tryAcquire(path: string): Promise<boolean> {
   if (await create(path)) return true;
   const holder = await readHolder(path);

@@ -8,6 +8,7 @@ import { sizeText } from '../render/artifacts';
 import { CliFailure } from '../failure';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { checkMinimums } from './minimum';
+import { checkRunning } from './running';
 import { splitAddress, whyTaken, whyUnreachable } from './network';
 
 const oldestNode = [20, 19] as const;
@@ -73,6 +74,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     running
       ? fine('controller', 'answers')
       : unmeasured('controller', 'does not answer', `lastgood up --config ${configuration.file}`),
+    ...(running ? await checkRunning(context, configuration) : []),
     ...(await ports(configuration, running)),
     ...severalServices(configuration),
     ...(await checkMinimums(configuration)),

@@ -65,8 +65,8 @@ export function headline(view: ServiceView, now: number): string {
   const { readiness } = view.status;
   if (!readiness.ready)
     return readiness.target === null
-      ? `NOT READY to roll back: ${readiness.why}`
-      : `NOT READY to roll back (it would choose ${readiness.target}): ${readiness.why}`;
+      ? `NOT READY to roll back: ${atAGlance(readiness.why)}`
+      : `NOT READY to roll back (it would choose ${readiness.target}): ${atAGlance(readiness.why)}`;
   return `ready to roll back to ${readiness.target ?? '?'}${readyDetail(readiness, now)}`;
 }
 
@@ -77,8 +77,20 @@ function readyDetail(readiness: Readiness, now: number): string {
   return `: warm${proven}${expectedMs === null ? '' : `, about ${span(expectedMs)} to traffic`}`;
 }
 
+const GLANCE_CHARS = 200;
+
+/** Whole phrases, without what charts promise: that is for `explain`. */
+function atAGlance(text: string): string {
+  const said = text.replace(/; a false alarm of this size comes at most once in [\d.]* ?\w*/g, '');
+  if (said.length <= GLANCE_CHARS) return said;
+  const end = said.lastIndexOf('; ', GLANCE_CHARS);
+  return `${said.slice(0, end > 0 ? end : GLANCE_CHARS)} …`;
+}
+
 function conditionText({ word, reasons }: Condition): string {
-  return reasons.length === 0 ? word : `${word}: ${reasons.join('; ')}`;
+  const [first, ...more] = reasons;
+  if (first === undefined) return word;
+  return `${word}: ${atAGlance(first)}${more.length === 0 ? '' : `; and ${plural(more.length, 'more reason')} below`}`;
 }
 
 function servesLines(view: ServiceView, now: number): string[] {

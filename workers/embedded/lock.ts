@@ -1,4 +1,4 @@
-import { LockTimedOut, withFileLock } from '../../adapters/disk/file-lock';
+import { LockTimedOut, lockState, withFileLock } from '../../adapters/disk/file-lock';
 
 /** Another supervisor holds the data directory. */
 export class DataDirectoryHeld extends Error {
@@ -31,3 +31,6 @@ export async function holdDataDirectory(dataDir: string, lockFile: string): Prom
     },
   };
 }
+
+/** `free` where no `lastgood up` was ever started, or it stopped in order; `abandoned` where it was killed. */
+export const supervisorState: (lockFile: string) => Promise<'free' | 'held' | 'abandoned'> = lockState;

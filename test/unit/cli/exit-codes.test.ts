@@ -1,5 +1,6 @@
 import type { ServiceView } from '../../../api/types';
 import { nextAct } from '../../../cli/render/next-act';
+import { renderStatus } from '../../../cli/render/status';
 import { conditionOf, worstCode } from '../../../cli/service-condition';
 import type { ServiceState } from '../../../domain/service/state';
 import { removeTemporary } from '../../support/temporary';
@@ -120,6 +121,24 @@ test('status ends with 4 when all is well but no rollback would be possible', as
   const { code, out } = await (await rigOf(played)).run('status');
   expect(code).toBe(4);
   expect(out).toMatch(/^mail-triage: NOT READY to roll back .*mode observe: lastgood only watches/);
+});
+
+test('the first line and the condition are read at a glance, however many versions and reasons there are', async () => {
+  const played = await calm();
+  const why = Array.from(
+    { length: 9 },
+    (_, at) => `1.${at}: failed; a false alarm of this size comes at most once in 30 days`,
+  );
+  const view = viewOf(played, {
+    pausedWhy: why.join('; '),
+    breaker: { open: true, epoch: 1, openedAt: 1, incident: 'i' },
+  });
+  const collectedAt = played.now;
+  const services = [{ view, condition: conditionOf(view, collectedAt) }];
+  const lines = renderStatus({ collectedAt, remarks: [], services });
+  const condition = lines.find((line) => line.trim().startsWith('condition')) ?? '';
+  expect(condition).toMatch(/needs a human: the breaker is open since incident i; and 1 more reason below$/);
+  expect([lines[0], condition].map((line) => (line ?? '').length).filter((length) => length > 260)).toEqual([]);
 });
 
 test('what a person must do comes before what goes on by itself, and silence before both', () => {
