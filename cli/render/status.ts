@@ -73,7 +73,7 @@ export function headline(view: ServiceView, now: number): string {
 function readyDetail(readiness: Readiness, now: number): string {
   const { warm, provenAt, expectedMs, why } = readiness;
   if (!warm) return `, cold (${why.replace(/^.*?; cold: /, '')})`;
-  const proven = provenAt === null ? '' : `, proven ${ago(provenAt, now)}`;
+  const proven = provenAt === null ? '' : `, proof holds (told ${ago(provenAt, now)})`;
   return `: warm${proven}${expectedMs === null ? '' : `, about ${span(expectedMs)} to traffic`}`;
 }
 
@@ -205,7 +205,7 @@ function standbyLines({ standby, preparing }: State, now: number): string[] {
   if (standby) {
     const proof =
       standby.proof === 'ok' && standby.proofAt !== null
-        ? `proven ${ago(standby.proofAt, now)}`
+        ? `proof holds (told ${ago(standby.proofAt, now)}; a failure is told at once)`
         : standby.proof === 'failed'
           ? `its proof FAILED: ${standby.why}`
           : 'not proven yet';

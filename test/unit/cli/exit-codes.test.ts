@@ -57,7 +57,7 @@ function codeOf(played: PlayedService, change: Partial<ServiceState> = {}): numb
 
 test('status ends with 0 when the service is well and could be rolled back', async () => {
   const { code, out } = await (await rigOf(await calm())).run('status');
-  expect(out.split('\n')[0]).toMatch(/^mail-triage: ready to roll back to 1\.1: warm, proven/);
+  expect(out.split('\n')[0]).toMatch(/^mail-triage: ready to roll back to 1\.1: warm, proof holds/);
   expect(code).toBe(0);
 });
 
