@@ -16,6 +16,7 @@ export async function rollbackWorkflow(input: OperationInput): Promise<void> {
   const orders = new Orders((problem) => {
     chronicle.record('refused', `an order could not be read: ${problem}`, { problem });
   });
+  chronicle.isOrdered = () => orders.isPending;
   // Cancelled from outside: as if the service had ordered it, so that the traffic ends in a declared state.
   CancellationScope.current().cancelRequested.catch(() => orders.stop('cancelled in Temporal'));
   await CancellationScope.nonCancellable(async () => {

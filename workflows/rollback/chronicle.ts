@@ -49,6 +49,8 @@ export class Chronicle {
   private closing = false;
   private serviceLost = false;
   private readonly loops: Promise<void>[] = [];
+  /** An order has arrived, so the operation waits for nobody, whatever it told last. */
+  isOrdered: () => boolean = () => false;
 
   constructor(private readonly input: OperationInput) {
     this.service = getExternalWorkflowHandle(serviceWorkflowId(input.service));
@@ -73,7 +75,7 @@ export class Chronicle {
    */
   private answer(asked: unknown): void {
     const known = typeof asked === 'object' && asked !== null && 'knownToWait' in asked && asked.knownToWait === true;
-    if (!known && this.last?.type === 'waiting' && patched('waiting-told-again')) this.report(this.last);
+    if (!known && this.last?.type === 'waiting' && !this.isOrdered() && patched('waiting-told-again')) this.report(this.last);
   }
 
   /** Written in the background, in order. */

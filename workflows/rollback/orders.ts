@@ -48,6 +48,11 @@ export class Orders {
     return this.stopped;
   }
 
+  /** True when an order has arrived that nobody has taken yet. */
+  get isPending(): boolean {
+    return this.stopped !== null || this.buffered.length > 0;
+  }
+
   stop(why: string): void {
     this.stopped ??= why;
   }
