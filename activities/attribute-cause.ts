@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { attribute, type PairedReplay } from '../domain/detection/attribution';
+import { attribute, type AttributionResult, type PairedReplay } from '../domain/detection/attribution';
 import type { Json } from '../domain/ledger';
 import type { Sample } from '../gateway/protocol';
 import type { ControlActivities } from '../workflows/contract/activities';
-import { environmentSince, quietly } from './detection/surroundings';
+import { environmentSince, quietly, type EnvironmentSeen } from './detection/surroundings';
 import type { ArtifactStore, Engine, Environment, Telemetry } from './ports';
 
 export interface AttributionPorts {
@@ -34,24 +34,34 @@ const ENOUGH = 8;
  */
 export function attributeCause(ports: AttributionPorts): ControlActivities['attributeCause'] {
   return async (input) => {
-    const { deployedAt, now, service, verdict } = input;
+    const { now, service, verdict } = input;
     const onset = verdict.onsetMs ?? verdict.sinceMs ?? now;
     const [replay, environment] = await Promise.all([
       replayed(ports, input),
       environmentSince(ports.environment, service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS),
     ]);
-    const expected = verdict.unit === 'ratio' && verdict.lcl !== null ? verdict.expected : null;
-    const { attribution, reasons } = attribute({
-      ...(typeof replay === 'string' ? {} : { pairedReplay: replay }),
-      environment: { changed: environment.changed, unmeasured: environment.unmeasured },
-      deployAtMs: deployedAt,
-      onsetMs: verdict.onsetMs,
-      onsetHighMs: verdict.onsetHighMs,
-      deployAgeMs: deployedAt === null ? null : now - deployedAt,
-      ...(expected === null ? {} : { expectedWrongRate: 1 - expected }),
-    });
-    return { attribution, reasons: typeof replay === 'string' ? [...reasons, `no replay: ${replay}`] : reasons };
+    return judgeCause(input, replay, environment);
   };
+}
+
+/** What the replay (a text: why there is none), the environment and the deploy say together. */
+export function judgeCause(
+  { deployedAt, now, verdict }: Pick<Input, 'deployedAt' | 'now' | 'verdict'>,
+  replay: PairedReplay | string,
+  environment: Pick<EnvironmentSeen, 'changed' | 'unmeasured'>,
+): AttributionResult {
+  const expected = verdict.unit === 'ratio' && verdict.lcl !== null ? verdict.expected : null;
+  const { attribution, reasons } = attribute({
+    ...(typeof replay === 'string' ? {} : { pairedReplay: replay }),
+    environment: { changed: environment.changed, unmeasured: environment.unmeasured },
+    deployAtMs: deployedAt,
+    onsetMs: verdict.onsetMs,
+    onsetLowMs: verdict.onsetLowMs,
+    onsetHighMs: verdict.onsetHighMs,
+    deployAgeMs: deployedAt === null ? null : now - deployedAt,
+    ...(expected === null ? {} : { expectedWrongRate: 1 - expected }),
+  });
+  return { attribution, reasons: typeof replay === 'string' ? [...reasons, `no replay: ${replay}`] : reasons };
 }
 
 /** The pairs, or why there are none. */

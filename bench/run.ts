@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   nab: () => import('./nab'),
   cloud: () => import('./cloud'),
   semantic: () => import('./semantic'),
+  scenarios: () => import('./scenarios'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

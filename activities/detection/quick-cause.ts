@@ -4,7 +4,7 @@ import type { WatchInput } from '../../workflows/contract/activities';
 import { AnswerLate, within } from '../failures';
 import { askProbes, lookAt } from '../golden-probes';
 import type { ArtifactStore, Engine, Environment } from '../ports';
-import { environmentSince } from './surroundings';
+import { environmentSince, type EnvironmentSeen } from './surroundings';
 
 /** Users wait while these run: what does not answer in time is `unmeasured`, neither good nor bad. */
 const ENVIRONMENT_MS = 150;
@@ -20,7 +20,8 @@ export interface CausePorts {
   readonly engine: (service: string) => Engine;
 }
 
-type StandbyAnswer = { readonly state: 'passed' | 'unmeasured' } | { readonly state: 'failed'; readonly why: string };
+export type StandbyAnswer =
+  { readonly state: 'passed' | 'unmeasured' } | { readonly state: 'failed'; readonly why: string };
 
 /**
  * Cause of an immediate verdict, asked within 300 ms: does the previous version answer its golden probes on the same
@@ -33,17 +34,32 @@ export async function quickCause(ports: CausePorts, input: WatchInput, verdict: 
     environmentSince(ports.environment, input.service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS),
     proveStandby(ports, input),
   ]);
+  return judgeQuickly(input, verdict, { environment, standby, now });
+}
+
+/** What the quick looks say together. */
+export function judgeQuickly(
+  { deployedAt, standby: copy }: Pick<WatchInput, 'deployedAt' | 'standby'>,
+  verdict: Verdict,
+  seen: {
+    readonly environment: Pick<EnvironmentSeen, 'changed' | 'unmeasured'>;
+    readonly standby: StandbyAnswer;
+    readonly now: number;
+  },
+): AttributionResult {
+  const { environment, standby, now } = seen;
   const result = attribute({
     environment: { changed: environment.changed, unmeasured: environment.unmeasured },
-    deployAtMs: input.deployedAt,
+    deployAtMs: deployedAt,
     onsetMs: verdict.onsetMs,
+    onsetLowMs: verdict.onsetLowMs,
     onsetHighMs: verdict.onsetHighMs,
-    deployAgeMs: input.deployedAt === null ? null : now - input.deployedAt,
+    deployAgeMs: deployedAt === null ? null : now - deployedAt,
     standbyProofFailedToo: standby.state === 'failed',
   });
   if (standby.state === 'failed') return { ...result, reasons: [...result.reasons, standby.why] };
   if (standby.state !== 'passed') return result;
-  const reasons = [...result.reasons, `${input.standby?.version ?? ''} answers its golden probes on the same host now`];
+  const reasons = [...result.reasons, `${copy?.version ?? ''} answers its golden probes on the same host now`];
   // The same environment serves the previous version well, and somebody looked whether it changed.
   const looked = environment.changed.length === 0 && environment.unmeasured.length === 0;
   const attribution = result.attribution === 'undetermined' && looked ? 'model' : result.attribution;

@@ -21,7 +21,8 @@ export interface AttributionInput {
   onsetMs: number | null;
   /** Age of the deploy now: stands in where no onset could be estimated. */
   deployAgeMs?: number | null;
-  /** Upper end of the onset's interval, where known. */
+  /** The onset's interval, where known. */
+  onsetLowMs?: number | null;
   onsetHighMs?: number | null;
   /** How long after a deploy a degradation is laid at its door (default 24 h, the bake period). */
   deployAgeLimitMs?: number;

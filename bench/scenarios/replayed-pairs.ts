@@ -1,0 +1,37 @@
+import type { PairedReplay } from '../../domain/detection/attribution';
+import type { Verdict } from '../../domain/detection/types';
+import { CLASSES, type ClassName, type World } from './world';
+
+/** A twentieth of the answers is labelled; of these the newest are replayed. */
+const LABELS_A_MINUTE = 60;
+/** Share of the inputs on which both versions are right or wrong for the same reason: the input itself. */
+const SHARED_DIFFICULTY = 0.8;
+const NAMES = Object.keys(CLASSES) as ClassName[];
+
+/**
+ * Labelled inputs of the live version since the onset, those of the failing class where one is named, answered by the
+ * version before as well. A text: why there are none.
+ */
+export function replayedPairs(
+  { recallAt, uniform }: World,
+  { classLabel, onsetLowMs, onsetMs, sinceMs }: Verdict,
+  maxInputs: number,
+  now: number,
+): PairedReplay | string {
+  const since = onsetLowMs ?? onsetMs ?? sinceMs ?? now;
+  const known = Math.floor(((now - since) / 60_000) * LABELS_A_MINUTE);
+  const n = Math.min(maxInputs, known);
+  if (n <= 0) return 'there are no labelled samples of the live version';
+  const pairs = { n, currentWrong: 0, previousWrong: 0, bothWrong: 0 };
+  for (let at = 0; at < n; at += 1) {
+    const name = NAMES.find((one) => one === classLabel) ?? (uniform() < CLASSES.bulk.share ? 'bulk' : 'ham');
+    const recall = recallAt(since + uniform() * (now - since))[name];
+    const difficulty = uniform();
+    const live = difficulty < recall.live;
+    const before = (uniform() < SHARED_DIFFICULTY ? difficulty : uniform()) < recall.before;
+    if (!live && before) pairs.currentWrong += 1;
+    if (live && !before) pairs.previousWrong += 1;
+    if (!live && !before) pairs.bothWrong += 1;
+  }
+  return pairs;
+}

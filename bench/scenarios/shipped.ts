@@ -1,0 +1,136 @@
+import { assessShortWindow } from '../../activities/assess-short-window';
+import { judgeCause } from '../../activities/attribute-cause';
+import { computeBaseline } from '../../activities/compute-baseline';
+import { judgeQuickly } from '../../activities/detection/quick-cause';
+import { WatchFold } from '../../activities/detection/watch-fold';
+import type { ArtifactStore, Environment, Telemetry, TrafficRouter } from '../../activities/ports';
+import type { Attribution } from '../../domain/detection/attribution';
+import type { Verdict } from '../../domain/detection/types';
+import type { ServicePolicy } from '../../domain/policy';
+import type { CountsRow } from '../../gateway/protocol';
+import type { AssessmentInput, Baseline, StandingVerdict, WatchInput } from '../../workflows/contract/activities';
+import { changesSeen } from './looks';
+import { replayedPairs } from './replayed-pairs';
+import { BEFORE, DEPLOYED, MEMORY_LIMIT, type World } from './world';
+
+/** One verdict of the shipped detection, what it was laid to, and whether the policy rolls back for it. */
+export interface Judged {
+  readonly atMs: number;
+  readonly metric: string;
+  readonly attribution: Attribution;
+  readonly rollsBack: boolean;
+  readonly reasons: readonly string[];
+}
+
+const SERVICE = 'scenario';
+const STANDBY = { id: 'before', address: 'unused', model: 'm', digest: 'd', version: BEFORE } as unknown as NonNullable<
+  WatchInput['standby']
+>;
+
+/**
+ * Watches a deploy with the code of the running system: baseline of the good hours before, fold of the rows, assessments
+ * of the short window, attribution, and what the policy makes of it. Ends with the first rollback.
+ */
+export async function watchDeploy(world: World, policy: ServicePolicy): Promise<Judged[]> {
+  const { deployMs, memory, rows } = world;
+  const { detection } = policy;
+  const telemetry = telemetryOf(rows);
+  const baseline = await baselineOf(world, telemetry, detection);
+  const assess = assessShortWindow({ telemetry, environment: unseen, router: silent });
+  const input: WatchInput = {
+    service: SERVICE,
+    version: DEPLOYED,
+    model: 'm',
+    epoch: 2,
+    routedAt: deployMs,
+    deployedAt: deployMs,
+    standby: STANDBY,
+    cursor: 0,
+    charts: {},
+    standing: [],
+    baseline,
+    policy: detection,
+    returnAfterMs: 60_000,
+  };
+  const judged: Judged[] = [];
+  let standing: StandingVerdict[] = [];
+  let fold = new WatchFold(input, { cursor: 0, charts: {} });
+  let assessAt = deployMs + detection.shortWindow.everyMs;
+  const take = (began: readonly StandingVerdict[], ended: readonly { id: string }[], now: number): boolean => {
+    for (const { verdict } of began) judged.push(judge(world, policy, verdict, now));
+    standing = [...standing, ...began].filter(({ id }) => !ended.some((one) => one.id === id));
+    // As when the watch is started again: with what stands now.
+    if (began.length + ended.length > 0)
+      fold = new WatchFold({ ...input, standing }, { cursor: fold.cursor, charts: fold.snapshot() });
+    return judged.some(({ rollsBack }) => rollsBack);
+  };
+  for (const [index, row] of rows.entries()) {
+    if (row.version !== DEPLOYED) continue;
+    fold.take(row);
+    const bytes = memory[index] ?? NaN;
+    fold.takeMemory({ instance: DEPLOYED, bytes, limitBytes: MEMORY_LIMIT, limitOf: 'the policy' }, row.toMs);
+    if (fold.hasNews && take(fold.began, fold.ended, row.toMs)) return judged;
+    for (; assessAt <= row.toMs; assessAt += detection.shortWindow.everyMs) {
+      const about: AssessmentInput = {
+        service: SERVICE,
+        version: DEPLOYED,
+        epoch: 2,
+        routedAt: deployMs,
+        now: assessAt,
+        charts: {},
+        standing,
+        baseline,
+        policy: detection,
+      };
+      const { began, ended } = await assess(about);
+      if (take(began, ended, assessAt)) return judged;
+    }
+  }
+  return judged;
+}
+
+function judge(world: World, policy: ServicePolicy, verdict: Verdict, now: number): Judged {
+  const about = { deployedAt: world.deployMs, now, verdict };
+  const environment = changesSeen(world, verdict, now);
+  // An immediate verdict has no time for a replay; the standby answers its probes in every case of this bench.
+  const { attribution, reasons } =
+    verdict.tier === 'immediate'
+      ? judgeQuickly({ deployedAt: world.deployMs, standby: STANDBY }, verdict, {
+          environment,
+          standby: { state: 'passed' },
+          now,
+        })
+      : judgeCause(about, replayedPairs(world, verdict, policy.detection.replay.maxInputs, now), environment);
+  const rollsBack =
+    attribution === 'model' || (attribution === 'undetermined' && policy.undetermined[verdict.tier] === 'rollback');
+  return { atMs: now, metric: verdict.metric, attribution, rollsBack, reasons };
+}
+
+async function baselineOf(
+  { deployMs, rows }: World,
+  telemetry: Telemetry,
+  policy: ServicePolicy['detection'],
+): Promise<Baseline> {
+  const artifacts = { get: async () => null } as unknown as ArtifactStore;
+  return await computeBaseline({ telemetry, artifacts })({
+    service: SERVICE,
+    version: DEPLOYED,
+    periods: [{ version: BEFORE, from: rows[0]?.fromMs ?? deployMs, to: deployMs }],
+    anchorVersion: BEFORE,
+    anchors: {},
+    policy,
+  });
+}
+
+/** Rows by time; every minute is there, so a moment says where its row is. */
+export function telemetryOf(rows: readonly CountsRow[]): Telemetry {
+  const first = rows[0]?.fromMs ?? 0;
+  const stepMs = (rows[0]?.toMs ?? 1) - first;
+  const window = async (_service: string, fromMs: number, toMs: number): Promise<CountsRow[]> =>
+    rows.slice(Math.max(0, Math.ceil((fromMs - first) / stepMs)), Math.max(0, Math.floor((toMs - first) / stepMs)));
+  return { window } as unknown as Telemetry;
+}
+
+/** The cause is asked of the world itself, see `looks.ts`; an assessment only shows the surroundings. */
+const unseen: Environment = { assess: async () => ({ changed: [], unmeasured: [], facts: {} }) };
+const silent = { read: () => Promise.reject(new TypeError('no router')) } as unknown as TrafficRouter;
