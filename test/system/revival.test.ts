@@ -27,7 +27,9 @@ async function serving(): Promise<{ up: UpProcess; entrance: string }> {
   const up = embeddedMail(dist, 'revival');
   started.push(up);
   await up.start();
-  return { up, entrance: await deployMail(up, '1.0') };
+  const entrance = await deployMail(up, '1.0');
+  await until('the end of the deploy', async () => (await mailView(up)).status?.state.operation === null, 60_000);
+  return { up, entrance };
 }
 
 async function entries(up: UpProcess, kind: string): Promise<LedgerPage['entries']> {
