@@ -75,7 +75,8 @@ export class Chronicle {
    */
   private answer(asked: unknown): void {
     const known = typeof asked === 'object' && asked !== null && 'knownToWait' in asked && asked.knownToWait === true;
-    if (!known && this.last?.type === 'waiting' && !this.isOrdered() && patched('waiting-told-again')) this.report(this.last);
+    if (!known && this.last?.type === 'waiting' && !this.isOrdered() && patched('waiting-told-again'))
+      this.report(this.last);
   }
 
   /** Written in the background, in order. */
