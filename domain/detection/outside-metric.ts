@@ -127,7 +127,10 @@ export function assessOutsideMetric(
     const sentence = `${name} is ${numberText(observed ?? 0)} ${unit}; there is no good history to compare it with`;
     return buildVerdict({ ...common, kind: 'inconclusive', observed, samples: points.length, sentence });
   }
-  const params = valueChartParams(reference, badDirection, tier === 'trend' ? TREND_DESIGN : VALUE_CHART_DESIGN);
+  const design = tier === 'trend' ? TREND_DESIGN : VALUE_CHART_DESIGN;
+  // Rates and distances have no other unit.
+  const fixedUnit = metric.kind === 'rate' || metric.kind === 'distribution';
+  const params = valueChartParams(reference, badDirection, design, fixedUnit ? 'own' : 'foreign');
   const state = points.reduce((before, point) => stepValueChart(before, params, point), initialValueChart(params));
   const staleMs = metric.windowMs;
   const verdict = assessValueChart(state, params, { ...common, practicalMargin, falseAlarmDays: null, nowMs, staleMs });

@@ -27,6 +27,8 @@ export interface ValueChartParams {
   design: ChartDesign;
   /** The sides that are watched; both for a metric that may go wrong either way. */
   sides: readonly HarmfulDirection[];
+  /** Whose unit it is. One from elsewhere may change overnight; a jump of what we measure ourselves is real. */
+  unit: 'own' | 'foreign';
 }
 
 /** One side of the centre. JSON-serialisable, O(1), like the whole state. */
@@ -51,11 +53,13 @@ export function valueChartParams(
   reference: ScoreReference,
   direction: HarmfulDirection | 'both',
   nominal: ChartDesign = VALUE_CHART_DESIGN,
+  unit: ValueChartParams['unit'] = 'own',
 ): ValueChartParams {
   return {
     reference,
     design: widenedDesign(nominal, reference),
     sides: direction === 'both' ? ['up', 'down'] : [direction],
+    unit,
   };
 }
 
@@ -66,7 +70,7 @@ export function initialValueChart({ sides }: Pick<ValueChartParams, 'sides'>): V
 
 /**
  * Folds one point. What cannot be read (null, NaN, infinities), comes twice or out of order, or looks like another unit
- * is unmeasured: counted, and the charts stand still.
+ * where it may be one is unmeasured: counted, and the charts stand still.
  */
 export function stepValueChart(state: ValueChartState, params: ValueChartParams, point: ValuePoint): ValueChartState {
   const { value, atMs } = point;
@@ -74,7 +78,8 @@ export function stepValueChart(state: ValueChartState, params: ValueChartParams,
   if (value === null || !Number.isFinite(value) || !Number.isFinite(atMs)) return unmeasured;
   if (state.atMs !== null && atMs <= state.atMs) return unmeasured;
   const { knots } = params.reference;
-  const factor = unitChange(value, knots[0] ?? NaN, knots[knots.length - 1] ?? NaN);
+  const [low = NaN] = knots;
+  const factor = params.unit === 'own' ? null : unitChange(value, low, knots[knots.length - 1] ?? NaN);
   if (factor !== null) return { ...unmeasured, atMs, factor, rescaled: state.rescaled + 1 };
   const score = scoreOf(params.reference, value);
   const sides = state.sides.map((side, index) =>

@@ -52,7 +52,7 @@ export function assessValueChart(
   if (atMs === null || Math.abs(nowMs - atMs) > options.staleMs)
     return without('unmeasured', 'no value that could be read');
   if (state.rescaled >= RESCALED_POINTS) {
-    const times = state.factor > 1 ? 'thousand times' : 'a thousandth of';
+    const times = state.factor > 1 ? `${state.factor} times` : `1/${Math.round(1 / state.factor)} of`;
     return without(
       'unmeasured',
       `the newest ${state.rescaled} values are ${times} those of its history, as if the unit had changed`,

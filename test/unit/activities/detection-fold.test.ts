@@ -235,6 +235,14 @@ describe('the fold of the watch', () => {
     expect(JSON.stringify(slow.snapshot()['latency-p95']).length).toBeLessThanOrEqual(700);
   });
 
+  it('takes a latency a thousand times that of its history for what it is: the gateway measures in its own unit', () => {
+    const before = noisyLatency(3);
+    const charted = { baseline: withReference(Array.from({ length: 300 }, (_, index) => before(10 * index))) };
+    const hung = rows(300, (seq) => counts(seq, { latency: latency(20, before(seq) * (seq > 100 ? 1_000 : 1)) }));
+
+    expect(folded(hung, charted).began[0]?.verdict).toMatchObject({ metric: 'latency-p95', kind: 'degraded' });
+  });
+
   it('keeps its charts below 8 KiB with 24 classes of large counts', () => {
     const classes = Array.from({ length: 24 }, (_, index) => `a-class-of-mail-${index}`);
     const metrics = Object.fromEntries(

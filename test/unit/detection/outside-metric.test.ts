@@ -117,6 +117,20 @@ describe('the verdict on a metric from outside', () => {
     expect(verdictOn(tenfold, bytes).kind).toBe('degraded');
   });
 
+  test('is unmeasured after a jump by a million: bytes for megabytes', () => {
+    const bytes: OutsideMetric = { ...score, kind: 'memory', badDirection: 'up', unit: 'MB' };
+    const scaled = series(20).map((point) => ({ ...point, value: point.value * 1e6 }));
+    expect(verdictOn(scaled, bytes).kind).toBe('unmeasured');
+  });
+
+  test.each(['rate', 'distribution'] as const)('is degraded by a thousandfold %s: it has no other unit', (kind) => {
+    const metric: OutsideMetric = { ...score, kind, badDirection: 'up', unit: 'ratio', practicalMargin: 0.01 };
+    const small = (points: OutsidePoint[]): OutsidePoint[] =>
+      points.map((point) => ({ ...point, value: point.value / 100_000 }));
+    const lost = small(series(20)).map((point) => ({ ...point, value: point.value * 1_000 }));
+    expect(verdictOn(lost, metric, outsideReference(small(series(300, 0, 0, 3)), 0.0001)).kind).toBe('degraded');
+  });
+
   test('does not begin for a burst that is over', () => {
     const burst = series(20).map((point, index) => (index < 8 ? { ...point, value: 60 } : point));
     expect(outsideIsCalm(score, burst, history)).toBe(true);

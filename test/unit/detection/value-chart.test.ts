@@ -3,6 +3,7 @@ import { scoreReference } from '../../../domain/detection/score-reference';
 import {
   initialValueChart,
   stepValueChart,
+  VALUE_CHART_DESIGN,
   valueChartEvidence,
   valueChartParams,
   type ValueChartParams,
@@ -148,10 +149,11 @@ describe('data that is wrong is never a degradation', () => {
   });
 
   test.each([
-    ['a thousand times', 1000, 'thousand times'],
-    ['a thousandth of', 0.001, 'a thousandth of'],
+    ['a thousand times', 1e3, 'are 1000 times'],
+    ['a million times', 1e6, 'are 1000000 times'],
+    ['a thousandth of', 1e-3, 'are 1/1000 of'],
   ])('values that are %s their history are called a changed unit', (_, factor, words) => {
-    const both = valueChartParams(worse.reference, 'both');
+    const both = valueChartParams(worse.reference, 'both', VALUE_CHART_DESIGN, 'foreign');
     const all = verdicts(both, [101, 99, ...many(30, () => factor * (100 + 5 * draw()))]);
     expect(firstDegraded(all)).toBe(-1);
     expect(kindOf(all)).toBe('unmeasured');
