@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+const moment = z.iso.datetime({ offset: true, error: 'expected a time such as 2026-05-01T12:00:00Z' });
+
 /** Bodies and queries of the routes. Messages of acts are parsed by the contract's own schemas. */
 export const feedbackBody = z.strictObject({
   items: z
@@ -7,7 +9,7 @@ export const feedbackBody = z.strictObject({
       z.strictObject({
         requestId: z.string().min(1).max(128),
         label: z.string().min(1).max(128),
-        observedAt: z.iso.datetime({ offset: true }),
+        observedAt: moment,
         source: z.string().min(1).max(128),
       }),
     )
@@ -21,8 +23,8 @@ export const observationsBody = z.strictObject({
     .array(
       z.strictObject({
         metric: z.string().min(1).max(64),
-        value: z.number('a finite number'),
-        at: z.iso.datetime({ offset: true }),
+        value: z.number('expected a finite number'),
+        at: moment,
         n: z.int().min(1).max(1_000_000_000).exactOptional(),
       }),
     )
@@ -31,7 +33,7 @@ export const observationsBody = z.strictObject({
 });
 
 /** The moment that a report is about: it does not say so itself. */
-export const reportQuery = z.strictObject({ at: z.iso.datetime({ offset: true }) });
+export const reportQuery = z.strictObject({ at: moment });
 export const reportTool = z.enum(['evidently', 'whylogs']);
 
 export const importBody = z.strictObject({ path: z.string().min(1).max(4_096) });

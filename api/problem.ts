@@ -28,11 +28,18 @@ export function sendProblem(reply: FastifyReply, status: number, title: string, 
 
 /** Reads one part of a request; the problem names the field, what was found and what was expected. */
 export function read<S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   const lines = result.error.issues.slice(0, 10).map((issue) => {
     const at = issue.path.length === 0 ? where : `${where}.${issue.path.join('.')}`;
-    return `${at}: ${issue.message}`;
+    return `${at}: ${foundText(issue.input)}${issue.message}`;
   });
   throw badRequest(lines.join('; '));
+}
+
+/** Single values only: a whole body would hide what is wrong with it. */
+function foundText(input: unknown): string {
+  if (input === undefined) return 'is missing: ';
+  if (typeof input === 'object' && input !== null) return '';
+  return `found ${JSON.stringify(input).slice(0, 80)}: `;
 }

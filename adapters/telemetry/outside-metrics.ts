@@ -48,7 +48,7 @@ export function outsideMetrics({
         return refused(`${service} declares no metric with a source of ${tool}; see services.${service}.metrics`);
       try {
         const { values, missing } = (tool === 'evidently' ? readEvidently : readWhylogs)(report, wants);
-        if (values.length === 0) return refused(`report: found none of ${missing.join(', ')} in it`);
+        if (values.length === 0) return refused(nothingWanted(service, wants));
         const batch = batchOf(tool, at, report, values);
         return { ...(await pushed.take(service, batch)), missing };
       } catch (fault) {
@@ -57,6 +57,13 @@ export function outsideMetrics({
       }
     },
   };
+}
+
+function nothingWanted(service: string, wants: readonly WantedValue[]): string {
+  const texts = wants.map(
+    ({ name, metric, column }) => `${name} (${metric}${column === null ? '' : ` of the column ${column}`})`,
+  );
+  return `report: found no value of ${texts.join(', ')}, as services.${service}.metrics declares; expected at least one`;
 }
 
 /** The same report of the same time is the same batch. */
