@@ -356,7 +356,11 @@ describe('values from outside', () => {
   });
 
   it.each([
-    ['no number', { key: 'k', items: [item, { ...item, value: null }] }, 'body.items.1.value: found null: expected a finite number'],
+    [
+      'no number',
+      { key: 'k', items: [item, { ...item, value: null }] },
+      'body.items.1.value: found null: expected a finite number',
+    ],
     [
       'a number without an end',
       '{"key":"k","items":[{"metric":"q","value":1e999,"at":"2026-05-01T12:00:00Z"}]}',
