@@ -71,6 +71,24 @@ test('the program answers over the Unix socket of a controller, with the exit co
   expect(await lastgood(['rollback', '--config', rig.config])).toMatchObject({ code: 64, out: '' });
 });
 
+test('a reader that has seen enough is no fault of the program', async () => {
+  const rig = await new ApiRig(await rolledBack()).listen();
+  cleanups.push(() => rig.close());
+  const command = `set -o pipefail; '${process.execPath}' '${program}' history --all --config '${rig.config}' | true`;
+  const child = spawn('bash', ['-c', command], { stdio: ['ignore', 'ignore', 'pipe'] });
+  let err = '';
+  child.stderr.on('data', (piece: Buffer) => (err += piece.toString()));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+});
+
+test('doctor reads the ledgers of a controller that answers', async () => {
+  const rig = await new ApiRig(await rolledBack()).listen();
+  cleanups.push(() => rig.close());
+  const { out } = await lastgood(['doctor', '--config', rig.config]);
+  expect(out).toMatch(/ok {3}mail-triage: ledger: the chain of \d+ entries is whole/);
+});
+
 test('a plain status loads neither Temporal nor schemas nor web frameworks', async () => {
   const rig = await new ApiRig(await rolledBack()).listen();
   cleanups.push(() => rig.close());

@@ -50,6 +50,14 @@ describe('the fold of the watch', () => {
     expect(verdict?.sentence).toContain('requests failed');
   });
 
+  it('shows from its alarm on what came since the onset, not the good minutes before it', () => {
+    const fold = folded(rows(60, failing));
+    expect(fold.readings(startMs + 60_000).find(({ metric }) => metric === 'error-rate')).toMatchObject({
+      kind: 'degraded',
+      observed: expect.closeTo(0.7, 1) as number,
+    });
+  });
+
   it('never fires on two requests with one error, however often nothing follows', () => {
     const two = counts(1, { requests: 2, failures: 1 });
     const fold = folded([two, ...rows(50, (seq) => counts(seq + 1, { requests: 0 }))]);

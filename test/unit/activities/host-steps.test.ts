@@ -47,6 +47,17 @@ describe('steps on the host', () => {
     });
   });
 
+  it('quote what a copy wrote last before it ended without an address', async () => {
+    const failed = Object.assign(new Error(`${instance} ended (1) before it had an address`), {
+      name: 'InstanceFailed',
+      logTail: 'CUDA out of memory\n',
+    });
+    jest.spyOn(world.runtime, 'start').mockRejectedValueOnce(failed);
+
+    const why = `${instance} ended (1) before it had an address; its log ends: CUDA out of memory`;
+    expect(await load()).toEqual({ ok: false, why });
+  });
+
   it('say how a copy ended while it loaded, instead of waiting for it', async () => {
     setTimeout(() => world.runtime.end(instance, 'signal 9'), 30);
 

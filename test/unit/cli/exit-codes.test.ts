@@ -1,4 +1,5 @@
 import type { ServiceView } from '../../../api/types';
+import { judge } from '../../../cli/commands/gate';
 import { nextAct } from '../../../cli/render/next-act';
 import { renderStatus } from '../../../cli/render/status';
 import { conditionOf, worstCode } from '../../../cli/service-condition';
@@ -94,6 +95,12 @@ test('a version that serves although it must not is for a person, and the way ou
   expect(nextAct(view)).toEqual(['lastgood explain mail-triage', "lastgood rollback mail-triage --reason '…'"]);
   const alone = { ...view, status: view.status && { ...view.status, readiness: noTarget } };
   expect(nextAct(alone)[1]).toMatch(/^mend 1\.2 at http:\S+: there is no other version that may take over$/);
+});
+
+test('gate leaves a version that the service was not told of yet to the dry run of its deploy', async () => {
+  const played = await calm();
+  const view = viewOf(played);
+  expect(judge(view, conditionOf(view, played.now), 'imported-a-moment-ago')).toMatchObject({ open: true });
 });
 
 test('a name that is not there is bad use, never a condition of a service', async () => {

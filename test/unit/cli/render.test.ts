@@ -5,6 +5,7 @@ import { renderHistory, liveThen, renderLiveThen } from '../../../cli/render/his
 import { renderAnswer, renderAnswersAt } from '../../../cli/render/which';
 import { renderPrune, renderVerification, renderVersions } from '../../../cli/render/artifacts';
 import { metricValue, percent, shellWord, span, table } from '../../../cli/render/words';
+import { whatToDo } from '../../../cli/render/what-to-do';
 import { tellStory } from '../../../cli/story/incident-story';
 import { foldPresent } from '../../../cli/story/present';
 import type { Entry } from '../../../cli/types';
@@ -143,6 +144,43 @@ test('an entry of an older release without its facts is told as far as it goes',
   const lines = renderExplanation(tellStory('i-1', entries), foldPresent(entries), start);
   expect(lines.join('\n')).toContain('rollback-decided happened');
   expect(renderHistory(entries, false)).toHaveLength(3);
+});
+
+const told = (kind: Entry['kind'], seq: number, facts: Entry['facts'] = {}): Entry => ({
+  service,
+  key: `k${seq}`,
+  at: start + seq,
+  kind,
+  incident: null,
+  actor: { name: 'lastgood', proof: 'lastgood', from: '' },
+  summary: `${kind} happened`,
+  facts,
+  seq,
+  previousHash: '',
+  hash: '',
+});
+
+test('explain of a deploy that was not made says so, and not that a person is waited for', () => {
+  const waiting = told('waiting-for-human', 1, { step: 'validate', operation: 'deploy-5' });
+  const ended = [waiting, told('deploy-refused', 2)];
+  const todo = (entries: readonly Entry[]): string =>
+    whatToDo(tellStory('deploy-5', entries), foldPresent(entries)).join('\n');
+  expect(todo([waiting])).toContain('lastgood intervene deploy-5 retry');
+  expect(tellStory('deploy-5', ended).outcome).toBe('not deployed');
+  expect(todo(ended)).toContain('what served before serves');
+  expect(todo(ended)).not.toContain('intervene');
+});
+
+test('explain of a hold names only a way that there is', () => {
+  const todo = (facts: Entry['facts']): string => {
+    const entries = [told('rollback-held', 1, facts)];
+    return whatToDo(tellStory('degradation', entries), foldPresent(entries)).join('\n');
+  };
+  expect(todo({ would: null, held: 'mode observe: lastgood only watches' })).toContain('lastgood artifacts import');
+  expect(todo({ would: '1.1', held: 'mode observe: lastgood only watches' })).toMatch(
+    /^lastgood only watches\. To act now/,
+  );
+  expect(todo({ would: '1.1', held: 'cooldown until 10:30' })).toMatch(/^It is decided again when the hold ends/);
 });
 
 test('which: a known answer, an unknown one, and a minute', () => {

@@ -312,6 +312,19 @@ test('mode observe writes down what it would have done and moves nothing', () =>
   expect(simulator.ledger.findLast(({ kind }) => kind === 'rollback-held')?.summary).toMatch(/would have.*to 1\.0/);
 });
 
+test('a hold of what no version could take over from says that it must be mended, and names no act that would be refused', () => {
+  const simulator = serviceWithStandby();
+  simulator.say('setMode', { mode: 'observe' });
+  for (const version of ['1.0', '1.2']) simulator.say('revoke', { version });
+  simulator.verdict('v1', { hard: true, tier: 'immediate' });
+  const held = simulator.ledger.findLast(({ kind }) => kind === 'rollback-held');
+  expect(held?.summary).toMatch(/^no version could take over from 1\.1; held: mode observe/);
+  expect(held?.facts).toMatchObject({ would: null });
+  const alert = simulator.alerts.findLast(({ title }) => title.includes('nothing was moved'));
+  expect(alert).toMatchObject({ severity: 'page', command: 'lastgood explain mail-triage' });
+  expect(alert?.must).toMatch(/^Now: mend 1\.1 where it runs/);
+});
+
 test('the bake period ends after a day that was measured and good, and not before', () => {
   const simulator = serviceWithStandby();
   simulator.tiers('unmeasured');

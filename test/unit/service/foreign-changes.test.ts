@@ -102,6 +102,14 @@ test('the first identity at the address becomes live at once, as a deploy by ext
   expect(readinessOf(service.state, service.now).ready).toBe(false);
 });
 
+test('what ran before anybody looked was not deployed at the first look; the next one at its address was', () => {
+  const service = new Service();
+  service.see(serves());
+  expect(service.version('observed-aaaaaaaa').deployedAt).toBeNull();
+  service.see(serves({ key: digest('b') }));
+  expect(service.version('observed-bbbbbbbb').deployedAt).toBe(service.now);
+});
+
 test('a version is named by what it reports; the same name with another content gets a name of its own', () => {
   const service = new Service();
   service.see(serves({ version: 'org/model v2' }));

@@ -1,3 +1,4 @@
+import { check } from '../../../domain/service/check';
 import type { MessageName } from '../../../domain/service/messages';
 import { hour, servicePolicy } from '../../support/service-policy';
 import { serviceWithStandby, type ServiceSimulator } from '../../support/service-simulator';
@@ -31,6 +32,24 @@ function proposed(onTimeout: 'hold' | 'proceed' = 'hold', mode: 'act' | 'confirm
   simulator.verdict('v1');
   return simulator;
 }
+
+test('an operation that waits for a person is named by its incident or by its own id', () => {
+  const simulator = waiting();
+  const { operation } = simulator.state;
+  if (!operation) throw new Error('nothing waits');
+  expect(simulator.ledger.findLast(({ kind }) => kind === 'waiting-for-human')?.facts).toMatchObject({
+    operation: operation.id,
+  });
+  // As a hold move has them: an id of its own, and the incident that it belongs to.
+  const state = { ...simulator.state, operation: { ...operation, id: `${operation.id}-hold` } };
+  const actor = { name: 'ada', proof: 'token', from: 'test' } as const;
+  const answers = [incidentOf(simulator), `${operation.id}-hold`, 'another'].map(
+    (incident) =>
+      check(state, { name: 'intervene', requestId: 'r', actor, reason: 'x', incident, action: 'retry' }, simulator.now)
+        .ok,
+  );
+  expect(answers).toEqual([true, true, false]);
+});
 
 const incidentOf = (simulator: ServiceSimulator): string => simulator.state.incident?.id ?? 'none';
 
