@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { causeByCalls, type Burden, type CallChange, type CallLoad } from '../../domain/detection/call-cause';
+import { causeByCalls, type Burden, type CallChange, type CallLoad } from './call-cause';
 import { median } from '../../domain/detection/robust';
 import { dataFolder } from '../series/recordings';
 

@@ -4,6 +4,7 @@ import type { ArtifactStore, Environment } from '../../activities/ports';
 import type { ServicePolicy } from '../../domain/policy';
 import type { CountsRow } from '../../gateway/protocol';
 import type { Baseline, ChartStates, GoodPeriod } from '../../workflows/contract/activities';
+import { emptyRow } from '../../workers/replay/csv';
 import { sfc32 } from '../calibration/random';
 import { minuteSeries, type Background } from './backgrounds';
 import { binomial } from './draws';
@@ -85,24 +86,9 @@ function rowOf(at: number, labelled: number, wrong: number): CountsRow {
   const stepMs = HOUR_MS / ROWS_AN_HOUR;
   const fromMs = START_MS + at * stepMs;
   return {
-    kind: 'counts',
-    seq: at + 1,
-    fromMs,
+    ...emptyRow({ atMs: fromMs, version: VERSION }, at + 1),
     toMs: fromMs + stepMs,
-    version: VERSION,
-    epoch: 1,
-    cohort: 'live',
     requests: labelled,
-    failures: 0,
-    timeouts: 0,
-    clientErrors: 0,
-    malformed: 0,
-    repeated: 0,
-    cut: 0,
-    latency: null,
-    predicted: {},
-    scoreSum: 0,
-    scoreCount: 0,
     labels: { ham: { n: labelled, correct: labelled - wrong } },
   };
 }

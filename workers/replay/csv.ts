@@ -105,7 +105,8 @@ function rowsOf(lines: readonly Line[], declared: ReadonlySet<string>): CountsRo
     .map((line, index) => ({ ...emptyRow(line, index + 1), ...countsOf(line) }));
 }
 
-function emptyRow({ atMs, version }: Line, seq: number): CountsRow {
+/** A second of a live version in which nothing was asked. */
+export function emptyRow({ atMs, version }: Pick<Line, 'atMs' | 'version'>, seq: number): CountsRow {
   return {
     kind: 'counts',
     seq,

@@ -2,23 +2,12 @@ import { assessOutside } from '../../../activities/assess-outside';
 import { outsideHistory } from '../../../activities/detection/outside-history';
 import type { OutsideMetrics } from '../../../activities/ports';
 import type { OutsideValue } from '../../../domain/detection/outside-metric';
-import type { OutsideMetric } from '../../../domain/policy';
 import type { AssessmentInput, Baseline } from '../../../workflows/contract/activities';
 import { mulberry32, normalDraws } from '../../support/mulberry32';
+import { pushedScore } from '../../support/outside-metric';
 import { baseline, policy, startMs } from './detection-rows';
 
 const minute = 60_000;
-const quality: OutsideMetric = {
-  metric: 'quality',
-  kind: 'mean',
-  badDirection: 'down',
-  tier: 'short-window',
-  unit: 'points',
-  practicalMargin: 2,
-  minSamples: 1,
-  windowMs: 20 * minute,
-  from: 'pushed',
-};
 
 /** One value a minute: 80 ± 1, and 74 from `badFrom` until `badUntil`. */
 function values(fromMs: number, count: number, badFrom = Infinity, badUntil = Infinity): OutsideValue[] {
@@ -39,7 +28,7 @@ function sourceOf(all: readonly OutsideValue[]): OutsideMetrics {
 const historyMs = startMs - 10 * 3_600_000;
 const good = values(historyMs, 600);
 const periods = [{ version: '1.2', from: historyMs, to: startMs }];
-const about = { service: 's', policy: { ...policy, outside: [quality] }, anchors: {} };
+const about = { service: 's', policy: { ...policy, outside: [pushedScore] }, anchors: {} };
 
 async function inputAt(now: number, change: Partial<AssessmentInput> = {}): Promise<AssessmentInput> {
   const metrics = { ...baseline.metrics, ...(await outsideHistory(sourceOf(good), about, periods)) };
@@ -132,7 +121,7 @@ describe('the assessment of a metric from outside', () => {
   });
 
   it('stays within the size of a message with twenty metrics that all degrade', async () => {
-    const many = Array.from({ length: 20 }, (_, index) => ({ ...quality, metric: `quality-${index}` }));
+    const many = Array.from({ length: 20 }, (_, index) => ({ ...pushedScore, metric: `quality-${index}` }));
     const source: OutsideMetrics = {
       values: async (_service, _metric, from, to) =>
         values(startMs, 60, startMs).filter(({ atMs }) => atMs >= from && atMs < to),

@@ -10,21 +10,12 @@ import { centerOf, recentred } from '../../../domain/detection/score-reference';
 import type { Verdict } from '../../../domain/detection/types';
 import type { OutsideMetric } from '../../../domain/policy';
 import { mulberry32, normalDraws } from '../../support/mulberry32';
+import { pushedScore } from '../../support/outside-metric';
 
 const startMs = Date.UTC(2026, 4, 1, 12);
 const minute = 60_000;
 
-const score: OutsideMetric = {
-  metric: 'groundedness',
-  kind: 'mean',
-  badDirection: 'down',
-  tier: 'short-window',
-  unit: 'points',
-  practicalMargin: 2,
-  minSamples: 1,
-  windowMs: 20 * minute,
-  from: 'pushed',
-};
+const score: OutsideMetric = { ...pushedScore, metric: 'groundedness' };
 
 /** One point a minute around 80, ± 1, then `shift` away from it from `from` on. */
 function series(count: number, shift = 0, from = 0, seed = 7): OutsidePoint[] {

@@ -1,9 +1,10 @@
-import type { OutsideMetric, ServicePolicy } from '../../../domain/policy';
+import type { ServicePolicy } from '../../../domain/policy';
 import type { TelemetryRow } from '../../../gateway/protocol';
 import type { Recorded } from '../../../workers/replay/recording';
 import { simulate, type ReplayResult } from '../../../workers/replay/simulation';
 import { counts, event, policy as shipped, startMs } from '../activities/detection-rows';
 import { policyOf } from '../../support/service-world';
+import { pushedScore } from '../../support/outside-metric';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -146,23 +147,12 @@ describe('a policy replayed over a record', () => {
   });
 
   it('judges values from outside alone, where no request is on record', async () => {
-    const quality: OutsideMetric = {
-      metric: 'quality',
-      kind: 'mean',
-      badDirection: 'down',
-      tier: 'short-window',
-      unit: 'points',
-      practicalMargin: 2,
-      minSamples: 1,
-      windowMs: 20 * minute,
-      from: 'pushed',
-    };
     const values = Array.from({ length: 720 }, (_, index) => ({
       atMs: startMs + index * minute,
       value: (index < 600 ? 80 : 72) + Math.sin(index * 2.3),
       n: null,
     }));
-    const change = { detection: { ...detection, outside: [quality] } };
+    const change = { detection: { ...detection, outside: [pushedScore] } };
     const { decisions, segments } = await replayed([], 13, change, new Map([['quality', values]]));
     expect(segments[0]?.version).toBe('recorded');
     expect(decisions).toMatchObject([

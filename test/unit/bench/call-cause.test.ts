@@ -1,4 +1,4 @@
-import { causeByCalls, type CallChange } from '../../../domain/detection/call-cause';
+import { causeByCalls, type CallChange } from '../../../bench/scenarios/call-cause';
 
 function change(name: string, meanMs: [number, number], more: { failed?: [number, number]; perMinute?: number } = {}) {
   const [failedBefore, failedSince] = more.failed ?? [0, 0];

@@ -1,5 +1,5 @@
-import type { Attribution } from './attribution';
-import { percentText } from './verdict';
+import type { Attribution } from '../../domain/detection/attribution';
+import { percentText } from '../../domain/detection/verdict';
 
 /** Calls of one service (or of one dependency) in one stretch of time. */
 export interface CallLoad {
