@@ -1,11 +1,9 @@
 import { bernoulliEvidence, initialBernoulliState, stepBernoulli } from '../domain/detection/bernoulli-e-detector';
 import { assessClassWindow } from '../domain/detection/class-rates';
-import { quantileLimitMs } from '../domain/detection/latency-quantile';
 import { binomialControlLimits, wilsonUpper } from '../domain/detection/rate-limits';
-import { median } from '../domain/detection/robust';
 import { rateText } from '../domain/detection/rate-verdict';
 import type { RateBaseline, Verdict } from '../domain/detection/types';
-import { buildVerdict, clockText, durationText, numberText, percentText } from '../domain/detection/verdict';
+import { buildVerdict, clockText, durationText, percentText } from '../domain/detection/verdict';
 import type { CountsRow } from '../gateway/protocol';
 import type {
   Assessment,
@@ -17,8 +15,9 @@ import type {
 import type { AnswersAssessed } from './answers/assess-answers';
 import { lookAtRouter } from './observe-route';
 import { rateSpecs, tallyOf, type RateSpec } from './detection/chart-specs';
-import { LATENCY, latencyIntervals, latencySpec } from './detection/latency-chart';
+import { judgeLatency } from './detection/latency-window';
 import type { Judged } from './detection/judged';
+import { lookWhetherSlower, TIMED, type TimeBoth } from './detection/slower-look';
 import { environmentSince, quietly } from './detection/surroundings';
 import { rowsOf, sumRows, tallyIn } from './detection/window-sums';
 import type { Environment, Telemetry, TrafficRouter } from './ports';
@@ -29,6 +28,8 @@ export interface WindowPorts {
   readonly environment: Environment;
   /** What the answers of a language model say; absent where no service is one. */
   readonly answers?: (input: AssessmentInput) => Promise<AnswersAssessed>;
+  /** Times the same requests on two copies; absent where that must not be done. */
+  readonly timeBoth?: TimeBoth;
 }
 
 const NO_ANSWERS: AnswersAssessed = { judged: [], charts: {} };
@@ -37,8 +38,6 @@ const ENVIRONMENT_MS = 5_000;
 const OBSERVE_MS = 3_000;
 const WINDOW_MS = 20_000;
 const DAY_MS = 86_400_000;
-/** Fewer intervals than this are no window of latencies. */
-const MIN_INTERVALS = 12;
 
 /**
  * The short-window tier: exact limits over the last window, class by class, beside the environment's health and a look at
@@ -56,12 +55,14 @@ export function assessShortWindow(ports: WindowPorts): ControlActivities['assess
       ports.answers?.(input) ?? NO_ANSWERS,
     ]);
     const live = rows === null ? null : rowsOf(rows, version);
-    const counted = live === null ? [] : [...judgeRates(input, live), ...judgeLatency(input, live)];
+    const slower = live === null || !ports.timeBoth ? null : await lookWhetherSlower(ports.timeBoth, input, live);
+    const counted =
+      live === null ? [] : [...judgeRates(input, live), ...latencyOf(judgeLatency(input, live), slower?.judged)];
     const all = [...counted, ...answers.judged];
     const standing = new Set(input.standing.map(({ verdict }) => verdict.metric));
     const prefix = (metric: string): string => `${version}/${metric}/w`;
     return {
-      charts: answers.charts,
+      charts: { ...answers.charts, ...(slower && { [TIMED]: slower.looks }) },
       began: all.flatMap(({ verdict }) =>
         verdict?.kind === 'degraded' && !standing.has(verdict.metric) && !isOver(verdict, input, live ?? [])
           ? [{ id: `${prefix(verdict.metric)}${now}`, verdict }]
@@ -87,6 +88,11 @@ export function assessShortWindow(ports: WindowPorts): ControlActivities['assess
       return over ? [{ id, at: about.now, sentence: `${metric}: within its limits again` }] : [];
     }
   };
+}
+
+/** Two copies side by side see what the history's own movement hides; what the history shows already needs no look. */
+function latencyOf(judged: readonly Judged[], slower: Judged | null | undefined): readonly Judged[] {
+  return slower && judged.every(({ verdict }) => verdict === null) ? [slower] : judged;
 }
 
 /** A window still holds the bad minutes when the good ones have come: the newest calm time decides, given enough of it. */
@@ -214,48 +220,6 @@ function onsetOf(
   }
   const { onsetMs, onsetLowMs, onsetHighMs } = bernoulliEvidence(state, spec.params);
   return { onsetMs, onsetLowMs, onsetHighMs };
-}
-
-function judgeLatency(input: AssessmentInput, rows: readonly CountsRow[]): Judged[] {
-  const spec = latencySpec(input.policy, input.baseline);
-  if (!spec) return [];
-  const intervals = latencyIntervals(rows, spec.metric.minSamples);
-  const value = median(intervals.map(({ valueMs }) => valueMs));
-  const { params } = spec;
-  const limit = params ? quantileLimitMs(params) : null;
-  const enough = params !== null && intervals.length >= MIN_INTERVALS;
-  const kind =
-    value === null ? 'unmeasured' : !enough ? 'inconclusive' : value > (limit ?? Infinity) ? 'degraded' : 'ok';
-  const reading: TierReading = {
-    tier: spec.metric.tier,
-    metric: LATENCY,
-    kind,
-    observed: value,
-    expected: params?.baselineMs ?? null,
-    limit,
-    samples: intervals.length,
-    at: intervals[intervals.length - 1]?.atMs ?? input.now,
-  };
-  if (kind !== 'degraded' || value === null || params === null || limit === null) return [{ reading, verdict: null }];
-  const first = intervals.find(({ valueMs }) => valueMs > limit)?.atMs ?? null;
-  const verdict = buildVerdict({
-    kind,
-    tier: spec.metric.tier,
-    metric: LATENCY,
-    observed: value,
-    expected: params.baselineMs,
-    ucl: limit,
-    unit: 'ms',
-    samples: intervals.length,
-    sinceMs: first,
-    onsetMs: first,
-    statistic: { name: 'median of the intervals', value, threshold: limit, falseAlarmDays: null },
-    sentence:
-      `${LATENCY} is ${numberText(value)} ms in the median of ${intervals.length} intervals; ` +
-      `its own history says ${numberText(params.baselineMs)} ms (limit ${numberText(limit)} ms)`,
-    baseline: spec.source,
-  });
-  return [{ reading, verdict }];
 }
 
 async function observe(router: TrafficRouter, service: string): Promise<ObservedRoute | null> {

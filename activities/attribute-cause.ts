@@ -1,21 +1,28 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { attribute, type AttributionResult, type PairedReplay } from '../domain/detection/attribution';
+import { attribute, type AttributionResult } from '../domain/detection/attribution';
+import { withoutUsual, type PairedLatency, type PairedReplay } from '../domain/detection/paired-evidence';
 import type { Json } from '../domain/ledger';
 import type { Sample } from '../gateway/protocol';
 import type { ControlActivities } from '../workflows/contract/activities';
+import { LATENCY } from './detection/latency-chart';
 import { environmentSince, quietly, type EnvironmentSeen } from './detection/surroundings';
-import type { ArtifactStore, Engine, Environment, Telemetry } from './ports';
+import { mirrorHeaders } from './detection/mirror';
+import { usualBetween } from './detection/slower-look';
+import { parsed, timeBoth } from './detection/timed-pairs';
+import type { ArtifactStore, Engine, Environment, Telemetry, TrafficRouter } from './ports';
 
 export interface AttributionPorts {
   readonly telemetry: Telemetry;
   readonly artifacts: ArtifactStore;
   readonly environment: Environment;
+  readonly router: TrafficRouter;
   readonly engine: (service: string) => Engine;
   /** False where a request has effects beyond its answer: then nothing is replayed. */
   readonly repeatable: (service: string) => boolean;
 }
 
 type Input = Parameters<ControlActivities['attributeCause']>[0];
+type Previous = NonNullable<Input['previous']>;
 
 const SAMPLES_MS = 5_000;
 const CALL_MS = 2_000;
@@ -23,52 +30,91 @@ const ENVIRONMENT_MS = 3_000;
 const BEFORE_ONSET_MS = 5 * 60_000;
 /** Replays yield to live load: one at a time, and at most so many a second. */
 const GAP_MS = 20;
-/** Marks a replayed request for the model and everything behind it. */
-const mirrorHeaders = { 'x-lastgood-mirror': '1' };
 /** Fewer samples of the failing class, or since the onset, and the others are asked too. */
 const ENOUGH = 8;
 
+/** What was asked of both versions; a text: why it could not be. */
+export interface AskedOfBoth {
+  readonly answers: PairedReplay | string;
+  /** Only for a verdict on times. */
+  readonly times?: PairedLatency | string;
+}
+
 /**
- * The cause of a verdict: labelled inputs of the live version are asked again on the previous one (what the live version
- * answered is known), then the environment, then the age of the deploy. Stores nothing; twice is once.
+ * The cause of a verdict. Of answers: labelled inputs of the live version are asked again on the previous one (what the
+ * live version answered is known). Of times: the same requests on both copies in turn. Then the environment, then the age
+ * of the deploy. Stores nothing; twice is once.
  */
 export function attributeCause(ports: AttributionPorts): ControlActivities['attributeCause'] {
   return async (input) => {
     const { now, service, verdict } = input;
     const onset = verdict.onsetMs ?? verdict.sinceMs ?? now;
-    const [replay, environment] = await Promise.all([
-      replayed(ports, input),
+    const [asked, environment] = await Promise.all([
+      askBoth(ports, input),
       environmentSince(ports.environment, service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS),
     ]);
-    return judgeCause(input, replay, environment);
+    return judgeCause(input, asked, environment);
   };
 }
 
-/** What the replay (a text: why there is none), the environment and the deploy say together. */
+/** What both versions, the environment and the deploy say together. */
 export function judgeCause(
-  { deployedAt, now, verdict }: Pick<Input, 'deployedAt' | 'now' | 'verdict'>,
-  replay: PairedReplay | string,
+  {
+    deployedAt,
+    now,
+    verdict,
+    version,
+    windowCharts,
+  }: Pick<Input, 'deployedAt' | 'now' | 'verdict' | 'version' | 'windowCharts'>,
+  { answers, times }: AskedOfBoth,
   environment: Pick<EnvironmentSeen, 'changed' | 'unmeasured'>,
 ): AttributionResult {
-  const expected = verdict.unit === 'ratio' && verdict.lcl !== null ? verdict.expected : null;
+  const { expected, observed } = verdict;
+  const shares = verdict.unit === 'ratio' && verdict.lcl !== null && expected !== null && observed !== null;
+  const limit = verdict.ucl ?? null;
+  const marginRatio = isOfTimes(verdict) && expected !== null && limit !== null ? limit / expected - 1 : null;
   const { attribution, reasons } = attribute({
-    ...(typeof replay === 'string' ? {} : { pairedReplay: replay }),
+    ...(typeof answers === 'string' ? {} : { pairedReplay: answers }),
+    ...(marginRatio !== null && typeof times === 'object'
+      ? { pairedLatency: { ...withoutUsual(times, usualBetween(windowCharts, version)), marginRatio } }
+      : {}),
     environment: { changed: environment.changed, unmeasured: environment.unmeasured },
     deployAtMs: deployedAt,
     onsetMs: verdict.onsetMs,
     onsetLowMs: verdict.onsetLowMs,
     onsetHighMs: verdict.onsetHighMs,
     deployAgeMs: deployedAt === null ? null : now - deployedAt,
-    ...(expected === null ? {} : { expectedWrongRate: 1 - expected }),
+    hard: verdict.hard,
+    ...(shares ? { expectedWrongRate: 1 - expected, observedWrongRate: 1 - observed } : {}),
   });
-  return { attribution, reasons: typeof replay === 'string' ? [...reasons, `no replay: ${replay}`] : reasons };
+  const missing = isOfTimes(verdict) ? times : answers;
+  return { attribution, reasons: typeof missing === 'string' ? [...reasons, `no replay: ${missing}`] : reasons };
+}
+
+function isOfTimes({ metric, unit }: Input['verdict']): boolean {
+  return metric === LATENCY && unit === 'ms';
+}
+
+async function askBoth(ports: AttributionPorts, input: Input): Promise<AskedOfBoth> {
+  const { previous, service } = input;
+  const why =
+    previous === null
+      ? 'no copy of a previous version is running'
+      : ports.repeatable(service)
+        ? null
+        : 'requests of this service are not repeatable';
+  if (why !== null || previous === null)
+    return { answers: why ?? '', ...(isOfTimes(input.verdict) && { times: why ?? '' }) };
+  if (!isOfTimes(input.verdict)) return { answers: await replayed(ports, input, previous) };
+  return {
+    answers: 'the verdict is on times',
+    times: await timeBoth(ports, { ...input, previous, budgetMs: input.replay.budgetMs }),
+  };
 }
 
 /** The pairs, or why there are none. */
-async function replayed(ports: AttributionPorts, input: Input): Promise<PairedReplay | string> {
-  const { model, previous, replay, service, version } = input;
-  if (previous === null) return 'no copy of a previous version is running';
-  if (!ports.repeatable(service)) return 'requests of this service are not repeatable';
+async function replayed(ports: AttributionPorts, input: Input, previous: Previous): Promise<PairedReplay | string> {
+  const { model, replay, service, version } = input;
   const query = { version, labelled: true, limit: replay.maxInputs };
   const [found, output] = await Promise.all([
     quietly(SAMPLES_MS, 'the samples', () => ports.telemetry.samples(service, query)),
@@ -125,13 +171,4 @@ async function answerOf(
   const answer = await quietly(CALL_MS + 500, 'a replayed request', ask);
   const found = answer?.status === 200 ? answer.outputs[output] : undefined;
   return found === undefined ? null : String(found);
-}
-
-/** A sampled body may have been cut or redacted into something that is no JSON; then it is no input. */
-function parsed(body: string): Json | undefined {
-  try {
-    return JSON.parse(body) as Json;
-  } catch {
-    return undefined;
-  }
 }

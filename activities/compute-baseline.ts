@@ -1,4 +1,6 @@
 import { MAX_CLASSES } from '../domain/detection/class-rates';
+import { factorAt } from '../domain/detection/hour-of-day';
+import { levelSpread } from '../domain/detection/level-spread';
 import { median, scaledMad } from '../domain/detection/robust';
 import { scoreReference, shortened } from '../domain/detection/score-reference';
 import { clockText, durationText } from '../domain/detection/verdict';
@@ -8,6 +10,7 @@ import type { CountsRow } from '../gateway/protocol';
 import type { Baseline, BaselineInput, ControlActivities, GoodPeriod } from '../workflows/contract/activities';
 import { LATENCY, latencyIntervals } from './detection/latency-chart';
 import { quietly } from './detection/surroundings';
+import { seasonOf, usualHours, type UsualHour } from './detection/usual-hours';
 import { classTallies, rowsOf, sumRows, tallyIn, type RowSums } from './detection/window-sums';
 import type { ArtifactStore, Telemetry } from './ports';
 
@@ -28,6 +31,8 @@ const MIN_LABELS = 100;
 /** Latencies that differ by less are the same. */
 const SPREAD_FLOOR = 0.02;
 const GOOD_PERIODS = 'good periods';
+/** Older hours are known by their minutes only, which scatter less than the intervals of the chart. */
+const SHAPE_MS = 48 * 3_600_000;
 
 type Metrics = Record<string, Baseline['metrics'][string]>;
 
@@ -42,16 +47,20 @@ export function computeBaseline(ports: BaselinePorts): ControlActivities['comput
     const report = (await quietly(READ_MS, 'the report', () => ports.artifacts.get(service, anchorVersion)))
       ?.evaluation;
     const used = chosenPeriods(input);
-    const { rows, sums, readMs } = await readPeriods(ports.telemetry, service, used);
+    const { rows, slices, sums, readMs } = await readPeriods(ports.telemetry, service, used);
+    const hours = await usualHours(ports.telemetry, service, used);
     const metrics: Metrics = {};
     const ratePerSecond: Record<string, number> = {};
     const words: string[] = [];
     for (const metric of policy.metrics) {
       if (metric.metric === 'recall') classMetrics(metric, sums, report ?? null, anchorVersion, metrics);
-      else if (metric.metric === LATENCY) latencyMetric(metric, rows, metrics);
+      else if (metric.metric === LATENCY) latencyMetric(metric, rows, hours, metrics);
       else if (metric.kind === 'rate') rateMetric(metric, sums, report ?? null, anchorVersion, metrics);
     }
-    for (const name of Object.keys(metrics)) {
+    const stretches = [...slices, ...hours.map((hour) => sumRows(hour.rows))];
+    for (const [name, known] of Object.entries(metrics)) {
+      if (known.source === GOOD_PERIODS && name !== LATENCY)
+        metrics[name] = { ...known, spread: spreadOf(name, stretches) };
       const trials = tallyIn({ name, classLabel: classOf(name) }, sums).trials;
       if (readMs > 0 && trials > 0) ratePerSecond[name] = (trials / readMs) * 1_000;
       const clamped = clampToAnchor(name, metrics, input, report ?? null);
@@ -75,7 +84,7 @@ async function readPeriods(
   telemetry: Telemetry,
   service: string,
   periods: readonly GoodPeriod[],
-): Promise<{ rows: CountsRow[]; sums: RowSums; readMs: number }> {
+): Promise<{ rows: CountsRow[]; slices: RowSums[]; sums: RowSums; readMs: number }> {
   const each = Math.max(1, Math.floor(SLICES_MAX / Math.max(1, periods.length)));
   const rows: CountsRow[] = [];
   const slices: RowSums[] = [];
@@ -92,7 +101,7 @@ async function readPeriods(
       readMs += end - begin;
     }
   }
-  return { rows: rows.sort((left, right) => left.fromMs - right.fromMs), sums: sumRows(slices), readMs };
+  return { rows: rows.sort((left, right) => left.fromMs - right.fromMs), slices, sums: sumRows(slices), readMs };
 }
 
 function rateMetric(
@@ -144,13 +153,41 @@ function classMetrics(
   }
 }
 
-function latencyMetric(metric: MetricPolicy, rows: readonly CountsRow[], metrics: Metrics): void {
-  const values = latencyIntervals(rows, metric.minSamples).map(({ valueMs }) => valueMs);
+/**
+ * The shape comes from the newest hours and from what was seen of the two days before them, each without the usual
+ * difference of its hour of the day.
+ */
+function latencyMetric(
+  metric: MetricPolicy,
+  rows: readonly CountsRow[],
+  hours: readonly UsualHour[],
+  metrics: Metrics,
+): void {
+  const intervals = (some: readonly CountsRow[]): { atMs: number; valueMs: number }[] =>
+    latencyIntervals(some, metric.minSamples);
+  const season = seasonOf(hours, (some) => intervals(some).map(({ valueMs }) => valueMs));
+  const first = rows[0]?.fromMs ?? 0;
+  const before = hours.filter(({ atMs }) => atMs < first && atMs >= first - SHAPE_MS);
+  const values = [...before.map((hour) => hour.rows), rows]
+    .flatMap(intervals)
+    .map(({ atMs, valueMs }) => valueMs / factorAt(season, atMs));
   const value = median(values);
   if (value === null || values.length < 12) return;
-  const known = { value, n: values.length, spread: scaledMad(values), source: GOOD_PERIODS };
+  const known = {
+    value,
+    n: values.length,
+    spread: scaledMad(values),
+    source: season === null ? GOOD_PERIODS : `${GOOD_PERIODS}, by the hour of the day`,
+    ...(season === null ? {} : { season }),
+  };
   const reference = scoreReference(values, value * SPREAD_FLOOR);
   metrics[LATENCY] = reference.warmth === 'cold' ? known : { ...known, reference: shortened(reference) };
+}
+
+/** How much the level itself moves; more than five digits are noise. */
+function spreadOf(name: string, stretches: readonly RowSums[]): number {
+  const spread = levelSpread(stretches.map((sums) => tallyIn({ name, classLabel: classOf(name) }, sums)));
+  return Number(spread.toPrecision(5));
 }
 
 function measured(value: number, trials: number): Metrics[string] {
@@ -172,7 +209,7 @@ function clampToAnchor(
   const anchor = reported ?? input.anchors[name];
   if (!known || !metric || anchor === undefined) return null;
   metrics[name] = { ...known, anchor };
-  if (known.source !== GOOD_PERIODS) return null;
+  if (!known.source.startsWith(GOOD_PERIODS)) return null;
   // Latency has a relative margin as well, as its chart has.
   const margin = name === LATENCY ? Math.max(metric.practicalMargin, anchor / 4) : metric.practicalMargin;
   const limit = metric.badDirection === 'down' ? anchor - margin : anchor + margin;

@@ -41,6 +41,7 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     router: adapters.router,
     telemetry: adapters.telemetry,
     engine: adapters.engineOf,
+    model: (service: string): string | null => serviceNamed(configuration, service)?.model ?? null,
     answerChecks: openAnswerChecks(configuration),
     repeatable: (service: string): boolean => serviceNamed(configuration, service)?.repeatable ?? false,
   };

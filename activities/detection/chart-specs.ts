@@ -75,7 +75,13 @@ function specOf(
   const perSecond =
     baseline.ratePerSecond[name] ?? (labelled ? UNKNOWN_LABELS_PER_SECOND : UNKNOWN_REQUESTS_PER_SECOND);
   const params = bernoulliParams(
-    { trials, failures: Math.min(trials, Math.max(0, rate * trials)), words: source },
+    {
+      trials,
+      failures: Math.min(trials, Math.max(0, rate * trials)),
+      // What the level does in good times is forgiven, up to as much again as the margin.
+      levelSd: Math.min(known?.spread ?? 0, metric.practicalMargin),
+      words: source,
+    },
     {
       practicalMargin: metric.practicalMargin,
       falseAlarmDays: policy.falseAlarmDays,

@@ -6,6 +6,7 @@ import {
   type QuantileParams,
   type QuantileState,
 } from '../../domain/detection/latency-quantile';
+import { factorAt } from '../../domain/detection/hour-of-day';
 import { oneSidedDesign } from '../../domain/detection/chart-design';
 import { recentred } from '../../domain/detection/score-reference';
 import { sustainedHits } from '../../domain/detection/sustained';
@@ -36,6 +37,8 @@ export interface LatencySpec {
   readonly params: QuantileParams | null;
   /** Null: the history is too short for limits, the rule decides alone. */
   readonly chart: ValueChartParams | null;
+  /** Usual factors of the hours of the day; null where days do not repeat themselves, or are too few. */
+  readonly season: readonly number[] | null;
   readonly source: string;
 }
 
@@ -55,7 +58,13 @@ export function latencySpec(policy: DetectionPolicy, baseline: Baseline): Latenc
     known === undefined
       ? null
       : { quantile: 0.95, baselineMs: known.value, marginMs: metric.practicalMargin, minCount: metric.minSamples };
-  return { metric, params, chart: chartOf(known, policy), source: known?.source ?? 'no history' };
+  const season = known?.season ?? null;
+  return { metric, params, chart: chartOf(known, policy), season, source: known?.source ?? 'no history' };
+}
+
+/** What is expected at that time of day. */
+export function expectedAt({ params, season }: LatencySpec, atMs: number): QuantileParams | null {
+  return params === null ? null : { ...params, baselineMs: round(params.baselineMs * factorAt(season, atMs)) };
 }
 
 /** The design for the policy's false-alarm interval, on scores around the centre that the baseline allows. */
@@ -87,19 +96,20 @@ function closeInterval(chart: LatencyChart, spec: LatencySpec, atMs: number): La
   const [startMs, count, weighted] = interval;
   const enough = count >= spec.metric.minSamples && atMs - startMs >= INTERVAL_MS;
   if (!enough && atMs - startMs < INTERVAL_MAX_MS) return chart;
-  if (spec.params === null) return { ...chart, interval: null };
+  const params = expectedAt(spec, startMs);
+  if (params === null) return { ...chart, interval: null };
   const row = { atMs: startMs, count, valueMs: round(weighted / count) };
-  const state = stepQuantile(chart.state, spec.params, row);
+  const state = stepQuantile(chart.state, params, row);
   return { ...chart, interval: null, state, values: stepValues(chart.values, spec, row) };
 }
 
 function stepValues(
   before: ValueChartState | null,
-  { chart, metric }: LatencySpec,
+  { chart, metric, season }: LatencySpec,
   { atMs, count, valueMs }: { atMs: number; count: number; valueMs: number },
 ): ValueChartState | null {
   if (chart === null || count < metric.minSamples) return before;
-  return stepValueChart(before ?? initialValueChart(chart), chart, { atMs, value: valueMs });
+  return stepValueChart(before ?? initialValueChart(chart), chart, { atMs, value: valueMs / factorAt(season, atMs) });
 }
 
 /** Mean p95 by interval, for baselines and windows: the same statistic as the chart's. */
@@ -161,8 +171,8 @@ export function latencyReading(
   nowMs: number,
   policy: DetectionPolicy,
 ): TierReading {
-  const { params } = spec;
   const seen = chart.state.atMs;
+  const params = expectedAt(spec, seen ?? nowMs);
   const base = { tier: spec.metric.tier, metric: LATENCY, at: seen ?? nowMs };
   if (params === null)
     return { ...base, kind: 'inconclusive', observed: null, expected: null, limit: null, samples: 0 };

@@ -4,6 +4,7 @@ import type { CountsRow, EventRow, TelemetryRow } from '../../gateway/protocol';
 import type { ChartStates, TierReading, WatchInput, WatchResult } from '../../workflows/contract/activities';
 import { rateSpecs, tallyOf, type RateSpec } from './chart-specs';
 import {
+  expectedAt,
   foldLatency,
   LATENCY,
   latencyIsCalm,
@@ -213,14 +214,15 @@ export class WatchFold {
   private foldLatency(spec: LatencySpec, row: CountsRow): void {
     const { policy, version } = this.input;
     this.latency = foldLatency(this.latency, spec, row);
-    if (spec.params === null) return;
+    const params = expectedAt(spec, this.latency.state.atMs ?? row.fromMs);
+    if (params === null) return;
     if (this.latency.alarm !== null) {
       if (!latencyIsCalm(this.latency)) return;
       this.end(this.latency.alarm.id, LATENCY, row.toMs, 'no interval of the newest is beyond the limit');
       this.latency = { ...newLatency(), interval: this.latency.interval };
       return;
     }
-    const verdict = latencyVerdict(this.latency, spec, spec.params, row.toMs, policy);
+    const verdict = latencyVerdict(this.latency, spec, params, row.toMs, policy);
     if (verdict.kind !== 'degraded' || this.standing.has(LATENCY) || this.began.length >= BEGAN_MAX) return;
     const id = `${version}/${LATENCY}/${verdict.onsetMs ?? row.fromMs}`;
     this.latency = { ...this.latency, alarm: { id } };

@@ -35,7 +35,8 @@ export const MIN_RECENT = 3;
 export const MIN_BEFORE = 12;
 
 /**
- * The readings since a moment against those before it, by their medians: one spike is no change. Without enough of a
+ * The readings since a moment against those before it, by their medians: one spike is no change. The newest ones count by
+ * themselves too: a moment that was set a minute back, to be sure, must not hide what began seconds ago. Without enough of a
  * history `same` is said only of what is within its limit, over all the readings and in the newest.
  */
 export function compareHost(readings: readonly HostReading[], sinceMs: number, rules: HostRules): HostFinding[] {
@@ -59,13 +60,15 @@ export function compareHost(readings: readonly HostReading[], sinceMs: number, r
     const { limit, margin } = rules[metric];
     const bad = (value: number): boolean => (metric === 'cpu' ? value > limit : value < limit);
     if (recent === null || after.length < MIN_RECENT) return { ...finding, state: 'unmeasured' };
+    const now = median(after.slice(-MIN_RECENT)) ?? recent;
     if (before === null || earlier.length < MIN_BEFORE) {
       // What is not bad has not changed for the worse, whatever it was before; what is bad may always have been.
-      const now = median(after.slice(-MIN_RECENT)) ?? recent;
       return { ...finding, state: bad(recent) || bad(now) ? 'unmeasured' : 'same' };
     }
-    const worse = metric === 'cpu' ? recent - before : before - recent;
-    return { ...finding, state: bad(recent) && worse >= margin ? 'changed' : 'same' };
+    const changed = [recent, now].find(
+      (value) => bad(value) && (metric === 'cpu' ? value - before : before - value) >= margin,
+    );
+    return changed === undefined ? { ...finding, state: 'same' } : { ...finding, recent: changed, state: 'changed' };
   });
 }
 

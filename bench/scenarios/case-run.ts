@@ -1,9 +1,9 @@
 import type { ServicePolicy } from '../../domain/policy';
 import type { Background } from './backgrounds';
-import type { Case } from './cases';
+import { RECENT_MINUTES, type Case } from './cases';
 import { PEERS, type PeerName } from './peers';
 import { watchDeploy } from './shipped';
-import { makeWorld } from './world';
+import { makeWorld, MINUTE_MS } from './world';
 
 /** What became of one case. Times in minutes after the onset (a clean deploy: after the deploy); null: never. */
 export interface Outcome {
@@ -21,12 +21,12 @@ export interface Outcome {
   readonly peers: Readonly<Record<PeerName, number | null>>;
 }
 
-const MINUTE_MS = 60_000;
-
 export async function runCase(of: Case, backgrounds: readonly Background[], policy: ServicePolicy): Promise<Outcome> {
   const world = makeWorld(of, backgrounds);
+  // The other rules read minute after minute.
+  const whole = world.rows.filter(({ fromMs }) => fromMs >= world.deployMs - RECENT_MINUTES * MINUTE_MS);
   const peers = Object.fromEntries(
-    Object.entries(PEERS).map(([name, peer]) => [name, peer(world)]),
+    Object.entries(PEERS).map(([name, peer]) => [name, peer({ ...world, rows: whole })]),
   ) as Outcome['peers'];
   const judged = await watchDeploy(world, policy);
   const fromMs = world.onsetMs ?? world.deployMs;

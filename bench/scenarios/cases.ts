@@ -16,7 +16,9 @@ export interface Case {
   readonly minutes: number;
 }
 
-export const HISTORY_MINUTES = 360;
+/** A week of hours, and the hours that are whole. */
+export const HISTORY_MINUTES = 7 * 1_440;
+export const RECENT_MINUTES = 360;
 const DAY_MINUTES = 1_440;
 
 /** A hard fault is over within the hour, a slow one needs the day. */

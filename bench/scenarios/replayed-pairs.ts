@@ -1,5 +1,8 @@
-import type { PairedReplay } from '../../domain/detection/attribution';
+import type { AskedOfBoth } from '../../activities/attribute-cause';
+import { LATENCY } from '../../activities/detection/latency-chart';
+import type { PairedLatency, PairedReplay } from '../../domain/detection/paired-evidence';
 import type { Verdict } from '../../domain/detection/types';
+import { normal } from '../calibration/random';
 import { CLASSES, type ClassName, type World } from './world';
 
 /** A twentieth of the answers is labelled; of these the newest are replayed. */
@@ -8,11 +11,31 @@ const LABELS_A_MINUTE = 60;
 const SHARED_DIFFICULTY = 0.8;
 const NAMES = Object.keys(CLASSES) as ClassName[];
 
+/** Requests that are timed on both copies within the budget, and how much the same request scatters on one copy. */
+const TIMED = 60;
+const CALL_SD_LOG = 0.25;
+
+/** What asking both versions gives at the moment of a verdict. */
+export function askedOfBoth(world: World, verdict: Verdict, maxInputs: number, now: number): AskedOfBoth {
+  if (verdict.metric === LATENCY) return { answers: 'the verdict is on times', times: timed(world, now) };
+  return { answers: replayed(world, verdict, maxInputs, now) };
+}
+
+export function timed({ slownessAt, idleFasterLog, uniform }: World, now: number): PairedLatency {
+  const { live, before } = slownessAt(now - 1);
+  const apart = Math.log(live / before) + idleFasterLog;
+  const draw = normal(uniform);
+  const logs = Array.from({ length: TIMED }, () => apart + Math.SQRT2 * CALL_SD_LOG * draw());
+  const meanLog = logs.reduce((sum, one) => sum + one, 0) / TIMED;
+  const variance = logs.reduce((sum, one) => sum + (one - meanLog) ** 2, 0) / (TIMED - 1);
+  return { pairs: TIMED, meanLog, sdLog: Math.sqrt(variance) };
+}
+
 /**
  * Labelled inputs of the live version since the onset, those of the failing class where one is named, answered by the
  * version before as well. A text: why there are none.
  */
-export function replayedPairs(
+function replayed(
   { recallAt, uniform }: World,
   { classLabel, onsetLowMs, onsetMs, sinceMs }: Verdict,
   maxInputs: number,

@@ -8,9 +8,15 @@ import type { Attribution } from '../../domain/detection/attribution';
 import type { Verdict } from '../../domain/detection/types';
 import type { ServicePolicy } from '../../domain/policy';
 import type { CountsRow } from '../../gateway/protocol';
-import type { AssessmentInput, Baseline, StandingVerdict, WatchInput } from '../../workflows/contract/activities';
+import type {
+  AssessmentInput,
+  Baseline,
+  ChartStates,
+  StandingVerdict,
+  WatchInput,
+} from '../../workflows/contract/activities';
 import { changesSeen } from './looks';
-import { replayedPairs } from './replayed-pairs';
+import { askedOfBoth, timed } from './replayed-pairs';
 import { BEFORE, DEPLOYED, MEMORY_LIMIT, type World } from './world';
 
 /** One verdict of the shipped detection, what it was laid to, and whether the policy rolls back for it. */
@@ -36,7 +42,14 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
   const { detection } = policy;
   const telemetry = telemetryOf(rows);
   const baseline = await baselineOf(world, telemetry, detection);
-  const assess = assessShortWindow({ telemetry, environment: unseen, router: silent });
+  const assess = assessShortWindow({
+    telemetry,
+    environment: unseen,
+    router: silent,
+    timeBoth: async () => timed(world, clock.now),
+  });
+  const clock = { now: deployMs };
+  let charts: ChartStates = {};
   const input: WatchInput = {
     service: SERVICE,
     version: DEPLOYED,
@@ -57,7 +70,7 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
   let fold = new WatchFold(input, { cursor: 0, charts: {} });
   let assessAt = deployMs + detection.shortWindow.everyMs;
   const take = (began: readonly StandingVerdict[], ended: readonly { id: string }[], now: number): boolean => {
-    for (const { verdict } of began) judged.push(judge(world, policy, verdict, now));
+    for (const { verdict } of began) judged.push(judge(world, policy, { verdict, now, windowCharts: charts }));
     standing = [...standing, ...began].filter(({ id }) => !ended.some((one) => one.id === id));
     // As when the watch is started again: with what stands now.
     if (began.length + ended.length > 0)
@@ -77,20 +90,26 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
         epoch: 2,
         routedAt: deployMs,
         now: assessAt,
-        charts: {},
+        charts,
         standing,
         baseline,
         policy: detection,
       };
-      const { began, ended } = await assess(about);
+      clock.now = assessAt;
+      const { began, charts: kept, ended } = await assess(about);
+      charts = kept;
       if (take(began, ended, assessAt)) return judged;
     }
   }
   return judged;
 }
 
-function judge(world: World, policy: ServicePolicy, verdict: Verdict, now: number): Judged {
-  const about = { deployedAt: world.deployMs, now, verdict };
+function judge(
+  world: World,
+  policy: ServicePolicy,
+  { verdict, now, windowCharts }: { verdict: Verdict; now: number; windowCharts: ChartStates },
+): Judged {
+  const about = { deployedAt: world.deployMs, now, verdict, version: DEPLOYED, windowCharts };
   const environment = changesSeen(world, verdict, now);
   // An immediate verdict has no time for a replay; the standby answers its probes in every case of this bench.
   const { attribution, reasons } =
@@ -100,7 +119,7 @@ function judge(world: World, policy: ServicePolicy, verdict: Verdict, now: numbe
           standby: { state: 'passed' },
           now,
         })
-      : judgeCause(about, replayedPairs(world, verdict, policy.detection.replay.maxInputs, now), environment);
+      : judgeCause(about, askedOfBoth(world, verdict, policy.detection.replay.maxInputs, now), environment);
   const rollsBack =
     attribution === 'model' || (attribution === 'undetermined' && policy.undetermined[verdict.tier] === 'rollback');
   return { atMs: now, metric: verdict.metric, attribution, rollsBack, reasons };
@@ -122,13 +141,22 @@ async function baselineOf(
   });
 }
 
-/** Rows by time; every minute is there, so a moment says where its row is. */
+/** Rows in the order of their time. */
 export function telemetryOf(rows: readonly CountsRow[]): Telemetry {
-  const first = rows[0]?.fromMs ?? 0;
-  const stepMs = (rows[0]?.toMs ?? 1) - first;
   const window = async (_service: string, fromMs: number, toMs: number): Promise<CountsRow[]> =>
-    rows.slice(Math.max(0, Math.ceil((fromMs - first) / stepMs)), Math.max(0, Math.floor((toMs - first) / stepMs)));
+    rows.slice(firstFrom(rows, fromMs), firstFrom(rows, toMs));
   return { window } as unknown as Telemetry;
+}
+
+/** Index of the first row that begins at that time or later. */
+function firstFrom(rows: readonly CountsRow[], atMs: number): number {
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((rows[middle]?.fromMs ?? Infinity) < atMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The cause is asked of the world itself, see `looks.ts`; an assessment only shows the surroundings. */

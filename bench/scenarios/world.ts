@@ -1,7 +1,7 @@
 import type { CountsRow } from '../../gateway/protocol';
 import { sfc32, type Uniform } from '../calibration/random';
 import { minuteSeries, type Background } from './backgrounds';
-import { HISTORY_MINUTES, type Case, type CaseKind } from './cases';
+import { HISTORY_MINUTES, isEnvironmentChange, isModelFault, RECENT_MINUTES, type Case, type CaseKind } from './cases';
 import { binomial } from './draws';
 
 export const MINUTE_MS = 60_000;
@@ -19,7 +19,10 @@ export interface Surroundings {
   readonly dependencyMs: number;
 }
 
-/** One deploy with six hours before it: rows, memory of the copy, surroundings, all one a minute. */
+/**
+ * One deploy with a week before it: rows, memory of the copy, surroundings, one a minute. Of the week only the last six
+ * hours are whole, of each hour before them the ten minutes around its middle: nobody reads the rest.
+ */
 export interface World {
   readonly deployMs: number;
   /** When the fault or change begins; null for a clean deploy. */
@@ -30,6 +33,10 @@ export interface World {
   readonly surroundings: readonly Surroundings[];
   /** Share of right answers of a class, of the live version and of the one before it on the same inputs. */
   readonly recallAt: (atMs: number) => Readonly<Record<ClassName, { live: number; before: number }>>;
+  /** How many times longer than usual an answer takes, of the live copy and of the one before it that carries no load. */
+  readonly slownessAt: (atMs: number) => { live: number; before: number };
+  /** How much faster a copy without load answers, for no fault of a version. */
+  readonly idleFasterLog: number;
   readonly uniform: Uniform;
 }
 
@@ -46,12 +53,15 @@ const LATENCY_MS = 200;
 const ERROR_RATE = 0.01;
 const TIMEOUT_RATE = 0.002;
 const MALFORMED_RATE = 0.001;
+const IDLE_FASTER_LOG = 0.12;
 
 /** How far a fault has come: shares and rates that it adds, latency in sigmas of its background. */
 interface Effect {
   errors?: number;
   timeouts?: number;
   sigmas?: number;
+  /** Whether the copy of the version before, on the same host and without load, is slower as well. */
+  sharedSlowness?: boolean;
   /** Points of recall that are lost, of one class or of all, and whether the version before loses them as well. */
   lost?: Partial<Record<ClassName, number>>;
   sharedLoss?: boolean;
@@ -66,7 +76,8 @@ interface Effect {
 export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
   const uniform = sfc32(of.seed);
   const pick = (): Background => backgrounds[Math.floor(uniform() * backgrounds.length)] as Background;
-  const [latencyOf, trafficOf, errorsOf, hostOf] = [pick(), pick(), pick(), pick()];
+  const [anyLatency, trafficOf, errorsOf, hostOf] = [pick(), pick(), pick(), pick()];
+  const latencyOf = stretched(anyLatency, leastSigma(of.kind));
   const deployMs = START_MS + Math.floor(uniform() * 7 * 1_440) * MINUTE_MS;
   const changeAfter = changeMinutes(of.kind, uniform);
   const onsetMs = of.kind === 'clean' ? null : deployMs + changeAfter * MINUTE_MS;
@@ -84,11 +95,19 @@ export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
     };
     return { ham: one('ham'), bulk: one('bulk') };
   };
+  const idleFasterLog = IDLE_FASTER_LOG * uniform();
+  const slownessAt: World['slownessAt'] = (atMs) => {
+    const { sigmas = 0, sharedSlowness = false } = effectAt(atMs);
+    const level = Math.max(0.05, latency[Math.floor((atMs - fromMs) / MINUTE_MS)] ?? 1);
+    const slower = 1 + (latencyOf.sigma * sigmas) / level;
+    return { live: level * slower, before: level * (sharedSlowness ? slower : 1) };
+  };
   const rows: CountsRow[] = [];
   const memory: number[] = [];
   const surroundings: Surroundings[] = [];
   for (let minute = 0; minute < minutes; minute += 1) {
     const atMs = fromMs + minute * MINUTE_MS;
+    if (!isRead(minute, atMs)) continue;
     const effect = effectAt(atMs);
     const requests = Math.round(REQUESTS * clamp(traffic[minute] ?? 1, 0.2, 3) * (effect.traffic ?? 1));
     // The level of errors moves as well, by what its margin forgives.
@@ -138,20 +157,34 @@ export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
       dependencyMs: 20 * Math.max(0.2, 1 + 0.2 * noise),
     });
   }
-  return { deployMs, onsetMs, rows, memory, surroundings, recallAt, uniform };
+  return { deployMs, onsetMs, rows, memory, surroundings, recallAt, slownessAt, idleFasterLog, uniform };
 }
 
-/** Faults of a version begin with it; its surroundings change at any time of its first day, an hour after it at least. */
+/** Half of a version's faults begin with it, the others and all changes around it at any time of its first ten hours. */
 function changeMinutes(kind: CaseKind, uniform: Uniform): number {
-  switch (kind) {
-    case 'input-shift':
-    case 'host':
-    case 'dependency':
-    case 'traffic':
-      return 60 + Math.floor(uniform() * 600);
-    default:
-      return 0;
-  }
+  const later = isEnvironmentChange(kind) || (isModelFault(kind) && uniform() < 0.5);
+  return later ? Math.floor(uniform() * 600) : 0;
+}
+
+/**
+ * A sigma that is smaller than the practical margin is no degradation to anybody: where the latency is moved by one or
+ * two of them, a steadier background is stretched until they are beyond the margin of a quarter.
+ */
+function leastSigma(kind: CaseKind): number {
+  return kind === 'plus1' ? 0.3 : kind === 'plus2' ? 0.15 : 0;
+}
+
+function stretched(background: Background, sigma: number): Background {
+  const factor = sigma / background.sigma;
+  if (!(factor > 1)) return background;
+  return { ...background, sigma, residuals: background.residuals.map((residual) => residual * factor) };
+}
+
+/** Six hours before the deploy and all after it, and ten minutes of each hour of the week before. */
+function isRead(minute: number, atMs: number): boolean {
+  if (minute >= HISTORY_MINUTES - RECENT_MINUTES) return true;
+  const ofHour = (atMs / MINUTE_MS) % 60;
+  return ofHour >= 25 && ofHour < 35;
 }
 
 function effectOf(kind: CaseKind, minutes: number): Effect {
@@ -179,9 +212,9 @@ function effectOf(kind: CaseKind, minutes: number): Effect {
     case 'input-shift':
       return { lost: { bulk: 0.1, ham: 0.06 }, sharedLoss: true, bulkShare: 0.5 };
     case 'host':
-      return { cpuBusy: 0.98, sigmas: 4, timeouts: 0.03 };
+      return { cpuBusy: 0.98, sigmas: 4, sharedSlowness: true, timeouts: 0.03 };
     case 'dependency':
-      return { dependencyDown: true, errors: 0.05, sigmas: 2 };
+      return { dependencyDown: true, errors: 0.05, sigmas: 2, sharedSlowness: true };
     case 'traffic':
       return { traffic: 3, sigmas: 4, timeouts: 0.03 };
     case 'clean':

@@ -1,20 +1,14 @@
 import { binomialUpperTail } from './binomial-distribution';
+import { DECISIVE_NATS, lossNats, slowerNats, type PairedLatency, type PairedReplay } from './paired-evidence';
 import { clockText, durationText, percentText } from './verdict';
 
 /** What a degradation is laid to. */
 export type Attribution = 'model' | 'environment' | 'undetermined';
 
-/** The same inputs on both versions. Only discordant pairs say anything about which one is worse. */
-export interface PairedReplay {
-  n: number;
-  /** Wrong on the live version, right on the previous one, and the reverse. Pairs wrong on both are `bothWrong`. */
-  currentWrong: number;
-  previousWrong: number;
-  bothWrong?: number;
-}
-
 export interface AttributionInput {
   pairedReplay?: PairedReplay;
+  /** The same requests timed on both versions, and the share by which a slower answer matters. */
+  pairedLatency?: PairedLatency & { idleSdLog: number; marginRatio: number };
   /** Environment signals that changed at the onset, and those that could not be measured. */
   environment: { changed: string[]; unmeasured: string[] };
   deployAtMs: number | null;
@@ -28,8 +22,11 @@ export interface AttributionInput {
   deployAgeLimitMs?: number;
   /** The previous version, as standby on the same host, failed its own proof at the same time. */
   standbyProofFailedToo?: boolean;
-  /** Share of wrong answers that was normal before, for a replay in which both versions are wrong. */
+  /** Share of wrong answers that was normal before, and that the verdict saw. */
   expectedWrongRate?: number;
+  observedWrongRate?: number;
+  /** Most requests fail: users cannot wait for the better explanation, see {@link COINCIDENCE_MS}. */
+  hard?: boolean;
 }
 
 export interface AttributionResult {
@@ -38,17 +35,26 @@ export interface AttributionResult {
 }
 
 const REPLAY_LEVEL = 0.01;
+/** Standard normal quantile at 99 %. */
+const Z99 = 2.3263478740408408;
 const MIN_REPLAY = 8;
+const MIN_TIMED = 5;
+const SURE_SE_LOG = 0.05;
 const DEFAULT_DEPLOY_AGE_MS = 24 * 3600_000;
+/** A deploy and a change of the surroundings that both lie this near to an onset explain it equally well. */
+const COINCIDENCE_MS = 10 * 60_000;
+/** Signals of what users send: with more of it a copy that carries the load is slower than an idle one. */
+const LOAD_SIGNAL = /^traffic\b/;
 
 /**
- * Asks in the order of strength: causal test (paired replay), a standby that fails as well, a change of the
- * environment at the onset, a deploy shortly before it. Nothing that answers: `undetermined`.
+ * Asks in the order of strength: causal tests (the same inputs on both versions), a standby that fails as well, a change
+ * of the environment at the onset, a deploy shortly before it. Nothing that answers: `undetermined`.
  */
 export function attribute(input: AttributionInput): AttributionResult {
   const reasons: string[] = [];
-  const causal = judgeReplay(input, reasons);
-  if (causal !== null) return { attribution: causal, reasons: [...reasons, ...unmeasuredReason(input)] };
+  const causal = judgeReplay(input, reasons) ?? judgeTimes(input, reasons);
+  if (causal !== null && causal !== 'alike')
+    return { attribution: causal, reasons: [...reasons, ...unmeasuredReason(input)] };
 
   if (input.standbyProofFailedToo === true) {
     reasons.push('the previous version, as standby, failed its own proof at the same time');
@@ -58,8 +64,14 @@ export function attribute(input: AttributionInput): AttributionResult {
   if (changed.length > 0) {
     reasons.push(`changed at the same onset: ${changed.join(', ')}`);
     // A deploy and a change of the environment together: each would explain it, the causal test is missing.
-    if (deployExplains(input, reasons)) return { attribution: 'undetermined', reasons };
+    if (deployExplains(input, reasons) && !isFarFromDeploy(input, reasons))
+      return { attribution: 'undetermined', reasons };
     return { attribution: 'environment', reasons };
+  }
+  if (causal === 'alike') {
+    // The age of a deploy must not accuse a version that was just seen to be no worse than the one before it.
+    reasons.push(...unmeasuredReason(input));
+    return { attribution: 'undetermined', reasons };
   }
   if (deployExplains(input, reasons)) {
     reasons.push(...unmeasuredReason(input));
@@ -77,7 +89,10 @@ export function exactMcNemar(worse: number, better: number): number {
   return discordant === 0 ? 1 : binomialUpperTail(worse, discordant, 0.5);
 }
 
-function judgeReplay(input: AttributionInput, reasons: string[]): Attribution | null {
+/** `alike`: asked with enough inputs, and rather both versions than the live one alone; not for certain. */
+type Causal = 'model' | 'environment' | 'alike';
+
+function judgeReplay(input: AttributionInput, reasons: string[]): Causal | null {
   const replay = input.pairedReplay;
   if (replay === undefined) return null;
   if (replay.n < MIN_REPLAY) {
@@ -93,24 +108,81 @@ function judgeReplay(input: AttributionInput, reasons: string[]): Attribution | 
     );
     return 'model';
   }
-  const bothWrong = replay.bothWrong;
-  const expected = input.expectedWrongRate;
-  if (bothWrong !== undefined && expected !== undefined) {
-    const previousTotal = previousWrong + bothWrong;
-    const tail = binomialUpperTail(previousTotal, n, Math.max(expected, 1e-6));
-    if (tail <= REPLAY_LEVEL) {
-      reasons.push(
-        `the previous version is wrong on ${previousTotal} of ${n} replayed inputs too ` +
-          `(${percentText(expected)} is normal): the inputs or what lies behind both versions changed`,
-      );
-      return 'environment';
-    }
+  const shared = sharedLoss(input, replay);
+  if (shared !== null && shared.nats >= DECISIVE_NATS) {
+    reasons.push(
+      `the previous version is wrong on ${shared.previousTotal} of ${n} replayed inputs too ` +
+        `(${percentText(shared.expected)} is normal): the inputs or what lies behind both versions changed`,
+    );
+    return 'environment';
+  }
+  if (gainsNothing(input, replay)) {
+    reasons.push(
+      `of ${n} replayed inputs ${currentWrong} are wrong only on the live version and ${previousWrong} only on the ` +
+        'previous one: to go back would gain nothing',
+    );
+    return 'environment';
   }
   reasons.push(
     `the replay of ${n} inputs does not separate the versions (${currentWrong} wrong only live, ` +
       `${previousWrong} only before)`,
   );
+  return shared !== null && shared.nats > 0 ? 'alike' : null;
+}
+
+/** The most that the previous version may be better on the same inputs (99 %) is less than half of what was lost. */
+function gainsNothing(
+  { expectedWrongRate: expected, observedWrongRate: observed }: AttributionInput,
+  { n, currentWrong, previousWrong }: PairedReplay,
+): boolean {
+  if (expected === undefined || observed === undefined) return false;
+  // One discordant pair more: none at all is no certainty either.
+  const most = (currentWrong - previousWrong + Z99 * Math.sqrt(currentWrong + previousWrong + 1)) / n;
+  return most < (observed - expected) / 2;
+}
+
+/** Whether the previous version lost what the live one lost: against its normal rate of wrong answers. */
+function sharedLoss(
+  { expectedWrongRate: expected, observedWrongRate: observed }: AttributionInput,
+  { n, previousWrong, bothWrong }: PairedReplay,
+): { nats: number; previousTotal: number; expected: number } | null {
+  if (bothWrong === undefined || expected === undefined || observed === undefined) return null;
+  const previousTotal = previousWrong + bothWrong;
+  return { nats: lossNats(previousTotal, n, expected, observed), previousTotal, expected };
+}
+
+function judgeTimes({ pairedLatency, environment }: AttributionInput, reasons: string[]): Causal | null {
+  if (pairedLatency === undefined) return null;
+  const { pairs, meanLog, sdLog, marginRatio } = pairedLatency;
+  if (pairs < MIN_TIMED) {
+    reasons.push(`${pairs} requests timed on both versions are too few to judge (${MIN_TIMED} needed)`);
+    return null;
+  }
+  const said =
+    `the same ${pairs} requests, asked of both versions in turn, take ${Math.exp(meanLog).toFixed(2)} times as long ` +
+    'on the live version as on the previous one';
+  if (slowerNats(pairedLatency, 1 + marginRatio) >= DECISIVE_NATS) {
+    // An idle copy is faster than one that carries more than it used to.
+    const load = environment.changed.find((signal) => LOAD_SIGNAL.test(signal));
+    reasons.push(load === undefined ? said : `${said}, but it carries more load than before`);
+    return load === undefined ? 'model' : null;
+  }
+  // What a return to the previous version would gain is less than what matters.
+  const se = sdLog / Math.sqrt(pairs);
+  if (meanLog + 2 * se < Math.log(1 + marginRatio) || (se < SURE_SE_LOG && meanLog < Math.log(1 + 0.8 * marginRatio))) {
+    reasons.push(`${said}: the previous one would be too slow as well`);
+    return 'environment';
+  }
+  reasons.push(`${said}, which does not separate them`);
   return null;
+}
+
+/** The surroundings changed with the onset and the deploy was long over: the nearer change is the better explanation. */
+function isFarFromDeploy({ deployAtMs, hard, onsetLowMs, onsetMs }: AttributionInput, reasons: string[]): boolean {
+  const began = onsetLowMs ?? onsetMs;
+  if (hard === true || deployAtMs === null || began === null || began - deployAtMs <= COINCIDENCE_MS) return false;
+  reasons.push('the change of the environment is nearer to the onset than the deploy');
+  return true;
 }
 
 function deployExplains(input: AttributionInput, reasons: string[]): boolean {

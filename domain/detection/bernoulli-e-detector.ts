@@ -15,7 +15,7 @@ export interface RateAlternative {
 export interface BernoulliParams {
   /** What the last good history says about the rate (its point estimate), for people. */
   expectedRate: number;
-  /** Null: upper confidence limit of the last good rate. */
+  /** Null: upper confidence limit of the last good rate and of what its level does in good times. */
   p0: number;
   practicalMargin: number;
   alternatives: RateAlternative[];
@@ -59,6 +59,8 @@ const MIN_ARL_OBSERVATIONS = 1_000;
 /** exp(-99) is nothing; -Infinity would not survive JSON. */
 const NO_EVIDENCE_NATS = -99;
 
+/** Standard normal quantile at 90 %. */
+const Z90 = 1.2815515655446004;
 /** p0 above it leaves no room for a rate that is worse by more than chance. */
 const MAX_USABLE_RATE = 0.97;
 
@@ -67,7 +69,8 @@ const MAX_USABLE_RATE = 0.97;
  * evidence neither grows nor falls) is p0 + practicalMargin: below it the evidence shrinks however much data there is.
  */
 export function bernoulliParams(baseline: RateBaseline, options: BernoulliOptions): BernoulliParams {
-  const p0 = max(1e-6, wilsonUpper(baseline.failures, baseline.trials, 0.9));
+  // Both at 90 %: what is not known of the level, and what the level does in good times.
+  const p0 = max(1e-6, wilsonUpper(baseline.failures, baseline.trials, 0.9) + Z90 * (baseline.levelSd ?? 0));
   const margin = max(0.001, options.practicalMargin);
   const usable = baseline.trials > 0 && p0 + margin < MAX_USABLE_RATE;
   const arl = max(MIN_ARL_OBSERVATIONS, options.falseAlarmDays * 86_400 * max(0, options.observationsPerSecond || 0));

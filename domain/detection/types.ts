@@ -62,6 +62,8 @@ export interface ValuePoint {
 export interface RateBaseline {
   trials: number;
   failures: number;
+  /** By how much the level itself moves in good times (standard deviation); default 0. */
+  levelSd?: number;
   /** The periods, in words, for `explain`. */
   words: string;
 }

@@ -111,6 +111,8 @@ export interface ControlActivities {
     model: string;
     deployedAt: number | null;
     replay: DetectionPolicy['replay'];
+    /** What the short window remembers; what is usual between two copies is in it. */
+    windowCharts?: ChartStates;
     now: number;
   }): Promise<{ attribution: Attribution; reasons: readonly string[] }>;
 }
@@ -201,12 +203,15 @@ export interface Baseline {
       {
         readonly value: number;
         readonly n: number;
+        /** Of a latency: of its intervals. Of a rate: by how much its level moves beyond what counts scatter. */
         readonly spread: number | null;
         readonly source: string;
         /** What the evaluation report or the first warm baseline says; the trend tier measures the distance to it. */
         readonly anchor?: number;
         /** Shape and correlation of the history, for metrics with a value chart: about 300 bytes. */
         readonly reference?: ScoreReference;
+        /** Usual factor of each hour of the day (UTC), where days repeat themselves; value and shape are without it. */
+        readonly season?: readonly number[];
       }
     >
   >;

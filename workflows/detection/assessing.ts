@@ -37,7 +37,7 @@ export async function askCause(detection: Detecting): Promise<void> {
   const entry = detection.state.standing.find(({ cause }) => cause === null);
   const { route } = detection.state;
   if (!entry || !route) return;
-  const cause = await causeOf(detection.service, entry, route);
+  const cause = await causeOf(detection.service, entry, route, detection.state.windowCharts);
   detection.change({
     standing: detection.state.standing.map((one) => (one.id === entry.id ? { ...one, cause } : one)),
   });

@@ -55,6 +55,7 @@ export async function causeOf(
   service: string,
   { verdict, version }: StandingEntry,
   route: RouteChanged,
+  windowCharts: AssessmentInput['charts'],
 ): Promise<NonNullable<StandingEntry['cause']>> {
   try {
     return await control.attributeCause.executeWithOptions({ summary: verdict.metric }, [
@@ -66,6 +67,7 @@ export async function causeOf(
         model: route.model,
         deployedAt: route.deployedAt,
         replay: route.policy.detection.replay,
+        windowCharts,
         now: Date.now(),
       },
     ]);

@@ -3,6 +3,7 @@ import { assessTrend } from '../../../activities/assess-trend';
 import { attributeCause } from '../../../activities/attribute-cause';
 import { computeBaseline } from '../../../activities/compute-baseline';
 import type { ArtifactStore, Engine, Telemetry, TrafficRouter } from '../../../activities/ports';
+import type { Backend } from '../../../domain/route';
 import type { CountsRow, Sample } from '../../../gateway/protocol';
 import type { AssessmentInput, Baseline } from '../../../workflows/contract/activities';
 import { baseline, counts, latency, policy, rows, startMs } from './detection-rows';
@@ -247,6 +248,7 @@ describe('the assessments', () => {
       telemetry: telemetryOf([], samples),
       artifacts: artifactsOf(null),
       environment,
+      router,
       engine: () => engine,
       repeatable: () => true,
     };
@@ -263,5 +265,56 @@ describe('the assessments', () => {
     const refused = await attributeCause({ ...ports, repeatable: () => false })({ ...about, previous, now });
     expect(refused).toMatchObject({ attribution: 'undetermined' });
     expect(refused.reasons.at(-1)).toContain('not repeatable');
+  });
+
+  it.each([
+    ['the live copy alone is slow', 1, 'model', 'on the live version as on the previous one'],
+    ['both copies are slow', 1.9, 'environment', 'too slow as well'],
+  ])('asks the same requests of both copies when it is slower: %s', async (_, previousTimes, wanted, words) => {
+    const asked: string[] = [];
+    const engine: Engine = {
+      name: 'test',
+      ready: unused,
+      identity: unused,
+      infer: async (address, _model, _body, options) => {
+        expect(options.headers).toEqual({ 'x-lastgood-mirror': '1' });
+        asked.push(address);
+        return { status: 200, ms: address === 'http://live' ? 200 : 100 * previousTimes, outputs: {}, headers: {} };
+      },
+    };
+    const backend = (address: string): Backend => ({ address, instance: address, digest: 'd' });
+    const record = {
+      service: 's',
+      epoch: 3,
+      primary: '1.3',
+      pins: [],
+      backends: { '1.3': [backend('http://live')], '1.2': [backend('http://before')] },
+    };
+    const slow = rows(600, (seq) => counts(seq, { latency: latency(20, 120) }));
+    const seen = await assessShortWindow({ telemetry: telemetryOf(slow), router, environment })(assessmentOf());
+    const verdict = seen.began.find((one) => one.verdict.metric === 'latency-p95')?.verdict;
+    if (!verdict) throw new Error('no verdict');
+    const found = await attributeCause({
+      telemetry: telemetryOf([]),
+      artifacts: artifactsOf(null),
+      environment,
+      router: { ...router, read: async () => ({ ...(await router.read('s')), record }) },
+      engine: () => engine,
+      repeatable: () => true,
+    })({
+      service: 's',
+      verdict,
+      version: '1.3',
+      model: 'mail',
+      deployedAt: startMs - 60_000,
+      previous: { ...backend('http://before'), version: '1.2' },
+      replay: { ...policy.replay, budgetMs: 1_000 },
+      now: startMs + 600_000,
+    });
+
+    expect(found.attribution).toBe(wanted);
+    expect(found.reasons.join()).toContain(words);
+    const live = asked.filter((address) => address === 'http://live').length;
+    expect(live).toBe(asked.length / 2);
   });
 });

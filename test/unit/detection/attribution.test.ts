@@ -25,6 +25,7 @@ test('the environment is blamed when the previous version fails on the same inpu
     ...quiet,
     pairedReplay: { n: 60, currentWrong: 2, previousWrong: 1, bothWrong: 20 },
     expectedWrongRate: 0.05,
+    observedWrongRate: 0.35,
   });
   expect(result.attribution).toBe('environment');
   expect(result.reasons.join()).toContain('wrong on 21 of 60 replayed inputs too');
@@ -85,4 +86,72 @@ test('the exact test of discordant pairs is the binomial one', () => {
   expect(exactMcNemar(0, 0)).toBe(1);
   expect(exactMcNemar(7, 0)).toBeCloseTo(1 / 128, 12);
   expect(exactMcNemar(9, 1)).toBeCloseTo(11 / 1024, 12);
+});
+
+describe('times of the same requests on both versions', () => {
+  const sure = { pairs: 60, sdLog: 0.3, idleSdLog: 0.07, marginRatio: 0.25 };
+  const slower = { ...sure, meanLog: Math.log(1.4) };
+
+  it('accuse the model when only the live version is slower, whatever else changed', () => {
+    const environment = { changed: ['host:cpu'], unmeasured: [] };
+    const result = attribute({ ...quiet, environment, pairedLatency: slower });
+    expect(result.attribution).toBe('model');
+    expect(result.reasons[0]).toContain('take 1.40 times as long on the live version');
+  });
+
+  it('acquit the model when the previous version would be too slow as well, even right after a deploy', () => {
+    const result = attribute({ ...quiet, pairedLatency: { ...sure, meanLog: Math.log(1.05) } });
+    expect(result.attribution).toBe('environment');
+    expect(result.reasons[0]).toContain('the previous one would be too slow as well');
+  });
+
+  it('prove nothing when the live copy carries more load than before', () => {
+    const environment = { changed: ['traffic: 3.0 times the usual requests'], unmeasured: [] };
+    const late = { ...quiet, onsetMs: deployAtMs + 3_600_000, environment, pairedLatency: slower };
+    expect(attribute(late).attribution).toBe('environment');
+  });
+
+  it('decide nothing when they are few or in between', () => {
+    const few = attribute({ ...quiet, deployAtMs: null, pairedLatency: { ...slower, pairs: 4 } });
+    expect(few.attribution).toBe('undetermined');
+    const between = { ...sure, pairs: 12, meanLog: Math.log(1.15) };
+    expect(attribute({ ...quiet, deployAtMs: null, pairedLatency: between }).attribution).toBe('undetermined');
+  });
+});
+
+describe('answers of both versions to the same inputs', () => {
+  const seen = { ...quiet, expectedWrongRate: 0.05, observedWrongRate: 0.15 };
+
+  it('acquit a version that is no worse than the one before it, even right after a deploy', () => {
+    const result = attribute({ ...seen, pairedReplay: { n: 200, currentWrong: 5, previousWrong: 3, bothWrong: 8 } });
+    expect(result.attribution).toBe('environment');
+    expect(result.reasons[0]).toContain('to go back would gain nothing');
+  });
+
+  it('are too few to acquit it with 30 inputs', () => {
+    const result = attribute({ ...seen, pairedReplay: { n: 30, currentWrong: 2, previousWrong: 1, bothWrong: 1 } });
+    expect(result.attribution).toBe('model');
+  });
+
+  it('leave the age of a deploy without weight where both versions rather lost the same', () => {
+    const result = attribute({ ...seen, pairedReplay: { n: 60, currentWrong: 4, previousWrong: 1, bothWrong: 6 } });
+    expect(result.attribution).toBe('undetermined');
+  });
+});
+
+describe('a change of the environment at the onset, hours after a deploy', () => {
+  const environment = { changed: ['host:cpu'], unmeasured: [] };
+  const late = { ...quiet, onsetMs: deployAtMs + 3 * 3_600_000, environment };
+
+  it('is the nearer explanation', () => {
+    expect(attribute(late).attribution).toBe('environment');
+  });
+
+  it('is not waited for when most requests fail', () => {
+    expect(attribute({ ...late, hard: true }).attribution).toBe('undetermined');
+  });
+
+  it('is none when the onset may have been the deploy', () => {
+    expect(attribute({ ...late, onsetLowMs: deployAtMs + 60_000 }).attribution).toBe('undetermined');
+  });
 });

@@ -1,0 +1,93 @@
+import { lookWhetherSlower, TIMED, usualBetween, type TimeBoth } from '../../../activities/detection/slower-look';
+import type { PairedLatency } from '../../../domain/detection/paired-evidence';
+import type { CountsRow } from '../../../gateway/protocol';
+import type { AssessmentInput, ChartStates } from '../../../workflows/contract/activities';
+import { baseline, counts, latency, policy } from './detection-rows';
+
+const MINUTE_MS = 60_000;
+const startMs = Date.UTC(2026, 4, 4, 12);
+/** The history's own movement: no chart, and a margin of 25 ms at 100 ms. */
+const known = { ...baseline, metrics: { 'latency-p95': { value: 100, n: 400, spread: 30, source: 'good periods' } } };
+
+function minutesOf(p95Ms: number, minutes: number): CountsRow[] {
+  return Array.from({ length: minutes }, (_, at) =>
+    counts(at + 1, {
+      fromMs: startMs + at * MINUTE_MS,
+      toMs: startMs + (at + 1) * MINUTE_MS,
+      latency: latency(60, p95Ms),
+    }),
+  );
+}
+
+/** Assessments every 90 s over a service of this latency; the copies differ by `times`. */
+async function watched(
+  p95Ms: number,
+  times: number | string,
+  looks: number,
+  charts: ChartStates = {},
+): Promise<{ found: (string | null)[]; asked: number; charts: ChartStates }> {
+  let asked = 0;
+  let kept = charts;
+  const timeBoth: TimeBoth = async () => {
+    asked += 1;
+    return typeof times === 'string' ? times : ({ pairs: 60, meanLog: Math.log(times), sdLog: 0.25 } as PairedLatency);
+  };
+  const found: (string | null)[] = [];
+  for (let look = 0; look < looks; look += 1) {
+    const now = startMs + 20 * MINUTE_MS + look * 90_000;
+    const input: AssessmentInput = {
+      service: 's',
+      version: '1.3',
+      epoch: 7,
+      routedAt: startMs,
+      now,
+      charts: kept,
+      standing: [],
+      baseline: known,
+      policy,
+    };
+    const { judged, looks: memory } = await lookWhetherSlower(timeBoth, input, minutesOf(p95Ms, 20));
+    kept = { [TIMED]: JSON.parse(JSON.stringify(memory ?? null)) as unknown };
+    found.push(judged?.verdict?.sentence ?? null);
+  }
+  return { found, asked, charts: kept };
+}
+
+it('a version that is slower than the one before is found by two looks some minutes apart', async () => {
+  const { found, asked } = await watched(130, 1.35, 8);
+  expect(found.findIndex((one) => one !== null)).toBe(3);
+  expect(found.slice(3).every((one) => one !== null)).toBe(true);
+  expect(found[3]).toContain('take 1.35 times as long as on the version before, in two looks');
+  expect(asked).toBe(3);
+});
+
+it('a service whose copies are both slow is none, however long it lasts', async () => {
+  const { found, asked } = await watched(160, 1.05, 20);
+  expect(found.every((one) => one === null)).toBe(true);
+  expect(asked).toBeLessThanOrEqual(8);
+});
+
+it('nothing is asked of the copies while the latency is as usual, but for what is usual between them', async () => {
+  const { found, asked, charts } = await watched(102, 1.1, 45);
+  expect(found.every((one) => one === null)).toBe(true);
+  expect(asked).toBe(2);
+  expect(usualBetween(charts, '1.3')).toEqual([0.0953, 0.0953]);
+  expect(usualBetween(charts, '1.4')).toEqual([]);
+});
+
+it('copies that cannot be asked accuse nobody, and are not asked at every look', async () => {
+  const { found, asked } = await watched(160, 'no copy of a previous version is running', 8);
+  expect(found.every((one) => one === null)).toBe(true);
+  expect(asked).toBe(3);
+});
+
+it('one decisive look is no verdict when the next one disagrees', async () => {
+  const first = await watched(130, 1.35, 1);
+  const { found } = await watched(130, 1.02, 1, first.charts);
+  expect(found).toEqual([null]);
+});
+
+it('what this code did not write is no memory', async () => {
+  const { found } = await watched(130, 1.35, 1, { [TIMED]: 'nonsense' });
+  expect(found).toEqual([null]);
+});
