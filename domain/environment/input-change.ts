@@ -33,9 +33,10 @@ export interface InputQuestion {
  * that try again do not make a failure look like another kind of traffic.
  */
 export function inputFindings(question: InputQuestion): SignalFinding[] {
-  const inputs = withoutRepeats(question.inputs);
-  const recent = inputs.filter(({ atMs }) => atMs >= question.sinceMs).slice(0, RECENT_MAX);
-  const history = inputs.filter(({ atMs }) => atMs < question.beforeMs).slice(-HISTORY_MAX);
+  const since = question.inputs.filter(({ atMs }) => atMs >= question.sinceMs);
+  const earlier = question.inputs.filter(({ atMs }) => atMs < question.beforeMs);
+  const recent = withoutRepeats(since).slice(0, RECENT_MAX);
+  const history = withoutRepeats(earlier.slice(-2 * HISTORY_MAX)).slice(-HISTORY_MAX);
   const own = compareInputs(profileInputs(history), recent);
   const asValidated = question.validated === null ? null : compareInputs(question.validated, recent);
   if (asValidated?.kind === 'unmeasured') return [unmeasured(asValidated.why)];
