@@ -10,15 +10,16 @@ import { expectedAt, LATENCY, latencyIntervals, latencySpec } from './latency-ch
 /** Under this name the looks travel in the charts of the detection workflow. */
 export const TIMED = '#timed';
 
-/** The newest intervals that make a suspicion, and how far beyond the expected time in margins. */
-const NEWEST = 10;
-const SUSPECT_MARGINS = 0.5;
-/** Two decisive looks, neither nearer to each other than … nor further apart than … */
-const LOOK_EVERY_MS = 4 * 60_000;
+/** Slower than usual in the mean of so many of the newest intervals is a suspicion: a look costs little. */
+const NEWEST = 6;
+/** A decisive look is made again after …, another one after … */
+const AGAIN_MS = 2.5 * 60_000;
+const LOOK_EVERY_MS = 5 * 60_000;
 const LOOK_AGAIN_WITHIN_MS = 15 * 60_000;
 /** What is usual between the two copies is learned so often while nothing is suspect, and from so many looks. */
 const LEARN_EVERY_MS = 60 * 60_000;
 const USUAL_LOOKS = 5;
+/** No look takes longer than this, nor more than a sixth of the time between two assessments. */
 const BUDGET_MS = 15_000;
 /** The effect between the copies must itself be worth most of the margin. */
 const EFFECT_MARGINS = 0.8;
@@ -42,8 +43,8 @@ interface Looks {
 }
 
 /**
- * What the movement of the latency's own history would hide: when the newest intervals are suspect, the same requests are
- * timed on the live copy and on one of another version. Slower by the margin in two looks some minutes apart is degraded,
+ * What the movement of the latency's own history would hide: in the bake period, and when the newest intervals are slower
+ * than usual, the same requests are timed on the live copy and on one of another version. Slower by the margin in two looks some minutes apart is degraded,
  * however noisy the service. Both as slow: nothing.
  */
 export async function lookWhetherSlower(
@@ -54,26 +55,27 @@ export async function lookWhetherSlower(
   const before = looksOf(input.charts, input.version);
   const suspicion = suspicionOf(input, rows);
   if (suspicion === null) return { judged: null, looks: before };
-  const { now, service, version } = input;
-  if (!suspicion.suspect) {
-    if (now - before.learnedAt < LEARN_EVERY_MS) return { judged: null, looks: { ...before, confirmed: null } };
-    const found = await timeBoth(service, version, BUDGET_MS);
-    const usual =
-      typeof found === 'string' ? before.usual : [...before.usual, round(found.meanLog)].slice(-USUAL_LOOKS);
-    return { judged: null, looks: { ...before, confirmed: null, learnedAt: now, usual } };
-  }
+  const { baking, now, service, version } = input;
+  const compared = suspicion.suspect || baking === true;
   const told = (looks: Looks): { judged: Judged | null; looks: Looks } => ({
     judged: looks.confirmed && judgedOf(input, suspicion, looks.confirmed),
     looks,
   });
-  if (now - before.at < LOOK_EVERY_MS) return told(before);
-  const found = await timeBoth(service, version, BUDGET_MS);
+  const everyMs = !compared ? LEARN_EVERY_MS : before.decisive && !before.confirmed ? AGAIN_MS : LOOK_EVERY_MS;
+  if (now - before.at < everyMs) return told(compared ? before : { ...before, confirmed: null });
+  const budgetMs = Math.min(BUDGET_MS, input.policy.shortWindow.everyMs / 6);
+  const found = await timeBoth(service, version, budgetMs);
   if (typeof found === 'string') return told({ ...before, at: now, decisive: false });
   const { nats, times } = weighed(found, before.usual, suspicion.marginRatio);
-  const decisive = nats >= DECISIVE_NATS && times >= 1 + EFFECT_MARGINS * suspicion.marginRatio;
+  const decisive = compared && nats >= DECISIVE_NATS && times >= 1 + EFFECT_MARGINS * suspicion.marginRatio;
   const again = decisive && (before.confirmed !== null || (before.decisive && now - before.at <= LOOK_AGAIN_WITHIN_MS));
   const confirmed = again ? { nats: round(nats), times: round(times), pairs: found.pairs } : null;
-  return told({ ...before, at: now, decisive, confirmed });
+  // A version that was slow from its first minute must not become what is usual.
+  const learns = !suspicion.suspect && nats < 0 && now - before.learnedAt >= LEARN_EVERY_MS;
+  const learned = learns
+    ? { learnedAt: now, usual: [...before.usual, round(found.meanLog)].slice(-USUAL_LOOKS) }
+    : { learnedAt: before.learnedAt, usual: before.usual };
+  return told({ ...before, ...learned, at: now, decisive, confirmed });
 }
 
 /** Evidence that the live version is slower by the margin, with what is usual between the copies taken off. */
@@ -110,12 +112,11 @@ function suspicionOf(input: AssessmentInput, rows: readonly CountsRow[]): Suspic
   const observedMs =
     newest.reduce((sum, { atMs, valueMs }) => sum + (valueMs * here) / factorAt(spec.season, atMs), 0) / newest.length;
   const marginMs = quantileLimitMs(params) - params.baselineMs;
-  const limitMs = params.baselineMs + SUSPECT_MARGINS * marginMs;
   return {
-    suspect: observedMs > limitMs,
+    suspect: observedMs > params.baselineMs,
     observedMs,
     expectedMs: params.baselineMs,
-    limitMs,
+    limitMs: quantileLimitMs(params),
     marginRatio: marginMs / params.baselineMs,
     intervals: newest.length,
     sinceMs: first.atMs,

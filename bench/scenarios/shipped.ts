@@ -89,6 +89,7 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
         version: DEPLOYED,
         epoch: 2,
         routedAt: deployMs,
+        baking: true,
         now: assessAt,
         charts,
         standing,

@@ -55,7 +55,7 @@ const TIMEOUT_RATE = 0.002;
 const MALFORMED_RATE = 0.001;
 const IDLE_FASTER_LOG = 0.12;
 
-/** How far a fault has come: shares and rates that it adds, latency in sigmas of its background. */
+/** How far a fault has come: shares and rates that it adds, latency by so many sigmas of its background, as a factor. */
 interface Effect {
   errors?: number;
   timeouts?: number;
@@ -99,7 +99,7 @@ export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
   const slownessAt: World['slownessAt'] = (atMs) => {
     const { sigmas = 0, sharedSlowness = false } = effectAt(atMs);
     const level = Math.max(0.05, latency[Math.floor((atMs - fromMs) / MINUTE_MS)] ?? 1);
-    const slower = 1 + (latencyOf.sigma * sigmas) / level;
+    const slower = 1 + latencyOf.sigma * sigmas;
     return { live: level * slower, before: level * (sharedSlowness ? slower : 1) };
   };
   const rows: CountsRow[] = [];
@@ -114,7 +114,7 @@ export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
     const usual = ERROR_RATE * clamp(errors[minute] ?? 1, 0.75, 1.25);
     const failures = binomial(requests, Math.min(1, usual + (effect.errors ?? 0)), uniform);
     const timeouts = Math.min(requests, binomial(requests, TIMEOUT_RATE + (effect.timeouts ?? 0), uniform));
-    const p95Ms = LATENCY_MS * Math.max(0.05, (latency[minute] ?? 1) + latencyOf.sigma * (effect.sigmas ?? 0));
+    const p95Ms = LATENCY_MS * slownessAt(atMs).live;
     const recall = recallAt(atMs);
     const bulkShare = effect.bulkShare ?? CLASSES.bulk.share;
     const labels: CountsRow['labels'] = {};
@@ -167,11 +167,11 @@ function changeMinutes(kind: CaseKind, uniform: Uniform): number {
 }
 
 /**
- * A sigma that is smaller than the practical margin is no degradation to anybody: where the latency is moved by one or
- * two of them, a steadier background is stretched until they are beyond the margin of a quarter.
+ * A sigma below the practical margin of a quarter is no degradation to anybody: where the latency is moved by one or two of
+ * them, a steadier background is stretched until one is beyond the margin.
  */
 function leastSigma(kind: CaseKind): number {
-  return kind === 'plus1' ? 0.3 : kind === 'plus2' ? 0.15 : 0;
+  return kind === 'plus1' || kind === 'plus2' ? 0.3 : 0;
 }
 
 function stretched(background: Background, sigma: number): Background {

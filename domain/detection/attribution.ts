@@ -35,8 +35,10 @@ export interface AttributionResult {
 }
 
 const REPLAY_LEVEL = 0.01;
-/** Standard normal quantile at 99 %. */
-const Z99 = 2.3263478740408408;
+/** Standard normal quantile at 97.5 %. */
+const Z975 = 1.959963984540054;
+/** The loss at an alarm looks larger than it is: what alarmed was chosen for being large. */
+const TRUE_SHARE = 2 / 3;
 const MIN_REPLAY = 8;
 const MIN_TIMED = 5;
 const SURE_SE_LOG = 0.05;
@@ -130,15 +132,15 @@ function judgeReplay(input: AttributionInput, reasons: string[]): Causal | null 
   return shared !== null && shared.nats > 0 ? 'alike' : null;
 }
 
-/** The most that the previous version may be better on the same inputs (99 %) is less than half of what was lost. */
+/** The most that the previous version may be better on the same inputs (97.5 %) is less than two thirds of what was lost. */
 function gainsNothing(
   { expectedWrongRate: expected, observedWrongRate: observed }: AttributionInput,
   { n, currentWrong, previousWrong }: PairedReplay,
 ): boolean {
   if (expected === undefined || observed === undefined) return false;
   // One discordant pair more: none at all is no certainty either.
-  const most = (currentWrong - previousWrong + Z99 * Math.sqrt(currentWrong + previousWrong + 1)) / n;
-  return most < (observed - expected) / 2;
+  const most = (currentWrong - previousWrong + Z975 * Math.sqrt(currentWrong + previousWrong + 1)) / n;
+  return most < TRUE_SHARE * (observed - expected);
 }
 
 /** Whether the previous version lost what the live one lost: against its normal rate of wrong answers. */

@@ -290,6 +290,8 @@ export interface AssessmentInput {
   readonly version: string;
   readonly epoch: number;
   readonly routedAt: number;
+  /** In its bake period a version is compared with the one before it, suspect or not. */
+  readonly baking?: boolean;
   readonly now: number;
   readonly charts: ChartStates;
   readonly standing: readonly StandingVerdict[];

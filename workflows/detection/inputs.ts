@@ -42,6 +42,7 @@ export function assessmentInputOf(
     version: route.version,
     epoch: route.epoch,
     routedAt: route.routedAt,
+    ...(route.bakeUntil !== null && { baking: true }),
     now,
     charts,
     standing: standingOf(state),
