@@ -85,7 +85,7 @@ export const defaultPolicyText = {
   validated: { minAccuracy: 0.8, minRecall: 0.6 },
   freezeWindows: [],
   detection: {
-    falseAlarmDays: 30,
+    falseAlarmDays: 365,
     shortWindow: { every: '90s', window: '20m' },
     trend: { every: '1h', minPoints: 24 },
     calm: '2m',

@@ -237,7 +237,7 @@ describe('the fold of the watch', () => {
       ).began,
     ).toHaveLength(1);
     expect(verdict).toMatchObject({ metric: 'latency-p95', statistic: { falseAlarmDays: policy.falseAlarmDays } });
-    expect(verdict?.sentence).toContain('a false alarm of this size comes at most once in 30 days');
+    expect(verdict?.sentence).toContain('a false alarm of this size comes at most once in 365 days');
     expect(slow.cursor - 5_000).toBeGreaterThan(0);
     expect(slow.cursor - 5_000).toBeLessThanOrEqual(150);
     expect(JSON.stringify(slow.snapshot()['latency-p95']).length).toBeLessThanOrEqual(700);

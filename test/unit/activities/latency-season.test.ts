@@ -81,7 +81,7 @@ describe('a service that is twice as slow at noon as at midnight', () => {
     const late = sixInTheMorning + 12 * HOUR_MS;
     const slow = verdictsOf(baseline, minutes(late, late + 30 * MINUTE_MS, 1.5));
     expect(slow.length).toBeGreaterThan(0);
-    expect(slow[0]).toContain('its own history says 292 ms');
+    expect(slow[0]).toMatch(/its own history says 29\d ms/);
   });
 
   it('has no season after two days, and says so by its source', async () => {
