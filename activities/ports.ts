@@ -285,12 +285,24 @@ export interface ServiceStanding {
   read(service: string): Promise<StandingView>;
 }
 
-/** State of the machine and of what the service depends on, for the attribution. */
+/** What an environment is asked beside the service and the moment. */
+export interface EnvironmentQuestion {
+  /** Interval of the degradation's onset: what began after it, or was caused by it, is no cause. */
+  readonly onset?: { readonly lowMs: number; readonly highMs: number };
+  /** Users wait: the answer comes from what was read before, and what is old is unmeasured; nothing slow is read. */
+  readonly known?: boolean;
+}
+
+/** State of inputs, users, machines and of what the service depends on, for the attribution. */
 export interface Environment {
-  /** Names of what changed against its own recent history, and of what could not be asked. */
+  /**
+   * Names of what changed since `sinceMs` against its own history, and of what could not be asked. `facts` by name:
+   * `state`, and where there are any `words` (value, limit, since when) and `where` (to look) for people.
+   */
   assess(
     service: string,
     sinceMs: number,
+    about?: EnvironmentQuestion,
   ): Promise<{ changed: string[]; unmeasured: string[]; facts: { [key: string]: Json } }>;
 }
 

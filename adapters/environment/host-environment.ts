@@ -1,110 +1,57 @@
-import type { Environment } from '../../activities/ports';
-import type { Json } from '../../domain/ledger';
-import { checkDependency, dependencyState, noteCheck, type Dependency, type DependencyHistory } from './dependencies';
-import { compareHost, DEFAULT_HOST_RULES, type HostRules } from './host-change';
-import { hostSource, type HostReading, type HostSource } from './host-readings';
+import { dependencySignals } from './dependency-signals';
+import type { Dependency } from './dependencies';
+import { DEFAULT_HOST_RULES, type HardwareRules } from './hardware-change';
+import { hardwareSignals } from './hardware-signals';
+import { hostSource, type HostSource } from './host-readings';
+import { joinEnvironment, type JoinedEnvironment } from './joined-environment';
+import type { SignalSource } from './signal-source';
 
 export interface HostEnvironmentOptions {
   /** Dependencies by service. */
   readonly dependencies: Readonly<Record<string, readonly Dependency[]>>;
   /** File system whose free space counts: where artifacts and logs are. */
   readonly diskPath: string;
-  /** Default 5 s. */
+  /** How often the dependencies are asked; default 5 s. The host is read each second, or as often as this. */
   readonly sampleMs?: number;
-  /** How far back the own history reaches; default 1 h. */
+  /** How far back all readings of the host are kept; default 1 h, then medians of five minutes. */
   readonly historyMs?: number;
-  readonly rules?: Partial<HostRules>;
+  readonly rules?: HardwareRules;
   readonly source?: HostSource;
   readonly now?: () => number;
+  /** What else is around the services: other machines, inputs, users. */
+  readonly more?: readonly SignalSource[];
 }
 
-export interface HostEnvironment extends Environment {
-  /** Takes one reading and asks every dependency once; the timer does the same. */
-  sample(): Promise<void>;
-  close(): void;
-}
+export type HostEnvironment = JoinedEnvironment;
 
 /**
- * Processor, memory and disk of this host against their own recent history, and the dependencies of each service by a
- * look at their URLs. Names in `changed` and `unmeasured`: `cpu`, `memory`, `disk`, `dependency:<name>`.
- * The history is in memory: after a restart a machine in a bad state is `unmeasured` until the history is long enough to
- * say whether it has always been in it.
+ * Processor, memory and disk of this host against their own recent history, the dependencies of each service by a look at
+ * their URLs, and what else is given. Names in `changed` and `unmeasured`: `cpu`, `memory`, `disk`, `dependency:<name>`,
+ * and those of the other sources. The history is in memory: after a restart a machine in a bad state is `unmeasured` until
+ * the history is long enough to say whether it has always been in it.
  */
 export function openHostEnvironment(options: HostEnvironmentOptions): HostEnvironment {
   const now = options.now ?? Date.now;
-  const sampleMs = options.sampleMs ?? 5_000;
-  const historyMs = options.historyMs ?? 3_600_000;
-  const rules = { ...DEFAULT_HOST_RULES, ...options.rules };
+  const everyMs = options.sampleMs ?? 5_000;
   const source = options.source ?? hostSource({ diskPath: options.diskPath, now });
-  const readings: HostReading[] = [];
-  const histories = new Map<Dependency, DependencyHistory>();
-  for (const dependency of Object.values(options.dependencies).flat()) {
-    histories.set(dependency, { lastOkAt: null, failingSince: null, last: null });
-  }
-  let running: Promise<void> | null = null;
-
-  async function readHost(): Promise<void> {
-    readings.push(await source.read());
-    const oldest = now() - historyMs;
-    while ((readings[0]?.atMs ?? oldest) < oldest) readings.shift();
-  }
-
-  async function ask(dependencies: Iterable<Dependency>): Promise<void> {
-    await Promise.all(
-      [...dependencies].map(async (dependency) => {
-        const history = histories.get(dependency);
-        if (history) noteCheck(history, await checkDependency(dependency, now));
-      }),
-    );
-  }
-
-  function sample(): Promise<void> {
-    // A slow dependency must not pile up samples behind it.
-    running ??= Promise.all([readHost(), ask(histories.keys())]).then(
-      () => void (running = null),
-      (fault: unknown) => {
-        running = null;
-        throw fault;
+  const host = hardwareSignals({
+    machine: '',
+    reader: {
+      async read() {
+        const { atMs, cpuBusy, memoryAvailable, diskFree } = await source.read();
+        return { atMs, values: { cpu: cpuBusy, memory: memoryAvailable, disk: diskFree } };
       },
-    );
-    return running;
-  }
-
-  // A reading that fails is missing from the history, and `assess` says so.
-  const timer = setInterval(() => void sample().catch(() => undefined), sampleMs);
-  timer.unref();
-
-  return {
-    sample,
-    close: () => clearInterval(timer),
-    async assess(service, sinceMs) {
-      const dependencies = options.dependencies[service] ?? [];
-      await Promise.all([sample(), ask(dependencies)]);
-      const changed: string[] = [];
-      const unmeasured: string[] = [];
-      const facts: Record<string, Json> = {};
-      const note = (name: string, state: 'same' | 'changed' | 'unmeasured'): void => {
-        if (state === 'changed') changed.push(name);
-        if (state === 'unmeasured') unmeasured.push(name);
-      };
-      for (const { metric, state, recent, before, readings: counted } of compareHost(readings, sinceMs, rules)) {
-        note(metric, state);
-        facts[metric] = { state, recent: rounded(recent), before: rounded(before), readings: { ...counted } };
-      }
-      for (const dependency of dependencies) {
-        const history = histories.get(dependency);
-        if (!history) continue;
-        // It was asked each `sampleMs`, so a failure may be up to two of them older or younger than the onset.
-        const state = dependencyState(history, sinceMs, 2 * sampleMs);
-        const name = `dependency:${dependency.name}`;
-        note(name, state);
-        facts[name] = { state, last: history.last?.why ?? null, failingSince: history.failingSince };
-      }
-      return { changed, unmeasured, facts };
     },
-  };
-}
-
-function rounded(value: number | null): number | null {
-  return value === null ? null : Math.round(value * 1e4) / 1e4;
+    rules: options.rules ?? DEFAULT_HOST_RULES,
+    everyMs: options.sampleMs ?? 1_000,
+    quick: true,
+    services: null,
+    ...(options.historyMs === undefined ? {} : { historyMs: options.historyMs }),
+    now,
+  });
+  return joinEnvironment([
+    host,
+    dependencySignals({ dependencies: options.dependencies, everyMs, now }),
+    ...(options.more ?? []),
+  ]);
 }

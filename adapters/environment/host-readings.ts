@@ -14,6 +14,9 @@ export interface HostSource {
   read(): Promise<HostReading>;
 }
 
+/** A tenth of a second of two processors. */
+const MIN_TICKS = 20;
+
 /** Reads /proc/stat, /proc/meminfo and the file system of `diskPath`. */
 export function hostSource(options: { diskPath: string; procRoot?: string; now?: () => number }): HostSource {
   const procRoot = options.procRoot ?? '/proc';
@@ -23,6 +26,9 @@ export function hostSource(options: { diskPath: string; procRoot?: string; now?:
   async function cpuBusy(): Promise<number | null> {
     const times = await cpuTimes(join(procRoot, 'stat'));
     const last = before;
+    // Two looks right after each other share too few ticks to say anything: the next one compares with the first.
+    if (times !== null && last !== null && times.total > last.total && times.total - last.total < MIN_TICKS)
+      return null;
     before = times;
     if (times === null || last === null || times.total <= last.total) return null;
     return (times.busy - last.busy) / (times.total - last.total);

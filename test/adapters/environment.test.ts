@@ -2,9 +2,11 @@ import { createServer, type Server } from 'node:http';
 import { writeFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { compareHost, DEFAULT_HOST_RULES } from '../../adapters/environment/host-change';
+import { DependencyHistory, dependencySignal } from '../../adapters/environment/dependency-change';
+import { compareHardware, DEFAULT_HOST_RULES } from '../../adapters/environment/hardware-change';
 import { openHostEnvironment, type HostEnvironment } from '../../adapters/environment/host-environment';
 import { hostSource, type HostReading, type HostSource } from '../../adapters/environment/host-readings';
+import type { HardwareReading } from '../../adapters/environment/reading-history';
 import { environmentContract } from '../support/contracts/environment';
 import { FakeEnvironment } from '../support/fakes/environment';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
@@ -15,16 +17,27 @@ afterEach(() => {
 });
 afterAll(removeTemporary);
 
-async function dependency(): Promise<{ url: string; fail: (status: number) => void; server: Server }> {
+async function dependency(): Promise<{
+  url: string;
+  fail: (status: number) => void;
+  slow: (ms: number) => void;
+  server: Server;
+}> {
   let status = 200;
+  let delayMs = 0;
   const server = createServer((_request, response) => {
-    if (status > 0) response.writeHead(status).end('{}');
+    if (status > 0) setTimeout(() => response.writeHead(status).end('{}'), delayMs);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closers.push(() => (server.closeAllConnections(), server.close()));
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
-  return { url: `http://127.0.0.1:${port}/health`, fail: (next) => void (status = next), server };
+  return {
+    url: `http://127.0.0.1:${port}/health`,
+    fail: (next) => void (status = next),
+    slow: (ms) => void (delayMs = ms),
+    server,
+  };
 }
 
 /** A machine whose state a test sets; one reading each 5 s of its own clock. */
@@ -114,6 +127,76 @@ describe('a dependency', () => {
     expect((await environment.assess('mail', machine.atMs - 200_000)).changed).toEqual(['dependency:features']);
   });
 
+  it('that answers slower than its own history by the limit has changed, with both times and since when', async () => {
+    const machine = new Machine();
+    const features = await dependency();
+    const environment = open(machine, {
+      sampleMs: 5_000,
+      dependencies: { mail: [{ name: 'features', url: features.url }] },
+    });
+    await machine.pass(environment, 15);
+    const onset = { lowMs: machine.atMs + 1, highMs: machine.atMs + 5_000 };
+    features.slow(160);
+    await machine.pass(environment, 3);
+    const found = await environment.assess('mail', onset.lowMs - 1_000, { onset });
+    expect(found.changed).toEqual(['dependency:features']);
+    const { words, observed, limit } = found.facts['dependency:features'] as {
+      words: string;
+      observed: number;
+      limit: number;
+    };
+    expect(words).toMatch(/^answers in \d+ ms \(limit [\d.]+ ms, [\d.]+ ms before\), since \d\d:\d\d:\d\d UTC$/);
+    expect(observed).toBeGreaterThanOrEqual(155);
+    expect(limit).toBeLessThan(observed);
+  });
+
+  it('that was always slow has not changed', async () => {
+    const machine = new Machine();
+    const features = await dependency();
+    features.slow(60);
+    const environment = open(machine, {
+      sampleMs: 5_000,
+      dependencies: { mail: [{ name: 'features', url: features.url }] },
+    });
+    await machine.pass(environment, 16);
+    expect((await environment.assess('mail', machine.atMs - 20_000)).changed).toEqual([]);
+  });
+
+  it('whose answer is overdue while users wait is unmeasured; one that is usually slow is not', () => {
+    const seen = (usualMs: number): string => {
+      const history = new DependencyHistory();
+      for (let at = 0; at < 20; at += 1) history.note({ atMs: at * 5_000, ok: true, ms: usualMs, why: 'answered 200' });
+      history.pendingSince = 100_000;
+      return dependencySignal('features', history, { sinceMs: 90_000, slackMs: 10_000, nowMs: 100_080 }).state;
+    };
+    expect([seen(4), seen(70)]).toEqual(['unmeasured', 'same']);
+  });
+
+  it('that hangs holds nobody up while users wait, and is never called changed before its time limit', async () => {
+    const features = await dependency();
+    const environment = open(new Machine(), {
+      dependencies: { mail: [{ name: 'features', url: features.url }] },
+      now: Date.now,
+    });
+    for (let checks = 0; checks < 5; checks += 1) await environment.sample();
+    features.fail(0);
+    const began = performance.now();
+    const asking = environment.assess('mail', Date.now() - 1_000, { known: true });
+    const found = await asking;
+    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(found.changed).toEqual([]);
+  });
+
+  it('that refuses is seen while users wait: it is asked once more', async () => {
+    const features = await dependency();
+    const environment = open(new Machine(), {
+      dependencies: { mail: [{ name: 'features', url: features.url }] },
+    });
+    await environment.sample();
+    features.fail(503);
+    expect((await environment.assess('mail', 0, { known: true })).changed).toEqual(['dependency:features']);
+  });
+
   it('of one service says nothing about another', async () => {
     const features = await dependency();
     const environment = open(new Machine(), { dependencies: { mail: [{ name: 'features', url: features.url }] } });
@@ -138,6 +221,55 @@ describe('a machine', () => {
     Object.assign(machine, change);
     await machine.pass(environment, 5);
     expect(await environment.assess('mail', onset)).toMatchObject({ changed: names, unmeasured: [] });
+  });
+
+  it('that became fully busy some seconds ago has changed, although the look goes a minute back', async () => {
+    const machine = new Machine();
+    const environment = open(machine);
+    await machine.pass(environment, 40);
+    const onset = { lowMs: machine.atMs, highMs: machine.atMs + 2_000 };
+    machine.cpu = 0.99;
+    await machine.pass(environment, 2);
+    const found = await environment.assess('mail', onset.lowMs - 60_000, { onset });
+    expect(found.changed).toEqual(['cpu']);
+    expect(found.facts['cpu']).toMatchObject({ where: 'cpu of this host', limit: 0.95 });
+    expect((found.facts['cpu'] as { words: string }).words).toMatch(
+      /^99 % busy \(limit 95 %, 30 % before\), since \d\d:\d\d:\d\d UTC$/,
+    );
+  });
+
+  it('that became busy after the degradation began is not its cause', async () => {
+    const machine = new Machine();
+    const environment = open(machine);
+    await machine.pass(environment, 40);
+    const onset = { lowMs: machine.atMs - 10_000, highMs: machine.atMs };
+    await machine.pass(environment, 24);
+    machine.cpu = 0.99;
+    await machine.pass(environment, 10);
+    const found = await environment.assess('mail', onset.lowMs - 60_000, { onset });
+    expect(found.changed).toEqual([]);
+    expect((found.facts['cpu'] as { words: string }).words).toContain('after the degradation began');
+  });
+
+  it('that became busy two days ago has changed for a degradation that began then', async () => {
+    const machine = new Machine();
+    const environment = open(machine, { historyMs: 60_000 });
+    await machine.pass(environment, 2_000);
+    const onset = { lowMs: machine.atMs, highMs: machine.atMs + 3_600_000 };
+    machine.cpu = 0.99;
+    await machine.pass(environment, 30_000);
+    expect((await environment.assess('mail', onset.lowMs - 300_000, { onset })).changed).toEqual(['cpu']);
+  });
+
+  it('that could not be read lately is unmeasured, whatever it said last', async () => {
+    const machine = new Machine();
+    const environment = open(machine, { sampleMs: 5_000 });
+    await machine.pass(environment, 30);
+    machine.read = () => Promise.reject(new Error('no /proc'));
+    machine.atMs += 60_000;
+    const found = await environment.assess('mail', machine.atMs - 120_000, { known: true });
+    expect(found).toMatchObject({ changed: [], unmeasured: ['cpu', 'memory', 'disk'] });
+    expect(found.facts['cpu']).toMatchObject({ words: 'no /proc', ageMs: 60_000 });
   });
 
   it('that was always fully busy has not changed', async () => {
@@ -185,27 +317,25 @@ describe('a machine', () => {
     expect(await environment.assess('mail', 0)).toMatchObject({ changed: [], unmeasured: [name] });
   });
 
-  it('is remembered for its history only', async () => {
+  it('is remembered reading by reading for its history only, before that by medians of five minutes', async () => {
     const machine = new Machine();
     const environment = open(machine, { historyMs: 60_000 });
     await machine.pass(environment, 200);
     const { facts } = await environment.assess('mail', machine.atMs - 30_000);
     const { readings } = facts['cpu'] as { readings: { recent: number; before: number } };
-    expect(readings.recent + readings.before).toBeLessThanOrEqual(13);
+    expect(readings.recent + readings.before).toBeLessThanOrEqual(13 + Math.ceil((200 * 5_000) / 300_000));
   });
 
   it('never changes by one reading alone, whatever it says (seeded property)', () => {
-    const reading = (atMs: number, cpu: number): HostReading => ({
+    const reading = (atMs: number, cpu: number): HardwareReading => ({
       atMs,
-      cpuBusy: cpu,
-      memoryAvailable: 0.6,
-      diskFree: 0.5,
+      values: { cpu, memory: 0.6, disk: 0.5 },
     });
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 4 }), (spike, at) => {
         const before = Array.from({ length: 20 }, (_, index) => reading(index, 0.3));
         const recent = Array.from({ length: 5 }, (_, index) => reading(100 + index, index === at ? spike : 0.3));
-        const found = compareHost([...before, ...recent], 100, DEFAULT_HOST_RULES);
+        const found = compareHardware('', [...before, ...recent], { sinceMs: 100 }, DEFAULT_HOST_RULES);
         return found.every(({ state }) => state === 'same');
       }),
       { seed: 7 },
