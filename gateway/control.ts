@@ -11,6 +11,7 @@ import type { Service } from './service';
 const ROUTE_LIMIT_BYTES = 1 << 20;
 const FEEDBACK_LIMIT_BYTES = 16 << 20;
 const SAMPLES_MAX = 5_000;
+const INPUTS_MAX = 1_000;
 const OBSERVATIONS_MAX = 20_000;
 
 const fenceSchema = z.strictObject({ epoch: z.int().min(0) });
@@ -96,6 +97,12 @@ async function serviceRequest(
       const limit = Math.min(numberParam(query, 'limit', 100), SAMPLES_MAX);
       const samples = service.samples.newest(query.get('version'), query.get('labelled') === '1', limit);
       return sendJson(res, 200, { samples });
+    }
+    case 'GET inputs': {
+      if (!service.samples.on) return sendJson(res, 200, { off: true, inputs: [] });
+      const limit = Math.min(numberParam(query, 'limit', 100), INPUTS_MAX);
+      const [from, to] = [numberParam(query, 'from'), numberParam(query, 'to')];
+      return sendJson(res, 200, { inputs: service.samples.inputs(from, to, limit) });
     }
     case 'DELETE samples':
       return sendJson(res, 200, { deleted: deleteSamples(service, query) });

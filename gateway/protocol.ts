@@ -13,6 +13,7 @@ import type { RouteRecord } from '../domain/route';
  * | `GET /control/v1/services/{s}/telemetry?after=SEQ&follow=1&limit=N` | newline-delimited {@link telemetryRowSchema}; with `follow` the answer stays open, an empty line is a sign of life each second |
  * | `GET /control/v1/services/{s}/window?from=MS&to=MS` | `{rows: TelemetryRow[]}`: stored rows (1-second, then 1-minute) of the half-open interval |
  * | `GET /control/v1/services/{s}/samples?version=V&labelled=1&limit=N` | `{samples: Sample[]}`, newest first; `{off: true, samples: []}` where sampling is off |
+ * | `GET /control/v1/services/{s}/inputs?from=MS&to=MS&limit=N` | {@link sampledInputsSchema}: the newest `limit` sampled inputs of the half-open interval, oldest first, those that failed as well |
  * | `POST /control/v1/services/{s}/feedback` {@link feedbackBatchSchema} | {@link feedbackResultSchema} |
  * | `POST /control/v1/services/{s}/observations` {@link observationBatchSchema} | 200 {@link observationsTakenSchema}, 409 {@link observationsRefusedSchema} |
  * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
@@ -113,6 +114,8 @@ export const countsRowSchema = z.object({
   labels: z.record(z.string(), z.object({ n: z.int(), correct: z.int() })),
   /** Mean time from the answer to the arrival of its label, over the labels of this row: when it was answered, not when it was known. */
   labelDelayMs: z.number().exactOptional(),
+  /** Of the requests: those with a session that were answered below 500, and the sessions that began with one of them. */
+  sessions: z.object({ requests: z.int(), begun: z.int() }).exactOptional(),
 });
 
 export const eventRowSchema = z.object({
@@ -145,6 +148,18 @@ export const sampleSchema = z.object({
   answer: z.string().nullable().exactOptional(),
 });
 export type Sample = z.infer<typeof sampleSchema>;
+
+/** What was asked, without what was answered: for the quality of the inputs. */
+export const sampledInputSchema = z.object({
+  atMs: instant,
+  version: z.string(),
+  path: z.string(),
+  contentType: z.string(),
+  body: z.string(),
+  failed: z.boolean(),
+});
+export type SampledInput = z.infer<typeof sampledInputSchema>;
+export const sampledInputsSchema = z.object({ off: z.boolean().optional(), inputs: z.array(sampledInputSchema) });
 
 export const feedbackItemSchema = z.strictObject({
   requestId: z.string().min(1).max(128),

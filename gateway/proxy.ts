@@ -185,7 +185,8 @@ export class Exchange implements AttemptOwner, Waiting {
     service.deadlines.remove(this);
     attempt.target.upstream.answered();
     if (session !== undefined && status < 500 && service.route.record) {
-      service.sessions.answered(session, way.choice.version, service.route.record, Date.now());
+      const begun = service.sessions.answered(session, way.choice.version, service.route.record, Date.now());
+      if (!this.probe) service.recorder.inSession(way.counted, begun);
     }
     const length = headers['content-length'];
     if (typeof length === 'string' && this.req.method !== 'HEAD' && status !== 304) this.remaining = Number(length);
@@ -242,17 +243,21 @@ export class Exchange implements AttemptOwner, Waiting {
       }
     }
     if (this.failedWays) this.countRepeats();
-    if (this.sampled && status < 500 && way.counted.cohort === 'live') {
-      service.samples.keep(this.req, this.body, {
-        requestId: this.id,
-        session: this.session,
-        version: way.choice.version,
-        predicted,
-        score,
-        answer: text,
-      });
-    }
+    this.sample(way, status >= 500, predicted, score, text);
     this.close(way, status, ms, predicted, score);
+  }
+
+  private sample(
+    way: Way,
+    failed: boolean,
+    predicted: string | null,
+    score: number | null,
+    answer: string | null,
+  ): void {
+    if (!this.sampled || way.counted.cohort !== 'live') return;
+    const { id: requestId, session, service } = this;
+    const { version } = way.choice;
+    service.samples.keep(this.req, this.body, { requestId, session, version, predicted, score, answer, failed });
   }
 
   private cut(): void {
@@ -269,6 +274,7 @@ export class Exchange implements AttemptOwner, Waiting {
     // A request that failed everywhere counts once, against the version that it was first for.
     const first = this.failedWays?.[0]?.way ?? way;
     if (first && !this.probe && this.fate === 'open') service.recorder.failed(first.counted);
+    if (first) this.sample(first, true, null, null, null);
     const target = this.failedWays?.[0]?.target ?? this.attempt?.target;
     if (first && target) service.answers.add(this.id, Date.now(), first.prefixOf(target), status, ms, null, null);
     if (this.way) this.leave();

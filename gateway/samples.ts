@@ -1,16 +1,20 @@
 import type { IncomingMessage } from 'node:http';
-import type { GatewayServiceConfig, Sample } from './protocol';
+import type { GatewayServiceConfig, Sample, SampledInput } from './protocol';
 import { sessionSha } from './sessions';
 import type { Storage } from './storage';
 
 const REDACTED = '[redacted]';
 const PENDING_MAX = 500;
 const FLUSH_MS = 200;
+/** Bodies of one answer to a question for inputs. */
+const INPUTS_LIMIT_BYTES = 8 << 20;
 
 export interface SampleInput extends Omit<Sample, 'label' | 'body' | 'answer'> {
   readonly body: Buffer;
   readonly answer: string | null;
   readonly session: string | undefined;
+  /** Not answered, or with a 5xx: what was asked tells of the inputs, and there is no answer to compare with. */
+  readonly failed: boolean;
 }
 
 /**
@@ -57,7 +61,8 @@ export class Samples {
     if (samples.length === 0) return;
     const insert = this.storage.prepare(
       'INSERT INTO samples (service, request_id, at_ms, version, path, content_type, body, predicted, score, label, ' +
-        'session_sha, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT label FROM feedback WHERE service = ? AND request_id = ?), ?, ?)',
+        'session_sha, answer, failed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT label FROM feedback WHERE service = ? AND ' +
+        'request_id = ?), ?, ?, ?)',
     );
     try {
       this.storage.transaction(() => {
@@ -69,7 +74,7 @@ export class Samples {
           const { requestId, atMs, version, path, contentType, predicted, score } = each;
           insert.run(
             this.service, requestId, atMs, version, path, contentType, body, predicted, score, this.service, requestId, sha,
-            answer,
+            answer, each.failed ? 1 : 0,
           ); // prettier-ignore
         }
         this.trim(Date.now());
@@ -83,7 +88,7 @@ export class Samples {
     this.flush();
     const rows = this.storage
       .prepare(
-        'SELECT * FROM samples WHERE service = ? AND at_ms >= ? AND (? IS NULL OR version = ?) ' +
+        'SELECT * FROM samples WHERE service = ? AND failed = 0 AND at_ms >= ? AND (? IS NULL OR version = ?) ' +
           'AND (? = 0 OR label IS NOT NULL) ORDER BY id DESC LIMIT ?',
       )
       .all(this.service, Date.now() - this.config.maxAgeMs, version, version, labelledOnly ? 1 : 0, limit);
@@ -99,6 +104,25 @@ export class Samples {
       label: row['label'] as unknown as string | null,
       answer: row['answer'] as unknown as string | null,
     }));
+  }
+
+  /** What was asked in [fromMs, toMs), the newest `limit`, oldest first; those that failed as well. */
+  inputs(fromMs: number, toMs: number, limit: number): SampledInput[] {
+    this.flush();
+    const rows = this.storage
+      .prepare(
+        'SELECT at_ms, version, path, content_type, body, failed FROM samples WHERE service = ? AND at_ms >= ? AND at_ms < ? ' +
+          'ORDER BY id DESC LIMIT ?',
+      )
+      .all(this.service, Math.max(fromMs, Date.now() - this.config.maxAgeMs), toMs, limit) as StoredInput[];
+    const inputs: SampledInput[] = [];
+    let bytes = 0;
+    for (const { at_ms: atMs, version, path, content_type: contentType, body, failed } of rows) {
+      bytes += body.length;
+      if (bytes > INPUTS_LIMIT_BYTES) break;
+      inputs.push({ atMs, version, path, contentType, body, failed: failed === 1 });
+    }
+    return inputs.reverse();
   }
 
   label(requestId: string, label: string): void {
@@ -126,6 +150,15 @@ export class Samples {
       )
       .run(this.service, this.service, this.config.maxCount);
   }
+}
+
+interface StoredInput {
+  readonly at_ms: number;
+  readonly version: string;
+  readonly path: string;
+  readonly content_type: string;
+  readonly body: string;
+  readonly failed: number;
 }
 
 /** An answer that is JSON itself has fields to redact too; other text has none. */

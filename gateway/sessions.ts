@@ -63,23 +63,27 @@ export class Sessions {
     return pinned && pinned.bornMs + this.maxMs > nowMs ? pinned.version : undefined;
   }
 
-  /** Called with the first byte of each answer: pins a session that is not pinned to a version that it may stay on. */
-  answered(session: string, version: string, record: RouteRecord, nowMs: number): void {
+  /**
+   * Called with the first byte of each answer: pins a session that is not pinned to a version that it may stay on. True
+   * when the session began with it.
+   */
+  answered(session: string, version: string, record: RouteRecord, nowMs: number): boolean {
     const pinned = this.bySession.get(session);
     if (pinned) {
-      if (pinned.version === version && pinned.bornMs + this.maxMs > nowMs) return;
+      if (pinned.version === version && pinned.bornMs + this.maxMs > nowMs) return false;
       // A pin that still holds is not overwritten by an answer that came from elsewhere (its backends were down).
-      if (pinned.bornMs + this.maxMs > nowMs && pinHoldsUntil(record, pinned.version, nowMs) > 0) return;
+      if (pinned.bornMs + this.maxMs > nowMs && pinHoldsUntil(record, pinned.version, nowMs) > 0) return false;
     } else if (this.bySession.size + this.restored.size >= SESSIONS_MAX) {
       if (nowMs - this.sweptAt > SWEEP_MIN_MS) this.sweep(nowMs);
       if (this.bySession.size + this.restored.size >= SESSIONS_MAX) {
         this.unpinned += 1;
-        return;
+        return true;
       }
     }
     this.bySession.set(session, { version, bornMs: nowMs });
     this.dirty.add(session);
     this.timer ??= setTimeout(() => this.flush(), FLUSH_MS);
+    return pinned === undefined;
   }
 
   /** Live pinned sessions by version under the record, with the latest end of one of them. */

@@ -72,6 +72,10 @@ export function merged(left: CountsRow, right: CountsRow, sketch: DDSketch): Cou
   const latencies = [left.latency, right.latency].filter((each) => each !== null);
   const sumMs = latencies.reduce((sum, each) => sum + each.sumMs, 0);
   const maxMs = latencies.reduce((max, each) => Math.max(max, each.maxMs), 0);
+  const sessions = {
+    requests: (left.sessions?.requests ?? 0) + (right.sessions?.requests ?? 0),
+    begun: (left.sessions?.begun ?? 0) + (right.sessions?.begun ?? 0),
+  };
   return {
     ...left,
     seq: Math.max(left.seq, right.seq),
@@ -86,6 +90,7 @@ export function merged(left: CountsRow, right: CountsRow, sketch: DDSketch): Cou
     predicted: summed(left.predicted, right.predicted, (a, b) => a + b),
     scoreSum: left.scoreSum + right.scoreSum,
     scoreCount: left.scoreCount + right.scoreCount,
+    ...(sessions.requests > 0 ? { sessions } : {}),
     labels: summed(left.labels, right.labels, (a, b) => ({ n: a.n + b.n, correct: a.correct + b.correct })),
   };
 }

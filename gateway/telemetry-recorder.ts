@@ -40,6 +40,8 @@ export class OpenRow {
   readonly labels = new Map<string, { n: number; correct: number }>();
   labelDelaySumMs = 0;
   labelDelayCount = 0;
+  sessionRequests = 0;
+  sessionsBegun = 0;
 
   constructor(readonly of: Counted) {}
 
@@ -93,6 +95,13 @@ export class TelemetryRecorder {
       row.scoreSum += score;
       row.scoreCount += 1;
     }
+  }
+
+  /** A request of a session is being answered; it counts as a request when its fate is known. */
+  inSession(of: Counted, begun: boolean): void {
+    const row = this.row(of);
+    row.sessionRequests += 1;
+    if (begun) row.sessionsBegun += 1;
   }
 
   failed(of: Counted): void {
@@ -220,6 +229,7 @@ function closedRow(row: OpenRow, fromMs: number, toMs: number): NewRow {
     scoreSum: row.scoreSum,
     scoreCount: row.scoreCount,
     labels: Object.fromEntries(row.labels),
+    ...(row.sessionRequests > 0 ? { sessions: { requests: row.sessionRequests, begun: row.sessionsBegun } } : {}),
     ...(row.labelDelayCount > 0 ? { labelDelayMs: row.labelDelaySumMs / row.labelDelayCount } : {}),
   };
   return has ? { row: counts, sketch: sketch.toProto() } : { row: counts };

@@ -18,6 +18,7 @@ import { webhookSink } from '../adapters/alerts/webhook';
 import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
+import type { SampledInputs } from '../adapters/environment/sampled-inputs';
 import { openHostEnvironment, type HostEnvironment } from '../adapters/environment/host-environment';
 import { openAiEngine } from '../adapters/serving/openai';
 import { openInferenceEngine } from '../adapters/serving/open-inference';
@@ -44,7 +45,7 @@ export interface Adapters {
   /** What was imported, and what is served at configured addresses. */
   readonly versions: ArtifactStore;
   readonly router: TrafficRouter & { close(): Promise<void> };
-  readonly telemetry: Telemetry & { close(): Promise<void> };
+  readonly telemetry: Telemetry & SampledInputs & { close(): Promise<void> };
   engineOf(service: string): Engine;
   runtimeOf(service: string): ServingRuntime;
   /** Where something else serves the service; null where lastgood does. */

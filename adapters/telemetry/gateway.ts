@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import type { Telemetry } from '../../activities/ports';
+import type { SampledInputs } from '../environment/sampled-inputs';
 import {
   answerAtSchema,
   answerLookupSchema,
   feedbackBatchSchema,
   feedbackResultSchema,
+  sampledInputsSchema,
   sampleSchema,
   telemetryRowSchema,
   type CountsRow,
@@ -36,7 +38,9 @@ const windowSchema = z.object({ rows: z.array(telemetryRowSchema) });
 const samplesSchema = z.object({ off: z.boolean().optional(), samples: z.array(sampleSchema) });
 
 /** Telemetry of the gateway. Rejects with {@link TelemetryUnreachable}. */
-export function gatewayTelemetry(options: GatewayTelemetryOptions): Telemetry & { close(): Promise<void> } {
+export function gatewayTelemetry(
+  options: GatewayTelemetryOptions,
+): Telemetry & SampledInputs & { close(): Promise<void> } {
   const control = gatewayControl(options);
   const at = (service: string): string => `/services/${encodeURIComponent(service)}`;
   const silenceMs = options.silenceMs ?? 3_000;
@@ -96,6 +100,11 @@ export function gatewayTelemetry(options: GatewayTelemetryOptions): Telemetry & 
       if (labelled === true) query.set('labelled', '1');
       const { off, samples } = await ask(samplesSchema, 'GET', `${at(service)}/samples?${query.toString()}`);
       return { off: off === true, samples };
+    },
+    async inputs(service, fromMs, toMs, limit) {
+      const path = `${at(service)}/inputs?from=${Math.floor(fromMs)}&to=${Math.ceil(toMs)}&limit=${limit}`;
+      const { off, inputs } = await ask(sampledInputsSchema, 'GET', path);
+      return { off: off === true, inputs };
     },
     feedback: (service, items) => {
       const batch = feedbackBatchSchema.parse({ items });

@@ -9,7 +9,7 @@ afterAll(removeTemporary);
 
 const request = { url: '/v1/chat', headers: { 'content-type': 'application/json' } } as unknown as IncomingMessage;
 const config = { share: 1, maxCount: 10, maxAgeMs: 60_000, redactFields: ['name'] };
-const about = { requestId: 'r', session: undefined, version: '1', predicted: null, score: null };
+const about = { requestId: 'r', session: undefined, version: '1', predicted: null, score: null, failed: false };
 
 test('a sample keeps the text of the answer; fields of one that is JSON are redacted like those of the input', () => {
   const storage = new Storage(temporaryDirectory('samples'));
@@ -24,6 +24,22 @@ test('a sample keeps the text of the answer; fields of one that is JSON are reda
     '{"name":"[redacted]","n":1}',
     'Hello Ada',
   ]);
+  storage.close();
+});
+
+test('inputs of requests that failed are kept for the quality of the inputs only, and by the time of the request', () => {
+  const storage = new Storage(temporaryDirectory('samples'));
+  const samples = new Samples(storage, 'chat', config);
+  const began = Date.now();
+  samples.keep(request, Buffer.from('{"name":"Ada","n":1}'), { ...about, answer: 'yes' });
+  samples.keep(request, Buffer.from('{"n":"x"}'), { ...about, answer: null, failed: true });
+  expect(samples.newest(null, false, 10)).toHaveLength(1);
+  expect(samples.inputs(began, began + 60_000, 10)).toMatchObject([
+    { body: '{"name":"[redacted]","n":1}', failed: false, path: '/v1/chat' },
+    { body: '{"n":"x"}', failed: true },
+  ]);
+  expect(samples.inputs(began, began + 60_000, 1)).toMatchObject([{ failed: true }]);
+  expect(samples.inputs(began - 60_000, began, 10)).toEqual([]);
   storage.close();
 });
 
