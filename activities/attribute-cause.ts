@@ -1,13 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { attribute, type AttributionResult } from '../domain/detection/attribution';
 import { withoutUsual, type PairedLatency, type PairedReplay } from '../domain/detection/paired-evidence';
+import { withPlaces } from '../domain/detection/where-to-look';
 import type { Json } from '../domain/ledger';
 import type { Sample } from '../gateway/protocol';
 import type { ControlActivities } from '../workflows/contract/activities';
 import { LATENCY } from './detection/latency-chart';
-import { environmentSince, quietly, type EnvironmentSeen } from './detection/surroundings';
 import { mirrorHeaders } from './detection/mirror';
 import { usualBetween } from './detection/slower-look';
+import { changesSeen, environmentSince, onsetOf, quietly, type EnvironmentSeen } from './detection/surroundings';
 import { parsed, timeBoth } from './detection/timed-pairs';
 import type { ArtifactStore, Engine, Environment, Telemetry, TrafficRouter } from './ports';
 
@@ -51,9 +52,11 @@ export function attributeCause(ports: AttributionPorts): ControlActivities['attr
     const onset = verdict.onsetMs ?? verdict.sinceMs ?? now;
     const [asked, environment] = await Promise.all([
       askBoth(ports, input),
-      environmentSince(ports.environment, service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS),
+      environmentSince(ports.environment, service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS, {
+        onset: onsetOf(verdict, now),
+      }),
     ]);
-    return judgeCause(input, asked, environment);
+    return withPlaces(judgeCause(input, asked, environment), changesSeen(environment));
   };
 }
 

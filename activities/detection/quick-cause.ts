@@ -1,10 +1,11 @@
 import { attribute, type AttributionResult } from '../../domain/detection/attribution';
 import type { Verdict } from '../../domain/detection/types';
+import { withPlaces } from '../../domain/detection/where-to-look';
 import type { WatchInput } from '../../workflows/contract/activities';
 import { AnswerLate, within } from '../failures';
 import { askProbes, lookAt } from '../golden-probes';
 import type { ArtifactStore, Engine, Environment } from '../ports';
-import { environmentSince, type EnvironmentSeen } from './surroundings';
+import { changesSeen, environmentSince, lookedAtWhatIsShared, onsetOf, type EnvironmentSeen } from './surroundings';
 
 /** Users wait while these run: what does not answer in time is `unmeasured`, neither good nor bad. */
 const ENVIRONMENT_MS = 150;
@@ -31,10 +32,13 @@ export async function quickCause(ports: CausePorts, input: WatchInput, verdict: 
   const now = Date.now();
   const onset = verdict.onsetMs ?? now;
   const [environment, standby] = await Promise.all([
-    environmentSince(ports.environment, input.service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS),
+    environmentSince(ports.environment, input.service, onset - BEFORE_ONSET_MS, ENVIRONMENT_MS, {
+      onset: onsetOf(verdict, now),
+      known: true,
+    }),
     proveStandby(ports, input),
   ]);
-  return judgeQuickly(input, verdict, { environment, standby, now });
+  return withPlaces(judgeQuickly(input, verdict, { environment, standby, now }), changesSeen(environment));
 }
 
 /** What the quick looks say together. */
@@ -61,8 +65,8 @@ export function judgeQuickly(
   if (standby.state !== 'passed') return result;
   const reasons = [...result.reasons, `${copy?.version ?? ''} answers its golden probes on the same host now`];
   // The same environment serves the previous version well, and somebody looked whether it changed.
-  const looked = environment.changed.length === 0 && environment.unmeasured.length === 0;
-  const attribution = result.attribution === 'undetermined' && looked ? 'model' : result.attribution;
+  const isModel = result.attribution === 'undetermined' && lookedAtWhatIsShared(environment);
+  const attribution = isModel ? 'model' : result.attribution;
   return { attribution, reasons };
 }
 

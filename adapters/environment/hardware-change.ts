@@ -16,6 +16,8 @@ export interface HardwareRule {
   readonly unit: 'share' | 'count';
   /** One reading is enough: it says that something has happened, and stays. */
   readonly event?: true;
+  /** Not every source has it: where it never came nothing is said of it. */
+  readonly optional?: true;
 }
 export type HardwareRules = Readonly<Record<string, HardwareRule>>;
 
@@ -47,12 +49,13 @@ export function compareHardware(
   question: HardwareQuestion,
   rules: HardwareRules,
 ): Signal[] {
-  return Object.entries(rules).map(([metric, rule]) => {
+  return Object.entries(rules).flatMap(([metric, rule]) => {
     const known = readings.flatMap(({ atMs, values }) => {
       const value = values[metric] ?? null;
       return value === null ? [] : [{ atMs, value }];
     });
-    return compare(machine, metric, known, question, rule);
+    if (rule.optional === true && known.length === 0) return [];
+    return [compare(machine, metric, known, question, rule)];
   });
 }
 

@@ -2,7 +2,7 @@ import { binomialUpperTail } from '../detection/binomial-distribution';
 import { chiSquareSurvival } from '../detection/chi-square';
 import { populationStability } from '../detection/divergence';
 import { wilsonUpper } from '../detection/rate-limits';
-import type { FieldKind, FieldValue, ReducedInput } from './input-fields';
+import { isDerived, type FieldKind, type FieldValue, type ReducedInput } from './input-fields';
 import { binOf, type FieldProfile, type InputProfile } from './input-profile';
 
 export type InputCheck = 'unreadable' | 'type' | 'missing' | 'range' | 'category' | 'distance' | 'unexpected';
@@ -77,11 +77,12 @@ export function checkWhole(profile: InputProfile, recent: readonly ReducedInput[
   ];
   // A profile that is full does not know the fields that it had no room for.
   if (!open) return checks;
+  const isForeign = (path: string): boolean => !known.has(path) && !isDerived(path);
   const foreign = new Map<string, number>();
   const strange = (input: ReducedInput): boolean | null =>
-    input.fields === null ? null : [...input.fields.keys()].some((path) => !known.has(path));
+    input.fields === null ? null : [...input.fields.keys()].some(isForeign);
   for (const { fields } of recent)
-    for (const path of fields?.keys() ?? []) if (!known.has(path)) foreign.set(path, (foreign.get(path) ?? 0) + 1);
+    for (const path of fields?.keys() ?? []) if (isForeign(path)) foreign.set(path, (foreign.get(path) ?? 0) + 1);
   const [most] = [...foreign].sort((left, right) => right[1] - left[1] || left[0].localeCompare(right[0]));
   if (!most) return checks;
   const readable = recent.filter(({ fields }) => fields !== null).length;

@@ -1,6 +1,6 @@
 import { benjaminiHochberg } from '../detection/benjamini-hochberg';
 import { checkField, checkWhole, RECENT_MIN, type CheckResult, type InputCheck } from './field-checks';
-import { isDerived, PATHS_MAX, type ReducedInput } from './input-fields';
+import { isDerived, ownerOf, PATHS_MAX, type ReducedInput } from './input-fields';
 import type { InputProfile } from './input-profile';
 
 /** A profile of fewer inputs is no baseline. */
@@ -56,7 +56,7 @@ export function compareInputs(profile: InputProfile, recent: readonly ReducedInp
   const beyond = checks.filter(({ observed, limit }, at) => rejected[at] === true && observed > limit);
   const first = new Map<string, CheckResult>();
   for (const check of beyond.sort((left, right) => ORDER[left.check] - ORDER[right.check]))
-    if (!first.has(check.field)) first.set(check.field, check);
+    if (!first.has(ownerOf(check.field))) first.set(ownerOf(check.field), check);
   const different = [...first.values()].sort(
     (left, right) => left.p - right.p || ORDER[left.check] - ORDER[right.check],
   );

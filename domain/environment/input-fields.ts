@@ -64,6 +64,11 @@ export function isDerived(path: string): boolean {
   return path.includes('#');
 }
 
+/** The place that a derived one is made from. */
+export function ownerOf(path: string): string {
+  return path.split('#')[0] ?? path;
+}
+
 function walk(fields: Map<string, FieldValue>, path: string, value: unknown, depth: number): void {
   if (fields.size >= PATHS_MAX || depth > DEPTH_MAX || path.length > PATH_MAX) return;
   const at = path === '' ? '(body)' : path;

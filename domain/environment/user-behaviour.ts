@@ -41,7 +41,7 @@ export function userFindings(
   const yesterday = minutes.between(firstMs - DAY_MS - HISTORY_MS / 2, firstMs - DAY_MS + HISTORY_MS / 2);
   if (recent.length < RECENT_MIN || history.length < HISTORY_MIN) {
     const words = `${recent.length} minutes before the onset and ${history.length} before them are known, ${RECENT_MIN} and ${HISTORY_MIN} needed`;
-    return [{ ...quiet('users', 'unmeasured'), words }];
+    return [unmeasuredUsers(words)];
   }
   return [
     rateFinding(recent, history, yesterday),
@@ -158,11 +158,11 @@ function chunks(minutes: readonly UserMinute[], size: number): UserMinute[][] {
   return parts;
 }
 
-function quiet(name: string, state: SignalFinding['state']): SignalFinding {
+export function unmeasuredUsers(words: string): SignalFinding {
   return {
-    name,
-    state,
-    words: '',
+    name: 'users',
+    state: 'unmeasured',
+    words,
     where: 'who uses the service',
     observed: null,
     before: null,

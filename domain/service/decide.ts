@@ -1,3 +1,4 @@
+import { placesOf } from '../detection/where-to-look';
 import { makePlan, procedureFor } from '../rollback/plan';
 import { rankCandidates } from '../rollback/candidates';
 import type { Candidate } from '../rollback/operation';
@@ -174,7 +175,7 @@ function refuse(turn: Turn, entry: StandingDegradation, reasons: readonly string
     wrong: sinceWords(entry.verdict.sentence, entry.verdict.onsetMs),
     did: `No rollback, it would not help: ${reasons.join('; ')}.`,
     users: usersNow(state),
-    must: 'Look at the host and at what the service depends on; the next verdict is decided anew.',
+    must: `${placesOf(reasons) ?? 'Look at the host and at what the service depends on'}; the next verdict is decided anew.`,
     command: `lastgood explain ${state.service}`,
     link: null,
   });
