@@ -119,7 +119,7 @@ describe('inputs', () => {
 
   it('that changed after the degradation began are not its cause', () => {
     const change = (loan: Loan): Loan => ({ ...loan, age: 900 });
-    const late = [...loans(900), ...loans(300, { seed: 3, fromMs: startMs + 900_000, change })];
+    const late = [...loans(720), ...loans(180, { seed: 3, fromMs: startMs + 720_000, change })];
     const degradation = { lowMs: changeMs - 30_000, highMs: changeMs + 30_000 };
     const found = findings(late, { degradation });
     expect(namesOf(found)).toEqual([]);
