@@ -19,7 +19,6 @@ import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/d
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import type { SampledInputs } from '../adapters/environment/sampled-inputs';
-import { openHostEnvironment, type HostEnvironment } from '../adapters/environment/host-environment';
 import { openAiEngine } from '../adapters/serving/openai';
 import { openInferenceEngine } from '../adapters/serving/open-inference';
 import { plainHttpEngine } from '../adapters/serving/plain-http';
@@ -229,23 +228,4 @@ function readSecret(
 
 function hostOf(url: string): string {
   return new URL(url).host;
-}
-
-/** This host and what each service depends on, for the question whether the model is the cause. */
-export function openEnvironment(configuration: Configuration): HostEnvironment {
-  return openHostEnvironment({
-    diskPath: configuration.dataDir,
-    dependencies: Object.fromEntries(
-      configuration.services.map(({ name, dependencies }) => [
-        name,
-        dependencies.map((url) => ({ name: dependencyName(url), url })),
-      ]),
-    ),
-  });
-}
-
-/** Host and path: what stands in a query may be a secret, and names reach histories and alerts. */
-function dependencyName(url: string): string {
-  const { host, pathname } = new URL(url);
-  return `${host}${pathname === '/' ? '' : pathname}`;
 }

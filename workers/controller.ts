@@ -12,7 +12,7 @@ import { openSqliteLedger } from '../adapters/ledger/sqlite-ledger';
 import type { LedgerEntry } from '../domain/ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
-import { openAdapters, openAlerts, openEnvironment } from './composition';
+import { openAdapters, openAlerts } from './composition';
 import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
@@ -21,6 +21,7 @@ import { openEvidence, openOutside } from './outside';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
+import { openEnvironment } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
 
@@ -43,7 +44,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   });
   const adapters = await openAdapters(configuration, paths, environment);
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
-  const hostEnvironment = openEnvironment(configuration);
+  const hostEnvironment = openEnvironment(configuration, adapters);
   const outside = openOutside(configuration, paths);
   const evidence = openEvidence(configuration);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { z } from 'zod';
 import type { ArtifactStore, GoldenProbe } from '../../activities/ports';
+import type { InputProfile } from '../../domain/environment/input-profile';
 import type { ArtifactProblem, VersionInfo } from '../../domain/version';
 import { withFileLock } from '../disk/file-lock';
 import { defaultLimits, readManifest, readSmall, type ArtifactLimits } from './content';
 import { ArtifactCorrupt, ArtifactMissing, ArtifactRefused } from './errors';
-import { manifestDigest, parseFile, probesSchema, type Manifest } from './manifest';
+import { manifestDigest, parseFile, probesSchema, profileSchema, type Manifest, type ManifestFile } from './manifest';
 import { discard, exists, objectProblems, publish, stage, type Staged } from './objects';
 import { planPrune, type PruneOptions, type PruneResult } from './prune';
 import { StoreRecords, type VersionRecord } from './store-records';
@@ -31,6 +33,8 @@ export interface DirectoryStore extends ArtifactStore {
    * import does, answers what it would have answered, and copies nothing.
    */
   import(path: string, options?: { readonly dryRun?: boolean }): Promise<ImportResult>;
+  /** What the inputs looked like when the version was validated; null where its data profile does not say. */
+  inputProfile(service: string, version: string): Promise<InputProfile | null>;
   services(): Promise<string[]>;
   /** Every version name of the service with what is wrong with it; intact ones have no problems. Reads all bytes. */
   audit(service: string): Promise<{ version: string; problems: ArtifactProblem[] }[]>;
@@ -84,6 +88,24 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
   async function infoOf(record: VersionRecord): Promise<VersionInfo | null> {
     const manifest = await manifestOf(record);
     return manifest === null ? null : versionInfo(objectPath(record.digest), record, manifest);
+  }
+
+  /** A report of an imported version; null where it has none. Rejects when the version is not what was imported. */
+  async function reportOf<T>(
+    service: string,
+    version: string,
+    role: ManifestFile['role'],
+    schema: z.ZodType<T>,
+  ): Promise<T | null> {
+    const record = await recordOf(service, version);
+    const manifest = await manifestOf(record);
+    if (manifest === null) throw new ArtifactCorrupt(`${service}@${version}`, await problemsOf(record));
+    const file = manifest.files.find((listed) => listed.role === role);
+    if (file === undefined) return null;
+    const read = await readSmall(objectPath(record.digest), file.path);
+    const parsed = 'problems' in read ? read : parseFile(file.path, read.bytes, schema);
+    if ('problems' in parsed) throw new ArtifactCorrupt(`${service}@${version}`, parsed.problems);
+    return parsed.value;
   }
 
   async function allRecords(service: string): Promise<VersionRecord[]> {
@@ -208,15 +230,11 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       return { directory: objectPath(record.digest), digest: record.digest };
     },
     async probes(service, version): Promise<GoldenProbe[]> {
-      const record = await recordOf(service, version);
-      const manifest = await manifestOf(record);
-      if (manifest === null) throw new ArtifactCorrupt(`${service}@${version}`, await problemsOf(record));
-      const file = manifest.files.find((listed) => listed.role === 'probes');
-      if (file === undefined) return [];
-      const read = await readSmall(objectPath(record.digest), file.path);
-      const parsed = 'problems' in read ? read : parseFile(file.path, read.bytes, probesSchema);
-      if ('problems' in parsed) throw new ArtifactCorrupt(`${service}@${version}`, parsed.problems);
-      return parsed.value.probes;
+      return (await reportOf(service, version, 'probes', probesSchema))?.probes ?? [];
+    },
+    async inputProfile(service, version) {
+      if ((await records.read(service, version)) === null) return null;
+      return (await reportOf(service, version, 'profile', profileSchema))?.inputProfile ?? null;
     },
     async annotate(service, version, note) {
       await recordOf(service, version);

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import type { ArtifactProblem } from '../../domain/version';
+import { PATHS_MAX } from '../../domain/environment/input-fields';
+import type { InputProfile } from '../../domain/environment/input-profile';
 import type { Json } from '../../domain/ledger';
 import { clashes, MANIFEST, pathProblem } from './paths';
 import { JsonRefused, parseStrictJson } from './strict-json';
@@ -76,7 +78,25 @@ export const probesSchema = z.strictObject({
     )
     .max(1000),
 });
-export const profileSchema = z.looseObject({ schema: z.literal(1) });
+const histogram = z.strictObject({ edges: z.array(z.number()).max(100), counts: z.array(count).min(1).max(101) });
+const inputProfile: z.ZodType<InputProfile> = z.strictObject({
+  inputs: count,
+  unreadable: count,
+  fields: z
+    .record(
+      z.string().max(200),
+      z.strictObject({
+        present: count,
+        redacted: count,
+        kinds: z.partialRecord(z.enum(['null', 'boolean', 'number', 'text', 'list', 'object', 'redacted']), count),
+        numbers: z.strictObject({ min: z.number(), max: z.number(), histogram }).nullable(),
+        categories: z.record(z.string().max(64), count).nullable(),
+      }),
+    )
+    .refine((fields) => Object.keys(fields).length <= PATHS_MAX, `at most ${PATHS_MAX} fields`),
+});
+/** The data profile; what the inputs looked like is read by the environment's health, everything else by people. */
+export const profileSchema = z.looseObject({ schema: z.literal(1), inputProfile: inputProfile.exactOptional() });
 
 export type Parsed<T> = { readonly value: T } | { readonly problems: ArtifactProblem[] };
 

@@ -6,6 +6,7 @@ import { identityWords } from '../../workflows/contract/identity';
 import { askEmbedder } from './embedder';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
+import { askHardware } from './hardware';
 import { askOutside } from './outside';
 
 const timeoutMs = 3_000;
@@ -21,6 +22,7 @@ export async function askSources(configuration: Configuration, environment: Envi
         await askStore(service, adapters.store),
         ...(await askServing(service, adapters, environment)),
         ...(await Promise.all(service.dependencies.map((url) => askUrl(`${service.name}: dependency ${url}`, url)))),
+        ...(await askHardware(service)),
         sampling(service),
         ...(await askEmbedder(service)),
       ]),
@@ -182,7 +184,7 @@ function sampling({ name, samples, repeatable, semantic }: ServiceConfiguration)
   if (samples.share === 0)
     return unmeasured(
       what,
-      `off: no shadow replay before a shift, no paired replay that tells the model from its environment${semantic === null ? '' : ', no comparison of answers'}`,
+      `off: no shadow replay before a shift, no paired replay that tells the model from its environment, no look at the quality of the inputs${semantic === null ? '' : ', no comparison of answers'}`,
       'set services.NAME.samples.share, if inputs may be kept',
     );
   return fine(

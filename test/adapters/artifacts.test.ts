@@ -54,6 +54,55 @@ function offer(spec: Partial<ArtifactSpec> = {}): string {
   return writeArtifact(temporaryDirectory('offer'), { version: '1.0', ...spec });
 }
 
+describe('the data profile of a version', () => {
+  const inputProfile = {
+    inputs: 300,
+    unreadable: 0,
+    fields: {
+      age: {
+        present: 300,
+        redacted: 0,
+        kinds: { number: 300 },
+        numbers: { min: 18, max: 90, histogram: { edges: [40], counts: [150, 150] } },
+        categories: null,
+      },
+    },
+  };
+  const withProfile = (profile: unknown): Record<string, ReturnType<typeof artifactFiles>[string]> => ({
+    ...artifactFiles('1.0'),
+    'profile.json': { role: 'profile', content: JSON.stringify(profile) },
+  });
+
+  it('says what the inputs looked like, where it has that part; other parts are left to people', async () => {
+    const { store } = await newStore();
+    await store.import(offer({ files: withProfile({ schema: 1, lengths: [1], inputProfile }) }));
+    expect(await store.inputProfile('mail', '1.0')).toEqual(inputProfile);
+    expect(await store.inputProfile('mail', '9.9')).toBeNull();
+    const other = await newStore();
+    await other.store.import(offer());
+    expect(await other.store.inputProfile('mail', '1.0')).toBeNull();
+  });
+
+  it('is refused with the place where that part is not what it should be', async () => {
+    const { store } = await newStore();
+    const wrong = { ...inputProfile, fields: { age: { ...inputProfile.fields.age, present: 'all' } } };
+    const refused = store.import(offer({ files: withProfile({ schema: 1, inputProfile: wrong }) }));
+    await expect(refused).rejects.toMatchObject({
+      problems: [{ path: 'profile.json#inputProfile.fields.age.present', found: '"all"' }],
+    });
+  });
+
+  it('that was changed in the store is not read', async () => {
+    const { root, store } = await newStore();
+    await store.import(offer({ files: withProfile({ schema: 1, inputProfile }) }));
+    damageObject(root, '1.0', 'profile.json', (file) => {
+      chmodSync(file, 0o644);
+      writeFileSync(file, '{"schema":1,"inputProfile":{}}');
+    });
+    await expect(store.inputProfile('mail', '1.0')).rejects.toThrow(ArtifactCorrupt);
+  });
+});
+
 artifactStoreContract('the fake store', () => {
   const store = new FakeArtifactStore();
   let imports = 0;

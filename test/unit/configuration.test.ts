@@ -141,6 +141,37 @@ describe('metrics from outside', () => {
   });
 });
 
+describe('machines beside this host', () => {
+  const hardware = (text: string): string => `${smallest}    hardware:\n      gpu-1: ${text}\n`;
+
+  it('are told by their exporters, or by a Prometheus server that scrapes them', () => {
+    const [service] = load(
+      hardware(
+        "{ node: { url: 'http://gpu-1:9100/metrics' }, dcgm: { prometheus: 'http://p:9090', instance: 'gpu-1:9400', gpus: ['0'] } }",
+      ),
+    ).services;
+    expect(service?.hardware).toEqual([
+      { machine: 'gpu-1', kind: 'node', source: { url: 'http://gpu-1:9100/metrics' }, mountpoint: '/', gpus: null },
+      {
+        machine: 'gpu-1',
+        kind: 'dcgm',
+        source: { prometheus: 'http://p:9090', instance: 'gpu-1:9400' },
+        mountpoint: '/',
+        gpus: ['0'],
+      },
+    ]);
+    expect(load(smallest).services[0]?.hardware).toEqual([]);
+  });
+
+  it.each<[string, string, RegExp]>([
+    ['nothing to ask', '{}', /gpu-1: found .* expected node, dcgm, or both/],
+    ['two ways at once', "{ node: { url: 'http://a/m', instance: 'b' } }", /gpu-1\.node/],
+    ['no address', "{ node: { url: 'gpu-1:9100' } }", /gpu-1\.node/],
+  ])('are refused with %s, with the place', (_, text, problem) => {
+    expect(problemsOf(hardware(text)).join('\n')).toMatch(problem);
+  });
+});
+
 describe('metrics of a policy', () => {
   const policy = (metrics: string): string => `${smallest}    policy: { detection: { metrics: ${metrics} } }\n`;
 

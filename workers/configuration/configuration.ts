@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { ServicePolicy } from '../../domain/policy';
 import type { ListenAddress } from './fields';
+import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
 import type { probesSchema, ServiceText } from './schema';
 
@@ -112,6 +113,8 @@ export interface ServiceConfiguration {
   readonly feedbackHorizonMs: number;
   readonly answerRetentionDays: number;
   readonly dependencies: readonly string[];
+  /** What tells the state of the machines beside this host. */
+  readonly hardware: readonly ConfiguredExporter[];
   /** Metrics from outside, with where they come from; the policy has them without. */
   readonly metrics: readonly DeclaredMetric[];
   /** Null for a service that is no language model. */

@@ -9,6 +9,7 @@ import {
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
+import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
 import { describeIssues } from './problems';
@@ -168,6 +169,7 @@ function resolveService(
     feedbackHorizonMs: text.feedbackHorizon,
     answerRetentionDays: Math.ceil(text.answerRetention / 86_400_000),
     dependencies: text.dependencies,
+    hardware: resolveHardware(text.hardware),
     metrics,
     semantic: resolveSemantic(text.semantic, around.here),
     policy: resolvePolicy(text.policy, {

@@ -11,6 +11,7 @@ import {
   size,
   versionName,
 } from './fields';
+import { hardwareSchema } from './hardware-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
 
@@ -182,6 +183,8 @@ const service = z.strictObject({
   answerRetention: duration({ min: '1d', max: '400d' }).prefault('90d'),
   /** Asked for their health beside every assessment. */
   dependencies: z.array(httpUrl).max(50).prefault([]),
+  /** Machines that it runs on or depends on, beside this host, by name. */
+  hardware: hardwareSchema.prefault({}),
   changes: z.enum(['lastgood', 'external']).prefault('lastgood'),
   onForeignQuarantined: z.enum(['alarm', 'revert']).prefault('alarm'),
   /** Values that come from outside: pushed, from Prometheus, from reports of other tools. */
