@@ -394,9 +394,18 @@ export class ServiceSimulator {
 
   verdict(
     id: string,
-    change: Partial<Verdict> & { epoch?: number; attribution?: 'model' | 'environment' | 'undetermined' } = {},
+    change: Partial<Verdict> & {
+      epoch?: number;
+      attribution?: 'model' | 'environment' | 'undetermined';
+      reasons?: string[];
+    } = {},
   ): void {
-    const { epoch, attribution = 'model', ...verdict } = change;
+    const {
+      epoch,
+      attribution = 'model',
+      reasons = ['the same inputs are right on the previous version'],
+      ...verdict
+    } = change;
     const { declared, cooldownUntil } = this.state;
     const report = {
       id,
@@ -404,7 +413,7 @@ export class ServiceSimulator {
       version: declared?.primary ?? '?',
       verdict: { ...verdictOf('recall:bulk', 'short-window', this.now), ...verdict },
       attribution,
-      reasons: ['the same inputs are right on the previous version'],
+      reasons,
       suppressed: cooldownUntil !== null,
     };
     this.step({ type: 'degradation-began', report });

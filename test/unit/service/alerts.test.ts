@@ -81,6 +81,26 @@ describe('a degradation', () => {
     expect(alertOf(simulator, /environment/)).toMatchSnapshot();
   });
 
+  it.each(['immediate', 'short-window', 'trend'] as const)(
+    'of the %s tier that the inputs explain moves nothing and says where to look',
+    (tier) => {
+      const simulator = proven();
+      simulator.verdict('v1', {
+        tier,
+        attribution: 'environment',
+        reasons: [
+          'changed at the same onset: inputs:age',
+          'inputs:age: 34 % are missing (limit 6 %, 1 % before) of 120, since about 12:00:10 UTC',
+          'look at what sends the field age',
+        ],
+      });
+      const alert = alertOf(simulator, /environment/).replace(/\s+/g, ' ');
+      expect(alert).toContain('inputs:age: 34 % are missing (limit 6 %, 1 % before)');
+      expect(alert).toContain('Look at what sends the field age; the next verdict is decided anew.');
+      expect(simulator.state.operation).toBeNull();
+    },
+  );
+
   it('that waits for an approval says until when, and what happens then', () => {
     const simulator = proven(servicePolicy({ mode: 'confirm' }));
     simulator.verdict('v1');
