@@ -23,6 +23,13 @@ export function addArtifacts(program: Command, run: Run): void {
         });
       }),
     );
+  verb(artifacts, 'profile <file>', 'what inputs look like: of a file with one request body a line')
+    .option('--out <file>', 'write it there, such as DIRECTORY/profile.json; default: print it')
+    .action((file: string, o: CommonOptions & { out?: string }) =>
+      run(o, async (context) =>
+        (await import('./commands/profile')).profileInputs(context, { file, ...some({ out: o.out }) }),
+      ),
+    );
   verb(artifacts, 'import <directory>', 'take a copy of a version, verified')
     .option('--dry-run', 'only check it, and say what would be imported')
     .action((path: string, o: CommonOptions & { dryRun?: true }) =>

@@ -77,7 +77,8 @@ export function checkWhole(profile: InputProfile, recent: readonly ReducedInput[
   ];
   // A profile that is full does not know the fields that it had no room for.
   if (!open) return checks;
-  const isForeign = (path: string): boolean => !known.has(path) && !isDerived(path);
+  // Where it was sent to is not known of every profile.
+  const isForeign = (path: string): boolean => !known.has(path) && !isDerived(path) && path !== '(endpoint)';
   const foreign = new Map<string, number>();
   const strange = (input: ReducedInput): boolean | null =>
     input.fields === null ? null : [...input.fields.keys()].some(isForeign);

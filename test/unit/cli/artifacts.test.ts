@@ -176,3 +176,35 @@ test('manifest refuses content that an import would refuse, and a manifest that 
   expect(again.err).toContain('--force');
   expect((await rig.run('artifacts', 'manifest', there, ...named, '--force')).code).toBe(0);
 });
+
+test('profile says what inputs look like, for the data profile of a version, and refuses what is none', async () => {
+  const directory = temporaryDirectory('inputs');
+  mkdirSync(directory, { recursive: true });
+  const [requests, out] = [join(directory, 'requests.jsonl'), join(directory, 'profile.json')];
+  const lines = Array.from({ length: 200 }, (_, at) =>
+    JSON.stringify({ age: 20 + (at % 50), from: ['de', 'fr'][at % 2] }),
+  );
+  writeFileSync(requests, `${lines.join('\n')}\n`);
+  const written = await rig.run('artifacts', 'profile', requests, '--out', out);
+  expect(written).toMatchObject({ code: 0, err: '' });
+  expect(written.out).toContain('200 inputs');
+  const content = readFileSync(out, 'utf8');
+  expect(JSON.parse(content)).toMatchObject({
+    schema: 1,
+    inputProfile: { inputs: 200, fields: { age: { present: 200 }, from: { categories: { de: 100, fr: 100 } } } },
+  });
+  // What it writes is what an import takes.
+  const profile = { role: 'profile', content };
+  const version = { service, version: '2.0', files: { ...artifactFiles('2.0'), 'profile.json': profile } };
+  expect(await rig.run('artifacts', 'import', writeArtifact(temporaryDirectory('offer'), version))).toMatchObject({
+    code: 0,
+  });
+
+  writeFileSync(requests, `${lines.slice(0, 3).join('\n')}\n{"age": \n`);
+  const broken = await rig.run('artifacts', 'profile', requests);
+  expect(broken.code).toBe(1);
+  expect(broken.err).toContain('requests.jsonl:4: found "{\\"age\\": "');
+  writeFileSync(requests, lines.slice(0, 3).join('\n'));
+  expect((await rig.run('artifacts', 'profile', requests)).err).toContain('found 3 inputs, expected at least 100');
+  expect((await rig.run('artifacts', 'profile', join(directory, 'none'))).code).toBe(1);
+});
