@@ -3,21 +3,28 @@ import { compareHardware, DEFAULT_HOST_RULES } from '../../adapters/environment/
 import type { HardwareReading } from '../../adapters/environment/reading-history';
 import type { Signal } from '../../adapters/environment/signal-source';
 import type { Verdict } from '../../domain/detection/types';
+import { inputFindings } from '../../domain/environment/input-change';
+import { userFindings } from '../../domain/environment/user-behaviour';
+import { UserMinutes } from '../../domain/environment/user-minutes';
+import { sampledInputs } from './sampled-inputs';
 import type { Surroundings, World } from './world';
 
 /** As the shipped environment samples. */
 const SAMPLE_MS = 5_000;
 const HISTORY_MS = 3_600_000;
 const CHECK_MS = 5;
+const INPUTS_MS = HISTORY_MS;
+const USERS_MS = 26 * HISTORY_MS;
 /** How long before the onset a change may have begun, by the look that asks (immediate, and all others). */
 const BEFORE_ONSET_MS = { immediate: 60_000, others: 5 * 60_000 };
 
-/** What the shipped rules for host and dependencies find at the moment of a verdict, knowing nothing later. */
+/** What the shipped rules for host, dependencies, users and inputs find at the moment of a verdict, knowing nothing later. */
 export function changesSeen(
-  { surroundings }: World,
+  world: World,
   { onsetMs, onsetLowMs, onsetHighMs, sinceMs, tier }: Verdict,
   now: number,
 ): { changed: string[]; unmeasured: string[] } {
+  const { rows, surroundings } = world;
   const before = tier === 'immediate' ? BEFORE_ONSET_MS.immediate : BEFORE_ONSET_MS.others;
   const onset = onsetMs ?? sinceMs ?? now;
   const asked = {
@@ -28,7 +35,17 @@ export function changesSeen(
   const kept = known.filter(({ atMs }) => atMs > now - HISTORY_MS);
   const history = new DependencyHistory();
   for (const { atMs, dependencyOk: ok } of known) history.note({ atMs, ok, ms: CHECK_MS, why: '' });
-  const signals = [
+  const users = new UserMinutes();
+  for (const row of rows) if (row.toMs <= now && row.toMs > now - USERS_MS) users.add(row);
+  const signals: Pick<Signal, 'name' | 'state'>[] = [
+    ...inputFindings({
+      inputs: sampledInputs(world, asked.sinceMs - INPUTS_MS, now),
+      beforeMs: asked.sinceMs,
+      sinceMs: asked.onset.lowMs,
+      validated: null,
+      degradation: asked.onset,
+    }),
+    ...userFindings(users, asked.sinceMs, now, asked.onset),
     ...compareHardware('', kept.flatMap(readings), asked, DEFAULT_HOST_RULES),
     dependencySignal('store', history, { ...asked, slackMs: 2 * SAMPLE_MS, nowMs: now }),
   ];

@@ -2,6 +2,7 @@ import type { AskedOfBoth } from '../../activities/attribute-cause';
 import { LATENCY } from '../../activities/detection/latency-chart';
 import type { PairedLatency, PairedReplay } from '../../domain/detection/paired-evidence';
 import type { Verdict } from '../../domain/detection/types';
+import type { DetectionPolicy } from '../../domain/policy';
 import { normal } from '../calibration/random';
 import { CLASSES, type ClassName, type World } from './world';
 
@@ -11,24 +12,36 @@ const LABELS_A_MINUTE = 60;
 const SHARED_DIFFICULTY = 0.8;
 const NAMES = Object.keys(CLASSES) as ClassName[];
 
+/** One replayed input and the pause after it. */
+const INPUT_MS = 120;
 /** Requests that are timed on both copies within the budget, and how much the same request scatters on one copy. */
-const TIMED = 60;
+const TIMED = { cause: 120, look: 60 };
 const CALL_SD_LOG = 0.25;
 
 /** What asking both versions gives at the moment of a verdict. */
-export function askedOfBoth(world: World, verdict: Verdict, maxInputs: number, now: number): AskedOfBoth {
-  if (verdict.metric === LATENCY) return { answers: 'the verdict is on times', times: timed(world, now) };
-  return { answers: replayed(world, verdict, maxInputs, now) };
+export function askedOfBoth(
+  world: World,
+  verdict: Verdict,
+  { maxInputs, budgetMs }: DetectionPolicy['replay'],
+  now: number,
+): AskedOfBoth {
+  if (verdict.metric === LATENCY) return { answers: 'the verdict is on times', times: timed(world, now, 'cause') };
+  return { answers: replayed(world, verdict, Math.min(maxInputs, Math.floor(budgetMs / INPUT_MS)), now) };
 }
 
-export function timed({ slownessAt, idleFasterLog, uniform }: World, now: number): PairedLatency {
+export function timed(
+  { slownessAt, idleFasterLog, uniform }: World,
+  now: number,
+  by: keyof typeof TIMED,
+): PairedLatency {
+  const pairs = TIMED[by];
   const { live, before } = slownessAt(now - 1);
   const apart = Math.log(live / before) + idleFasterLog;
   const draw = normal(uniform);
-  const logs = Array.from({ length: TIMED }, () => apart + Math.SQRT2 * CALL_SD_LOG * draw());
-  const meanLog = logs.reduce((sum, one) => sum + one, 0) / TIMED;
-  const variance = logs.reduce((sum, one) => sum + (one - meanLog) ** 2, 0) / (TIMED - 1);
-  return { pairs: TIMED, meanLog, sdLog: Math.sqrt(variance) };
+  const logs = Array.from({ length: pairs }, () => apart + Math.SQRT2 * CALL_SD_LOG * draw());
+  const meanLog = logs.reduce((sum, one) => sum + one, 0) / pairs;
+  const variance = logs.reduce((sum, one) => sum + (one - meanLog) ** 2, 0) / (pairs - 1);
+  return { pairs, meanLog, sdLog: Math.sqrt(variance) };
 }
 
 /**

@@ -46,7 +46,7 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
     telemetry,
     environment: unseen,
     router: silent,
-    timeBoth: async () => timed(world, clock.now),
+    timeBoth: async () => timed(world, clock.now, 'look'),
   });
   const clock = { now: deployMs };
   let charts: ChartStates = {};
@@ -120,7 +120,7 @@ function judge(
           standby: { state: 'passed' },
           now,
         })
-      : judgeCause(about, askedOfBoth(world, verdict, policy.detection.replay.maxInputs, now), environment);
+      : judgeCause(about, askedOfBoth(world, verdict, policy.detection.replay, now), environment);
   const rollsBack =
     attribution === 'model' || (attribution === 'undetermined' && policy.undetermined[verdict.tier] === 'rollback');
   return { atMs: now, metric: verdict.metric, attribution, rollsBack, reasons };

@@ -35,6 +35,7 @@ export interface World {
   readonly recallAt: (atMs: number) => Readonly<Record<ClassName, { live: number; before: number }>>;
   /** How many times longer than usual an answer takes, of the live copy and of the one before it that carries no load. */
   readonly slownessAt: (atMs: number) => { live: number; before: number };
+  readonly inputsShiftedAt: (atMs: number) => boolean;
   /** How much faster a copy without load answers, for no fault of a version. */
   readonly idleFasterLog: number;
   readonly uniform: Uniform;
@@ -102,6 +103,7 @@ export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
     const slower = 1 + latencyOf.sigma * sigmas;
     return { live: level * slower, before: level * (sharedSlowness ? slower : 1) };
   };
+  const inputsShiftedAt = (atMs: number): boolean => effectAt(atMs).bulkShare !== undefined;
   const rows: CountsRow[] = [];
   const memory: number[] = [];
   const surroundings: Surroundings[] = [];
@@ -109,7 +111,9 @@ export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
     const atMs = fromMs + minute * MINUTE_MS;
     if (!isRead(minute, atMs)) continue;
     const effect = effectAt(atMs);
-    const requests = Math.round(REQUESTS * clamp(traffic[minute] ?? 1, 0.2, 3) * (effect.traffic ?? 1));
+    // A flood is one at any hour: so many times what is usual, not what the night has.
+    const usualTraffic = clamp(traffic[minute] ?? 1, effect.traffic === undefined ? 0.2 : 1, 3);
+    const requests = Math.round(REQUESTS * usualTraffic * (effect.traffic ?? 1));
     // The level of errors moves as well, by what its margin forgives.
     const usual = ERROR_RATE * clamp(errors[minute] ?? 1, 0.75, 1.25);
     const failures = binomial(requests, Math.min(1, usual + (effect.errors ?? 0)), uniform);
@@ -157,7 +161,18 @@ export function makeWorld(of: Case, backgrounds: readonly Background[]): World {
       dependencyMs: 20 * Math.max(0.2, 1 + 0.2 * noise),
     });
   }
-  return { deployMs, onsetMs, rows, memory, surroundings, recallAt, slownessAt, idleFasterLog, uniform };
+  return {
+    deployMs,
+    onsetMs,
+    rows,
+    memory,
+    surroundings,
+    recallAt,
+    slownessAt,
+    inputsShiftedAt,
+    idleFasterLog,
+    uniform,
+  };
 }
 
 /** Half of a version's faults begin with it, the others and all changes around it at any time of its first ten hours. */

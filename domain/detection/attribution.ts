@@ -46,7 +46,7 @@ const DEFAULT_DEPLOY_AGE_MS = 24 * 3600_000;
 /** A deploy and a change of the surroundings that both lie this near to an onset explain it equally well. */
 const COINCIDENCE_MS = 10 * 60_000;
 /** Signals of what users send: with more of it a copy that carries the load is slower than an idle one. */
-const LOAD_SIGNAL = /^traffic\b/;
+const LOAD_SIGNAL = /^users:rate\b/;
 
 /**
  * Asks in the order of strength: causal tests (the same inputs on both versions), a standby that fails as well, a change

@@ -22,10 +22,10 @@ const LEVEL = 0.01;
 /**
  * Whether users behave otherwise than before: more requests, another mix of true classes, shorter or longer sessions.
  *
- * A failure makes its own traffic: clients try again, users come back or leave. So rate and sessions are read **before the
- * low end of the degradation's onset** only, where the degradation cannot have caused them, and requests count when they
- * were answered well: a repeat after a failure adds none. Growth that began with the failure excuses nobody. The mix of
- * what was *predicted* is not looked at: a bad model changes it itself.
+ * A failure makes its own traffic: clients try again, users come back or leave. So requests count when they were answered
+ * well, for a repeat after a failure adds none of these: what they do before the low end of the degradation's onset, and
+ * since then. Sessions are read before the onset only, where the degradation cannot have changed them. The mix of what was
+ * *predicted* is not looked at: a bad model changes it itself.
  */
 export function userFindings(
   minutes: UserMinutes,
@@ -44,45 +44,48 @@ export function userFindings(
     return [unmeasuredUsers(words)];
   }
   return [
-    rateFinding(recent, history, yesterday),
+    rateFinding({ recent, since: degradation ? minutes.between(untilMs, nowMs) : [], history, yesterday }),
     ...mixFinding(minutes, untilMs, nowMs, history),
     ...sessionFinding(recent, history),
   ];
 }
 
-function rateFinding(
-  recent: readonly UserMinute[],
-  history: readonly UserMinute[],
-  yesterday: readonly UserMinute[],
-): SignalFinding {
+function rateFinding({
+  recent,
+  since,
+  history,
+  yesterday,
+}: Readonly<Record<'recent' | 'since' | 'history' | 'yesterday', readonly UserMinute[]>>): SignalFinding {
   const goods = (some: readonly UserMinute[]): number[] => some.map(({ good }) => good);
-  const now = median(goods(recent)) ?? 0;
+  const [then, lately] = [median(goods(recent)) ?? 0, median(goods(since)) ?? 0];
   const before = median(goods(history)) ?? 0;
   // A daily rise comes some minutes earlier or later each day.
   const sameTime = yesterday.length < HISTORY_MIN ? null : quantile(goods(yesterday), 0.75);
   const usual = Math.max(before, sameTime ?? 0, 1);
   const limit = Math.max(RATE_FACTOR * usual, quantile(goods(history), 0.95) ?? 0);
   const spread = Math.max(1, (quantile(goods(history), 0.9) ?? before) - before);
-  const points = [...history, ...recent].map(({ atMs, good }) => ({
+  const points = [...history, ...recent, ...since].map(({ atMs, good }) => ({
     atMs,
     value: good,
     score: (good - before) / spread,
   }));
-  const changed = now > limit;
+  const changed = then > limit || lately > limit;
   const onsetMs = changed ? (changePoint(points, 1)?.onsetMs ?? null) : null;
   const yesterdays = sameTime === null ? '' : `, ${numberText(sameTime)} at this time of yesterday`;
+  const observed = then > limit ? then : Math.max(then, lately);
+  const began = then > limit ? 'before the degradation' : 'with the degradation';
   return {
     name: 'users:rate',
     state: changed ? 'changed' : 'same',
     words:
-      `${numberText(now)} good answers a minute (limit ${numberText(limit)}, ${numberText(before)} before${yesterdays})` +
-      (onsetMs === null ? '' : `, since about ${clockText(onsetMs)}, before the degradation`),
+      `${numberText(observed)} good answers a minute (limit ${numberText(limit)}, ${numberText(before)} before${yesterdays})` +
+      (onsetMs === null ? '' : `, since about ${clockText(onsetMs)}, ${began}`),
     where: 'who sends so many requests',
-    observed: now,
+    observed,
     before,
     limit,
     onsetMs,
-    samples: recent.length,
+    samples: recent.length + since.length,
   };
 }
 

@@ -341,22 +341,6 @@ describe('a machine', () => {
       { seed: 7 },
     );
   });
-
-  it('sees what began seconds ago behind a minute that was still good', () => {
-    const reading = (atMs: number, cpuBusy: number): HostReading => ({
-      atMs,
-      cpuBusy,
-      memoryAvailable: 0.5,
-      diskFree: 0.5,
-    });
-    const good = Array.from({ length: 40 }, (_, index) => reading(index * 5_000, 0.3));
-    const bad = [0, 1, 2].map((index) => reading(200_000 + index * 5_000, 0.99));
-    const cpu = (readings: readonly HostReading[]): string | undefined =>
-      compareHost(readings, 140_000, DEFAULT_HOST_RULES).find(({ metric }) => metric === 'cpu')?.state;
-    expect(cpu([...good, ...bad])).toBe('changed');
-    // One spike is still none.
-    expect(cpu([...good, ...bad.slice(0, 1)])).toBe('same');
-  });
 });
 
 describe('the readings of a Linux host', () => {

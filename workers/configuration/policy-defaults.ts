@@ -91,6 +91,6 @@ export const defaultPolicyText = {
     calm: '2m',
     unmeasuredAfter: '60s',
     minHistory: '30m',
-    replay: { maxInputs: 200, budget: '20s' },
+    replay: { maxInputs: 400, budget: '40s' },
   },
 } as const;

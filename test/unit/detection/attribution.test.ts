@@ -106,7 +106,7 @@ describe('times of the same requests on both versions', () => {
   });
 
   it('prove nothing when the live copy carries more load than before', () => {
-    const environment = { changed: ['traffic: 3.0 times the usual requests'], unmeasured: [] };
+    const environment = { changed: ['users:rate'], unmeasured: [] };
     const late = { ...quiet, onsetMs: deployAtMs + 3_600_000, environment, pairedLatency: slower };
     expect(attribute(late).attribution).toBe('environment');
   });

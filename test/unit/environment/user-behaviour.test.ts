@@ -42,7 +42,17 @@ describe('the rate of requests', () => {
     expect(rate?.words).toMatch(/\(limit \d+, \d+ before\), since about 13:2\d:00 UTC, before the degradation/);
   });
 
-  it('that grew because the failure made clients try again has not: growth since the onset is not looked at', () => {
+  it('that trebled in the minute in which the degradation began has changed, by what was answered well since', () => {
+    const minutes = users(onsetMs + minute, (atMs) => ({
+      requests: atMs < onsetMs ? 20 : 60,
+      timeouts: atMs < onsetMs ? 0 : 2,
+    }));
+    const [rate] = userFindings(minutes, onsetMs, onsetMs + minute, degradation);
+    expect(rate).toMatchObject({ name: 'users:rate', state: 'changed' });
+    expect(rate?.words).toContain('with the degradation');
+  });
+
+  it('that grew because the failure made clients try again has not: their repeats are not answered well', () => {
     // Half of the answers fail since the onset, and each failure is tried three times more.
     const retried = users(onsetMs + 10 * minute, (atMs) => (atMs < onsetMs ? {} : { requests: 80, failures: 60 }));
     expect(found(retried, onsetMs + 10 * minute)['users:rate']).toBe('same');
