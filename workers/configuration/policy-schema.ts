@@ -42,7 +42,11 @@ const byTier = <const V extends string>(values: readonly [V, ...V[]], given: Rea
 const detection = z
   .strictObject({
     metrics: metrics.prefault({}),
-    falseAlarmDays: z.number().min(0.0001, 'days, more than 0').max(3650, 'at most 3650 days').prefault(shipped.detection.falseAlarmDays),
+    falseAlarmDays: z
+      .number()
+      .min(0.0001, 'days, more than 0')
+      .max(3650, 'at most 3650 days')
+      .prefault(shipped.detection.falseAlarmDays),
     shortWindow: z
       .strictObject({
         every: duration({ min: '1s', max: '1h' }).prefault(shipped.detection.shortWindow.every),
