@@ -4,13 +4,14 @@ import {
   continueAsNew,
   defineSignal,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { DetectionInput, DetectionState } from './contract/inputs';
 import { signalNames, type RouteChanged } from './contract/signals';
-import { askCause, assessTrend, assessWindow, awaitCooldown, keepBaseline } from './detection/assessing';
+import { askCause, askCauseAgain, assessTrend, assessWindow, awaitCooldown, keepBaseline } from './detection/assessing';
 import { detectionDetails } from './detection/details';
 import type { Detecting } from './detection/detecting';
 import { keepGoodPeriods } from './detection/good-periods';
@@ -70,6 +71,8 @@ class Detection implements Detecting {
       'short window': () => assessWindow(this),
       trend: () => assessTrend(this),
       causes: () => askCause(this),
+      // Runs that began before it have no such loop.
+      ...(patched('causes-asked-again') && { 'causes again': () => askCauseAgain(this) }),
       cooldown: () => awaitCooldown(this),
       standby: () => guardOnce(this),
       serving: () => lookWhoServes(this),

@@ -29,6 +29,7 @@ export interface Judged {
 }
 
 const SERVICE = 'scenario';
+const ASK_AGAIN_MS = 10 * 60_000;
 const STANDBY = { id: 'before', address: 'unused', model: 'm', digest: 'd', version: BEFORE } as unknown as NonNullable<
   WatchInput['standby']
 >;
@@ -66,15 +67,32 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
     returnAfterMs: 60_000,
   };
   const judged: Judged[] = [];
+  const causes = new Map<string, Judged>();
   let standing: StandingVerdict[] = [];
   let fold = new WatchFold(input, { cursor: 0, charts: {} });
   let assessAt = deployMs + detection.shortWindow.everyMs;
   const take = (began: readonly StandingVerdict[], ended: readonly { id: string }[], now: number): boolean => {
-    for (const { verdict } of began) judged.push(judge(world, policy, { verdict, now, windowCharts: charts }));
+    for (const { id, verdict } of began) {
+      const cause = judge(world, policy, { verdict, now, windowCharts: charts });
+      judged.push(cause);
+      // The watch brings the cause of an immediate verdict itself.
+      if (verdict.tier !== 'immediate') causes.set(id, cause);
+    }
     standing = [...standing, ...began].filter(({ id }) => !ended.some((one) => one.id === id));
     // As when the watch is started again: with what stands now.
     if (began.length + ended.length > 0)
       fold = new WatchFold({ ...input, standing }, { cursor: fold.cursor, charts: fold.snapshot() });
+    return judged.some(({ rollsBack }) => rollsBack);
+  };
+  /** As detection does with what stands and was not laid to the model. True when it rolls back now. */
+  const askAgain = (now: number): boolean => {
+    for (const { id, verdict } of standing) {
+      const before = causes.get(id);
+      if (!before || before.attribution === 'model' || now - before.atMs < ASK_AGAIN_MS) continue;
+      const cause = judge(world, policy, { verdict, now, windowCharts: charts });
+      causes.set(id, cause);
+      if (cause.attribution !== before.attribution) judged.push(cause);
+    }
     return judged.some(({ rollsBack }) => rollsBack);
   };
   for (const [index, row] of rows.entries()) {
@@ -97,6 +115,7 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
         policy: detection,
       };
       clock.now = assessAt;
+      if (askAgain(assessAt)) return judged;
       const { began, charts: kept, ended } = await assess(about);
       charts = kept;
       if (take(began, ended, assessAt)) return judged;

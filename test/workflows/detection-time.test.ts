@@ -77,4 +77,40 @@ describe('detection and its time', () => {
     expect(began?.report).toMatchObject({ id: declining.id, attribution: 'model', suppressed: false });
     process.stdout.write(`detection: 8 days, ${looks.length} trend looks\n`);
   });
+
+  it('asks again for a cause outside the model while its verdict stands, and tells the service when the answer changes', async () => {
+    const away = async (): Promise<never> => {
+      throw ApplicationFailure.create({ message: 'away', nextRetryDelay: 100 * day });
+    };
+    const slow = {
+      id: '1.3/latency-p95/w1',
+      verdict: verdictOf({ tier: 'short-window', metric: 'latency-p95', hard: false }),
+    };
+    const asked: number[] = [];
+    const answers = ['environment', 'environment', 'undetermined', 'model', 'environment'] as const;
+    let looks = 0;
+    const watched = new Watched({
+      assessShortWindow: async () => assessment({ began: looks++ === 0 ? [slow] : [] }),
+      attributeCause: async () => {
+        asked.push(Context.current().info.scheduledTimestampMs);
+        return { attribution: answers[asked.length - 1] ?? 'environment', reasons: [`answer ${asked.length}`] };
+      },
+    });
+    rig = await DetectionRig.start(env, { ...watched.activities, watchTelemetry: away });
+    await rig.until('detectionStarted', 1);
+    await rig.route(routeOf());
+    await env.sleep(hour);
+    const began = await rig.until('degradationBegan', 3);
+    await rig.stop();
+
+    expect(began.map(({ report }) => report)).toMatchObject([
+      { id: slow.id, attribution: 'environment', reasons: ['answer 1'] },
+      { id: slow.id, attribution: 'undetermined', reasons: ['answer 3'] },
+      { id: slow.id, attribution: 'model', reasons: ['answer 4'] },
+    ]);
+    // What the model did needs no other answer.
+    expect(asked).toHaveLength(4);
+    for (const [index, at] of asked.entries())
+      if (index > 0) expect(at - (asked[index - 1] ?? 0)).toBeGreaterThanOrEqual(10 * 60_000 - 1_000);
+  });
 });

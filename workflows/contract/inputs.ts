@@ -39,7 +39,12 @@ export interface StandingEntry extends StandingVerdict {
   /** Id by which its source ends it; another one than `id` when a second source found the same metric. */
   readonly endsWith: string;
   /** Null while the cause is being asked; until then the service is not told. */
-  readonly cause: { readonly attribution: Attribution; readonly reasons: readonly string[] } | null;
+  readonly cause: {
+    readonly attribution: Attribution;
+    readonly reasons: readonly string[];
+    /** When it was asked; absent where the watch brought it. */
+    readonly at?: number;
+  } | null;
   /** Epoch and suppression that the service was told last, and which incarnation of it; null: nothing yet. */
   readonly told: string | null;
 }

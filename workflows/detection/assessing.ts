@@ -4,10 +4,14 @@ import { control } from '../proxies';
 import { environmentLines } from './details';
 import { freshBaseline } from './baseline';
 import { baselineIsDue } from './baseline-state';
+import type { DetectionState, StandingEntry } from '../contract/inputs';
 import type { Detecting } from './detecting';
 import { assessmentInputOf, causeOf } from './inputs';
 import { isSuppressed } from './reports';
 import { withBegan, withEnded } from './state';
+
+/** Long enough for new inputs, and for another minute of both copies. */
+const ASK_AGAIN_MS = 10 * 60_000;
 
 export async function assessWindow(detection: Detecting): Promise<void> {
   await until(detection, () => detection.state.nextWindowAt, 'the next short window');
@@ -37,10 +41,45 @@ export async function askCause(detection: Detecting): Promise<void> {
   const entry = detection.state.standing.find(({ cause }) => cause === null);
   const { route } = detection.state;
   if (!entry || !route) return;
-  const cause = await causeOf(detection.service, entry, route, detection.state.windowCharts);
+  const cause = { ...(await causeOf(detection.service, entry, route, detection.state.windowCharts)), at: Date.now() };
   detection.change({
     standing: detection.state.standing.map((one) => (one.id === entry.id ? { ...one, cause } : one)),
   });
+}
+
+/**
+ * What was not laid to the model is asked again while it stands: behind a slow host a version may have become slow as well,
+ * and nothing else would say so, for a metric has one verdict. The service is told when the answer is another one.
+ */
+export async function askCauseAgain(detection: Detecting): Promise<void> {
+  const longestAgo = (): StandingEntry | undefined => askedLongestAgo(detection.state);
+  await condition(() => longestAgo() !== undefined);
+  const entry = longestAgo();
+  const { route } = detection.state;
+  if (!entry?.cause?.at || !route) return;
+  const due = entry.cause.at + ASK_AGAIN_MS;
+  if (due > Date.now()) {
+    const changed = (): boolean => longestAgo()?.id !== entry.id || detection.state.route !== route;
+    await condition(changed, due - Date.now(), { summary: `the cause of ${entry.verdict.metric} again` });
+    return;
+  }
+  const { windowCharts } = detection.state;
+  const cause = { ...(await causeOf(detection.service, entry, route, windowCharts)), at: Date.now() };
+  const isNews = cause.attribution !== entry.cause.attribution;
+  detection.change({
+    standing: detection.state.standing.map((one) =>
+      one.id === entry.id ? { ...one, cause, told: isNews ? null : one.told } : one,
+    ),
+  });
+}
+
+/** An immediate verdict has its cause from the watch, at once, and is the service's to decide. */
+function askedLongestAgo({ standing }: DetectionState): StandingEntry | undefined {
+  const open = standing.filter(({ cause }) => cause?.at !== undefined && cause.attribution !== 'model');
+  return open.reduce<StandingEntry | undefined>(
+    (first, entry) => ((entry.cause?.at ?? 0) < (first?.cause?.at ?? Infinity) ? entry : first),
+    undefined,
+  );
 }
 
 /** What stands when the cooldown ends is reported again, not suppressed. */
