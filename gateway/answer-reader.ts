@@ -6,7 +6,13 @@ export type Path = readonly Step[];
 
 const CLASS_MAX = 128;
 /** Of a text; what a person or an embedder reads of it. */
-const TEXT_MAX = 8_192;
+export const TEXT_MAX = 8_192;
+/** Of a reason to end. */
+export const FINISH_MAX = 32;
+/** Where servers say why an answer ended: OpenAI-style, TGI. */
+const FINISH_PATHS = [parsePath('choices[0].finish_reason'), parsePath('details.finish_reason')];
+/** Where an OpenAI-style server puts what the model says instead of an answer. */
+const REFUSAL_PATH = parsePath('choices[0].message.refusal');
 
 /** `outputs[name=label].data[0]` as steps. Throws {@link GatewayConfigError} where it cannot be read. */
 export function parsePath(text: string): Path {
@@ -57,25 +63,30 @@ export interface Read {
   readonly predicted: string | null;
   readonly score: number | null;
   readonly text: string | null;
+  /** Why the answer ended, in the server's word (`stop`, `length`, `content_filter`, …), `refusal` for one of the model. */
+  readonly finish: string | null;
 }
 
-export const NOTHING_READ: Read = { predicted: null, score: null, text: null };
+export const NOTHING_READ: Read = { predicted: null, score: null, text: null, finish: null };
 
 /** Reads the predicted class, the score and the text of an answer's body by the configured paths. */
 export class AnswerReader {
-  /** Whether there is anything to read at all. */
-  readonly active: boolean;
+  /** Whether something of every answer is counted: its class or its score. */
+  readonly counted: boolean;
   readonly expectsClass: boolean;
+  /** Whether the texts of sampled answers are read. */
+  readonly readsText: boolean;
   private readonly classPath: Path | undefined;
   private readonly scorePath: Path | undefined;
-  private readonly textPath: Path | undefined;
+  readonly textPath: Path | undefined;
 
   constructor(paths: { readonly classPath?: string; readonly scorePath?: string; readonly textPath?: string }) {
     this.classPath = paths.classPath === undefined ? undefined : parsePath(paths.classPath);
     this.scorePath = paths.scorePath === undefined ? undefined : parsePath(paths.scorePath);
     this.textPath = paths.textPath === undefined ? undefined : parsePath(paths.textPath);
-    this.active = [this.classPath, this.scorePath, this.textPath].some((path) => path !== undefined);
+    this.counted = this.classPath !== undefined || this.scorePath !== undefined;
     this.expectsClass = this.classPath !== undefined;
+    this.readsText = this.textPath !== undefined;
   }
 
   read(body: Buffer): Read {
@@ -87,12 +98,16 @@ export class AnswerReader {
     }
     const label = this.classPath ? valueAt(root, this.classPath) : undefined;
     const score = this.scorePath ? valueAt(root, this.scorePath) : undefined;
-    const text = this.textPath ? valueAt(root, this.textPath) : undefined;
+    const refusal = this.textPath ? valueAt(root, REFUSAL_PATH) : undefined;
+    const refused = typeof refusal === 'string' && refusal !== '';
+    const text = refused ? refusal : this.textPath ? valueAt(root, this.textPath) : undefined;
+    const finish = FINISH_PATHS.map((path) => valueAt(root, path)).find((value) => typeof value === 'string');
     const named = typeof label === 'string' || typeof label === 'number' || typeof label === 'boolean';
     return {
       predicted: named ? String(label).slice(0, CLASS_MAX) : null,
       score: typeof score === 'number' && Number.isFinite(score) ? score : null,
       text: typeof text === 'string' ? text.slice(0, TEXT_MAX) : null,
+      finish: refused ? 'refusal' : this.readsText && typeof finish === 'string' ? finish.slice(0, FINISH_MAX) : null,
     };
   }
 }

@@ -146,6 +146,8 @@ export const sampleSchema = z.object({
   label: z.string().nullable(),
   /** Text of the answer, where the service says where it stands; at most 8,192 characters. */
   answer: z.string().nullable().exactOptional(),
+  /** Why that text ended, in the server's word; `refusal` where it was the model's own. Null where nobody said. */
+  finish: z.string().nullable().exactOptional(),
 });
 export type Sample = z.infer<typeof sampleSchema>;
 

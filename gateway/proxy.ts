@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { NOTHING_READ } from './answer-reader';
-import { AnswerTap } from './answer-tap';
+import { NOTHING_READ, type Read } from './answer-reader';
+import { tapFor, type AnswerTap } from './answer-tap';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
 import { answerHeaders, requestHeaders } from './headers';
@@ -191,7 +191,9 @@ export class Exchange implements AttemptOwner, Waiting {
     const length = headers['content-length'];
     if (typeof length === 'string' && this.req.method !== 'HEAD' && status !== 304) this.remaining = Number(length);
     if (!this.probe) {
-      this.tap = AnswerTap.for(service.reader, this.req.method, status, headers['content-type'], this.remaining);
+      const { method } = this.req;
+      const [type, encoding, length] = [headers['content-type'], headers['content-encoding'], this.remaining];
+      this.tap = tapFor(service.reader, { method, status, type, encoding, length, sampled: this.sampled });
     }
     res.writeHead(status, answerHeaders(headers, this.id, way.choice.version));
     // A stream whose first event is yet to come: its headers go out now.
@@ -199,7 +201,6 @@ export class Exchange implements AttemptOwner, Waiting {
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
-    if (this.tap && !this.tap.take(chunk)) this.tap = null;
     if (this.remaining >= 0 && (this.remaining -= chunk.length) === 0) {
       // The last piece and the end in one: half the calls into the socket for a short answer.
       this.finish(chunk);
@@ -210,6 +211,12 @@ export class Exchange implements AttemptOwner, Waiting {
       attempt.controller?.pause();
       this.res.once('drain', () => attempt.controller?.resume());
     }
+    this.look(chunk);
+  }
+
+  /** After it is on its way: reading an answer never holds it up. */
+  private look(chunk: Buffer): void {
+    if (this.tap?.take(chunk) === false) this.tap = null;
   }
 
   onEnd(): void {
@@ -235,29 +242,34 @@ export class Exchange implements AttemptOwner, Waiting {
     else if (!this.written && last.length <= ONE_PIECE_MAX_BYTES) res.end(last.toString('latin1'), 'latin1');
     else res.end(last);
     const ms = performance.now() - this.startedAt;
-    const { predicted, score, text } = this.tap ? this.tap.read() : NOTHING_READ;
+    if (last) this.look(last);
+    const read = this.tap ? this.tap.read() : NOTHING_READ;
+    const { predicted, score } = read;
     if (!this.probe && this.fate === 'open') {
       service.recorder.answered(way.counted, status, ms);
-      if (this.tap) {
+      if (this.tap?.counts === true) {
         service.recorder.predicted(way.counted, predicted, score, service.reader.expectsClass);
       }
     }
     if (this.failedWays) this.countRepeats();
-    this.sample(way, status >= 500, predicted, score, text);
+    this.sample(way, status >= 500, read);
     this.close(way, status, ms, predicted, score);
   }
 
-  private sample(
-    way: Way,
-    failed: boolean,
-    predicted: string | null,
-    score: number | null,
-    answer: string | null,
-  ): void {
+  private sample(way: Way, failed: boolean, { predicted, score, text: answer, finish }: Read): void {
     if (!this.sampled || way.counted.cohort !== 'live') return;
     const { id: requestId, session, service } = this;
     const { version } = way.choice;
-    service.samples.keep(this.req, this.body, { requestId, session, version, predicted, score, answer, failed });
+    service.samples.keep(this.req, this.body, {
+      requestId,
+      session,
+      version,
+      predicted,
+      score,
+      answer,
+      finish,
+      failed,
+    });
   }
 
   private cut(): void {
@@ -274,7 +286,7 @@ export class Exchange implements AttemptOwner, Waiting {
     // A request that failed everywhere counts once, against the version that it was first for.
     const first = this.failedWays?.[0]?.way ?? way;
     if (first && !this.probe && this.fate === 'open') service.recorder.failed(first.counted);
-    if (first) this.sample(first, true, null, null, null);
+    if (first) this.sample(first, true, NOTHING_READ);
     const target = this.failedWays?.[0]?.target ?? this.attempt?.target;
     if (first && target) service.answers.add(this.id, Date.now(), first.prefixOf(target), status, ms, null, null);
     if (this.way) this.leave();

@@ -9,9 +9,10 @@ const FLUSH_MS = 200;
 /** Bodies of one answer to a question for inputs. */
 const INPUTS_LIMIT_BYTES = 8 << 20;
 
-export interface SampleInput extends Omit<Sample, 'label' | 'body' | 'answer'> {
+export interface SampleInput extends Omit<Sample, 'label' | 'body' | 'answer' | 'finish'> {
   readonly body: Buffer;
   readonly answer: string | null;
+  readonly finish: string | null;
   readonly session: string | undefined;
   /** Not answered, or with a 5xx: what was asked tells of the inputs, and there is no answer to compare with. */
   readonly failed: boolean;
@@ -61,8 +62,8 @@ export class Samples {
     if (samples.length === 0) return;
     const insert = this.storage.prepare(
       'INSERT INTO samples (service, request_id, at_ms, version, path, content_type, body, predicted, score, label, ' +
-        'session_sha, answer, failed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT label FROM feedback WHERE service = ? AND ' +
-        'request_id = ?), ?, ?, ?)',
+        'session_sha, answer, finish, failed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT label FROM feedback WHERE service = ? AND ' +
+        'request_id = ?), ?, ?, ?, ?)',
     );
     try {
       this.storage.transaction(() => {
@@ -74,7 +75,7 @@ export class Samples {
           const { requestId, atMs, version, path, contentType, predicted, score } = each;
           insert.run(
             this.service, requestId, atMs, version, path, contentType, body, predicted, score, this.service, requestId, sha,
-            answer, each.failed ? 1 : 0,
+            answer, each.finish, each.failed ? 1 : 0,
           ); // prettier-ignore
         }
         this.trim(Date.now());
@@ -103,6 +104,7 @@ export class Samples {
       score: row['score'] as unknown as number | null,
       label: row['label'] as unknown as string | null,
       answer: row['answer'] as unknown as string | null,
+      finish: row['finish'] as unknown as string | null,
     }));
   }
 
@@ -161,9 +163,15 @@ interface StoredInput {
   readonly failed: number;
 }
 
-/** An answer that is JSON itself has fields to redact too; other text has none. */
-function redactedText(text: string, fields: ReadonlySet<string>): string {
-  return (fields.size > 0 && redacted(Buffer.from(text), 'application/json', fields)) || text;
+/**
+ * An answer that is JSON itself has fields to redact too; other text has none. What names such a field and cannot be
+ * read as JSON, because it was cut, is not kept.
+ */
+function redactedText(text: string, fields: ReadonlySet<string>): string | null {
+  if (fields.size === 0) return text;
+  const clean = redacted(Buffer.from(text), 'application/json', fields);
+  if (clean !== null) return clean;
+  return [...fields].some((field) => text.includes(JSON.stringify(field))) ? null : text;
 }
 
 /** The body as text with the named fields replaced at any depth; null where that cannot be done. */

@@ -59,7 +59,7 @@ export class Service {
     this.answers = new AnswerRecord(dataDir, name, config.answerRetentionDays, (fromMs, toMs) =>
       this.telemetry.offer([{ row: gapRow(fromMs, toMs, 'the answer record could not be written') }]),
     );
-    this.reader = new AnswerReader(answerPaths(config));
+    this.reader = new AnswerReader(config.answer);
     this.samples = new Samples(storage, name, config.samples);
     const limits = { horizonMs: config.feedbackHorizonMs, requestMaxMs };
     this.feedback = new Feedback(storage, name, this.answers, this.recorder, this.samples, limits);
@@ -173,9 +173,4 @@ function makeWay(service: string, lane: Lane, choice: Choice, epoch: number): Wa
 
 function cohortOf(reason: AnswerReason): 'live' | 'drill' {
   return reason === 'drill' ? 'drill' : 'live';
-}
-
-function answerPaths(config: GatewayServiceConfig): { classPath?: string; scorePath?: string } {
-  const { classPath, scorePath } = config.answer;
-  return { ...(classPath === undefined ? {} : { classPath }), ...(scorePath === undefined ? {} : { scorePath }) };
 }

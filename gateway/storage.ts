@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS feedback (
 CREATE TABLE IF NOT EXISTS samples (
   id INTEGER PRIMARY KEY AUTOINCREMENT, service TEXT NOT NULL, request_id TEXT NOT NULL, at_ms REAL NOT NULL,
   version TEXT NOT NULL, path TEXT NOT NULL, content_type TEXT NOT NULL, body TEXT NOT NULL, predicted TEXT, score REAL,
-  label TEXT, session_sha TEXT, answer TEXT, failed INTEGER NOT NULL DEFAULT 0
+  label TEXT, session_sha TEXT, answer TEXT, failed INTEGER NOT NULL DEFAULT 0, finish TEXT
 );
 CREATE INDEX IF NOT EXISTS samples_by_request ON samples (service, request_id);
 CREATE TABLE IF NOT EXISTS observations (
@@ -66,6 +66,7 @@ export class Storage {
       this.db.exec(SCHEMA);
       this.addColumn('samples', 'answer', 'TEXT');
       this.addColumn('samples', 'failed', 'INTEGER NOT NULL DEFAULT 0');
+      this.addColumn('samples', 'finish', 'TEXT');
     } catch (error) {
       throw new GatewayStorageError(`${file}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -12,7 +12,7 @@ import type { AssessmentInput, TierReading } from '../../workflows/contract/acti
 import type { Judged } from '../detection/judged';
 import type { AnswerChecks, FrozenAnswers, Telemetry } from '../ports';
 import { CANARY, withReading, withWindow, type AnswerState } from './answer-state';
-import { seenAnswers } from './seen-answers';
+import { seenAnswers, type Said } from './seen-answers';
 import { inSlices } from './slices';
 
 export const WINDOW_METRICS: readonly DriftMetric[] = [
@@ -179,8 +179,8 @@ function hasAnswer(sample: Sample): sample is Answered {
   return typeof sample.answer === 'string';
 }
 
-function said({ body, answer }: Answered): { input: string; answer: string } {
-  return { input: body, answer };
+function said({ body, answer, finish = null }: Answered): Said {
+  return { input: body, answer, finish };
 }
 
 function baselineWords(version: string, { frozen, digest }: { frozen: FrozenAnswers; digest: string }): string {

@@ -26,6 +26,7 @@ const fileSchema = z.strictObject({
       characters: z.int().min(0),
       refusal: z.boolean(),
       illFormed: z.boolean(),
+      cutShort: z.boolean().exactOptional(),
     }),
   ),
   prompts: z.array(z.string()).exactOptional(),

@@ -15,6 +15,8 @@ export interface SeenAnswer {
   readonly refusal: boolean;
   /** Empty, or not of the form that the service expects. */
   readonly illFormed: boolean;
+  /** Ended by the limit of its length. Absent where the server says no reason, and in baselines of older releases. */
+  readonly cutShort?: boolean;
 }
 
 export interface DriftLimits {
@@ -48,7 +50,7 @@ export const DRIFT_LIMITS: DriftLimits = {
 /** A difference of the questions is looked for more eagerly than one of the answers: it excuses, it never accuses. */
 const INPUT_ALPHA = 0.01;
 
-export type DriftMetric = 'semantic-drift' | 'answer-length' | 'refusal-rate' | 'ill-formed-rate';
+export type DriftMetric = 'semantic-drift' | 'answer-length' | 'refusal-rate' | 'ill-formed-rate' | 'cut-short-rate';
 
 /** What one window says about one metric. */
 export interface DriftFinding {
@@ -84,6 +86,10 @@ export function* judgeAnswers(
     rateFinding('refusal-rate', 'declined', baseline, window, limits, ({ refusal }) => refusal),
     rateFinding('ill-formed-rate', 'empty or ill-formed', baseline, window, limits, ({ illFormed }) => illFormed),
   ];
+  const [then, now] = [baseline.filter(tellsItsEnd), window.filter(tellsItsEnd)];
+  // Too few that tell it are no rate: a server may begin to, or stop.
+  if (then.length >= baseline.length / 2 && now.length >= window.length / 2)
+    rates.push(rateFinding('cut-short-rate', 'were cut short', then, now, limits, ({ cutShort }) => cutShort === true));
   const inputs = yield* inputsDiffer(baseline, window, limits, uniform);
   return { findings: [meaning, length, ...rates], inputs };
 }
@@ -157,6 +163,10 @@ function rateFinding(
     unit: 'ratio',
     sentence: `${now} of ${window.length} answers ${words} (${percentText(observed)}), in the baseline ${percentText(expected)}`,
   };
+}
+
+function tellsItsEnd({ cutShort }: SeenAnswer): boolean {
+  return cutShort !== undefined;
 }
 
 function* inputsDiffer(

@@ -9,7 +9,14 @@ export function answerBaselinesContract(name: string, make: () => AnswerBaseline
       toMs: 2,
       answers: [
         { answer: Float32Array.of(0.1, -1), input: Float32Array.of(3), characters: 7, refusal: false, illFormed: true },
-        { answer: Float32Array.of(1e-9, 2), input: null, characters: 0, refusal: true, illFormed: false },
+        {
+          answer: Float32Array.of(1e-9, 2),
+          input: null,
+          characters: 0,
+          refusal: true,
+          illFormed: false,
+          cutShort: true,
+        },
       ],
       prompts: ['one', 'two'],
     };

@@ -45,12 +45,19 @@ class World {
   private charts: AssessmentInput['charts'] = {};
 
   /** So many answers, evenly from then on for ten minutes. */
-  add(count: number, fromMs: number, answer: () => string = answered, question: () => string = asked): void {
+  add(
+    count: number,
+    fromMs: number,
+    answer: () => string = answered,
+    question: () => string = asked,
+    finish: (() => string) | null = null,
+  ): void {
     for (let index = 0; index < count; index += 1) {
       const atMs = fromMs + (index * 10 * minute) / count;
       this.samples.push({
         requestId: `${atMs}`, atMs, version: '1.3', path: '/', contentType: 'application/json',
         body: question(), predicted: null, score: null, label: null, answer: answer(),
+        ...(finish === null ? {} : { finish: finish() }),
       }); // prettier-ignore
     }
   }
@@ -171,6 +178,25 @@ describe('a window of answers', () => {
     const { observed, ucl, lcl } = found.get('answer-length') ?? {};
     expect(observed).toBeLessThan(lcl ?? 0);
     expect(lcl).toBeLessThan(ucl ?? 0);
+  });
+
+  it('whose server tells why answers ended is watched for those that are cut short and those that a filter stopped', async () => {
+    const world = new World();
+    const usual = (): string => (draw() < 0.05 ? 'length' : 'stop');
+    world.add(120, startMs + minute, answered, asked, usual);
+    await world.assess(goodUntil);
+    world.add(50, goodUntil + minute, answered, asked, usual);
+    expect(kindOf(await world.assess(goodUntil + 12 * minute), 'cut-short-rate')).toBe('ok');
+    const ends = (): string => (draw() < 0.4 ? 'length' : draw() < 0.5 ? 'content_filter' : 'stop');
+    world.add(50, goodUntil + 13 * minute, answered, asked, ends);
+    expect(kindOf(await world.assess(goodUntil + 24 * minute), 'cut-short-rate')).toBe('inconclusive');
+    world.add(50, goodUntil + 25 * minute, answered, asked, ends);
+    const second = verdicts(await world.assess(goodUntil + 36 * minute));
+    expect(second.map(({ metric }) => metric)).toEqual(['refusal-rate', 'cut-short-rate']);
+    expect(second[1]?.sentence).toMatch(/^\d\d of 50 answers were cut short \(\d\d %\), in the baseline \d/);
+    // It says so no more: nothing is known, and nothing is held against it.
+    world.add(50, goodUntil + 37 * minute);
+    expect(kindOf(await world.assess(goodUntil + 48 * minute), 'cut-short-rate')).toBeUndefined();
   });
 
   it('whose questions changed as well accuses nobody', async () => {

@@ -39,16 +39,21 @@ test('paths reach into answers, and what they cannot reach is undefined', () => 
   expect(valueAt(null, parsePath('a'))).toBeUndefined();
   for (const bad of ['', 'a[', 'a..b', '[x=', 'a b']) expect(() => parsePath(bad)).toThrow(/answer path/);
   const reader = new AnswerReader({ classPath: 'label', scorePath: 'score', textPath: 'said' });
-  const nothing = { predicted: null, score: null, text: null };
+  const nothing = { predicted: null, score: null, text: null, finish: null };
   expect(reader.read(Buffer.from('{"label":3,"score":1,"said":"no"}'))).toEqual({
     predicted: '3',
     score: 1,
     text: 'no',
+    finish: null,
   });
   expect(reader.read(Buffer.from('{"label":{},"score":"1","said":["no"]}'))).toEqual(nothing);
   expect(reader.read(Buffer.from('{"label"'))).toEqual(nothing);
   expect(reader.read(Buffer.from(JSON.stringify({ said: 'x'.repeat(9_000) }))).text).toHaveLength(8_192);
-  expect(new AnswerReader({ textPath: 'said' })).toMatchObject({ active: true, expectsClass: false });
+  expect(new AnswerReader({ textPath: 'said' })).toMatchObject({
+    counted: false,
+    readsText: true,
+    expectsClass: false,
+  });
 });
 
 test('headers of the hop, ours, and those that Connection names are not passed on', () => {

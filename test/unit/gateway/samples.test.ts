@@ -9,18 +9,20 @@ afterAll(removeTemporary);
 
 const request = { url: '/v1/chat', headers: { 'content-type': 'application/json' } } as unknown as IncomingMessage;
 const config = { share: 1, maxCount: 10, maxAgeMs: 60_000, redactFields: ['name'] };
-const about = { requestId: 'r', session: undefined, version: '1', predicted: null, score: null, failed: false };
+const nothing = { predicted: null, score: null, finish: null };
+const about = { requestId: 'r', session: undefined, version: '1', failed: false, ...nothing };
 
-test('a sample keeps the text of the answer; fields of one that is JSON are redacted like those of the input', () => {
+test('a sample keeps the text of the answer; fields of one that is JSON are redacted like those of the input, or it is not kept', () => {
   const storage = new Storage(temporaryDirectory('samples'));
   const samples = new Samples(storage, 'chat', config);
   const body = Buffer.from('{"name":"Ada","ask":"hi"}');
-  for (const answer of ['Hello Ada', '{"name":"Ada","n":1}', '{"name":', null]) {
+  for (const answer of ['Hello Ada', '{"name":"Ada","n":1}', '{"n":', '{"name":"Ad', null]) {
     samples.keep(request, body, { ...about, answer });
   }
   expect(samples.newest('1', false, 10).map(({ answer }) => answer)).toEqual([
     null,
-    '{"name":',
+    null,
+    '{"n":',
     '{"name":"[redacted]","n":1}',
     'Hello Ada',
   ]);
