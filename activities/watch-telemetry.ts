@@ -7,16 +7,18 @@ import type {
   WatchInput,
   WatchResult,
 } from '../workflows/contract/activities';
+import { OutsideWatch } from './detection/outside-watch';
 import { quickCause, type CausePorts } from './detection/quick-cause';
 import { WatchFold } from './detection/watch-fold';
 import { messageOf, within } from './failures';
 import { lookAtRouter } from './observe-route';
-import type { ServingRuntime, Telemetry, TrafficRouter } from './ports';
+import type { OutsideMetrics, ServingRuntime, Telemetry, TrafficRouter } from './ports';
 
 export interface WatchPorts extends CausePorts {
   readonly serving: (service: string) => ServingRuntime;
   readonly telemetry: Telemetry;
   readonly router: TrafficRouter;
+  readonly outside: OutsideMetrics;
 }
 
 const HEARTBEAT_MS = 500;
@@ -25,6 +27,8 @@ const UNREACHABLE_MS = 5_000;
 const BACKOFF_MS = [50, 100, 250, 500, 1_000] as const;
 const OBSERVE_MS = 300;
 const MEMORY_EVERY_MS = 5_000;
+/** The interval of a source decides how often there is something new; this is how soon it is seen. */
+const OUTSIDE_EVERY_MS = 2_500;
 
 /** What a heartbeat carries: everything that a restarted watch needs to go on where this one was. */
 interface Beat {
@@ -47,6 +51,7 @@ export function watchTelemetry(ports: WatchPorts): WatchActivities['watchTelemet
     const timer = setInterval(beat, HEARTBEAT_MS);
     void lookAtMemory(ports, input, fold);
     const memory = setInterval(() => void lookAtMemory(ports, input, fold), MEMORY_EVERY_MS);
+    const outside = watchOutside(ports, input, fold);
     try {
       await follow(ports, input, fold, { began, signal: context.cancellationSignal });
       // Rejects as Temporal expects it of a cancelled activity; the workflow keeps the last result's cursor and charts.
@@ -55,6 +60,7 @@ export function watchTelemetry(ports: WatchPorts): WatchActivities['watchTelemet
     } finally {
       clearInterval(timer);
       clearInterval(memory);
+      clearInterval(outside);
     }
   };
 }
@@ -71,6 +77,15 @@ async function lookAtMemory({ serving }: WatchPorts, { service, copy }: WatchInp
   } catch (error) {
     Context.current().log.debug('memory could not be looked at', { copy, error: messageOf(error) });
   }
+}
+
+/** Looks at the immediate metrics from outside; undefined where there are none. */
+function watchOutside({ outside }: WatchPorts, input: WatchInput, fold: WatchFold): NodeJS.Timeout | undefined {
+  const watch = new OutsideWatch(outside, input);
+  if (!watch.isNeeded) return undefined;
+  const look = (): void => void watch.look(Date.now()).then((judged) => fold.takeOutside(judged));
+  look();
+  return setInterval(look, OUTSIDE_EVERY_MS);
 }
 
 /** Returns when there is something to report, or the time is over, or the watch is cancelled. */

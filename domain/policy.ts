@@ -26,19 +26,22 @@ export interface MetricPolicy {
  */
 export interface OutsideMetric {
   readonly metric: string;
-  /** Bounds what a value may be: `rate` 0–1, `memory` and `distribution` at least 0, the others any finite number. */
-  readonly kind: 'rate' | 'mean' | 'quantile' | 'memory' | 'distribution';
+  /**
+   * Bounds what a value may be: `rate` 0–1, `memory` and `distribution` at least 0, the others any finite number. A `series`
+   * is judged by its own past alone.
+   */
+  readonly kind: 'rate' | 'mean' | 'quantile' | 'memory' | 'distribution' | 'series';
   readonly badDirection: 'up' | 'down' | 'both';
   readonly tier: Tier;
   readonly unit: string;
-  /** In its own unit: changes up to this size never count. */
+  /** In its own unit: changes up to this size never count; 0 for a series of which nobody knows one. */
   readonly practicalMargin: number;
   /** Values are put together until they hold so many samples; that is one point of the chart. */
   readonly minSamples: number;
   /** How far back an assessment looks. */
   readonly windowMs: number;
-  /** `pushed`: whoever has a token can write it. */
-  readonly from: 'pushed' | 'prometheus';
+  /** `pushed`: whoever has a token can write it. `engine`: the serving copies of the live version tell it. */
+  readonly from: 'pushed' | 'prometheus' | 'engine';
 }
 
 export interface DetectionPolicy {

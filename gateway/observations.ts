@@ -80,7 +80,8 @@ export class Observations {
   removeOld(nowMs: number): void {
     const old = this.storage.prepare('DELETE FROM observations WHERE service = ? AND metric = ? AND at_ms < ?');
     // By metric, as the index has them; those of a metric that is declared no more go with the oldest of all.
-    for (const metric of this.declared.keys()) old.run(this.service, metric, nowMs - Math.max(KEPT_MS, this.horizonMs));
+    for (const [metric, { keptMs }] of this.declared)
+      old.run(this.service, metric, nowMs - (keptMs ?? Math.max(KEPT_MS, this.horizonMs)));
     this.storage.prepare('DELETE FROM observations WHERE seq <= (SELECT MAX(seq) FROM observations) - ?').run(KEPT_MAX);
     // All values of a batch that is older are late by now: taken again, it would change nothing.
     this.storage

@@ -293,6 +293,8 @@ export const gatewayConfigSchema = z.strictObject({
             metric: z.string(),
             min: z.number().nullable(),
             max: z.number().nullable(),
+            /** Values are kept for so long; default 30 days. */
+            keptMs: z.int().exactOptional(),
           }),
         )
         .exactOptional(),

@@ -48,7 +48,7 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
   return { ...controlActivities(ports), ...detectionActivities(ports) };
 }
 
-export function watchWorkerActivities({ adapters, environment }: ControlSources): WatchActivities {
+export function watchWorkerActivities({ adapters, environment, outside }: ControlSources): WatchActivities {
   return watchActivities({
     telemetry: adapters.telemetry,
     router: adapters.router,
@@ -57,6 +57,7 @@ export function watchWorkerActivities({ adapters, environment }: ControlSources)
     serving: adapters.runtimeOf,
     servedAt: adapters.servedAt,
     environment,
+    outside,
   });
 }
 

@@ -17,6 +17,7 @@ import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
 import { ControllerMetrics, countedLedger } from './metrics';
+import { openEngineMetrics } from './engine-metrics';
 import { openEvidence, openOutside } from './outside';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
@@ -46,6 +47,10 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
   const hostEnvironment = openEnvironment(configuration, adapters);
   const outside = openOutside(configuration, paths);
+  const engines = openEngineMetrics(configuration, paths, adapters.router, ({ service }, problems) => {
+    if (problems.length > 0) log.warn({ service, problems }, 'metrics of the serving copies are not all read');
+    else log.info({ service }, 'metrics of the serving copies are read again');
+  });
   const evidence = openEvidence(configuration);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
@@ -168,6 +173,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   } finally {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();
+    await engines.close();
     await adapters.close();
     await outside.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));

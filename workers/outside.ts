@@ -31,7 +31,9 @@ export function openEvidence(configuration: Configuration): EvidenceStore {
 export function sourceOf(configuration: Configuration, service: string, metric: string): OutsideSource | null {
   const declared = serviceNamed(configuration, service)?.metrics.find(({ policy }) => policy.metric === metric);
   if (declared === undefined) return null;
-  return declared.source.from === 'prometheus' ? declared.source : { from: 'pushed' };
+  const { source } = declared;
+  if (source.from === 'prometheus') return source;
+  return { from: source.from === 'engine' ? 'engine' : 'pushed' };
 }
 
 function wantedOf(configuration: Configuration, service: string, tool: ReportTool): WantedValue[] {

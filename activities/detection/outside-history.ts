@@ -13,8 +13,11 @@ import { quietly } from './surroundings';
 const READ_MS = 10_000;
 /** Of one metric in all periods together, the newest: from 300 points on limits are hardly surer. */
 const VALUES_MAX = 5_000;
-const PUSHED = 'good periods (pushed from outside)';
-const ASKED = 'good periods (read from Prometheus)';
+const WORDS: Readonly<Record<OutsideMetric['from'], string>> = {
+  pushed: 'good periods (pushed from outside)',
+  prometheus: 'good periods (read from Prometheus)',
+  engine: 'good periods (read from the serving copies)',
+};
 
 /**
  * What good looks like for the metrics from outside: their values in the good periods, whoever was asked for them. A
@@ -27,6 +30,8 @@ export async function outsideHistory(
 ): Promise<Record<string, Baseline['metrics'][string]>> {
   const found = await Promise.all(
     (policy.outside ?? []).map(async (metric) => {
+      // Judged by its own past: no good period makes its limits.
+      if (metric.kind === 'series') return null;
       const points = outsidePoints(await valuesOf(outside, service, metric, periods), metric.minSamples);
       if (points.length === 0) return null;
       const measured = outsideReference(points, metric.practicalMargin);
@@ -38,7 +43,7 @@ export async function outsideHistory(
         value: centerOf(reference),
         n: points.length,
         spread: null,
-        source: `${metric.from === 'pushed' ? PUSHED : ASKED}${words}`,
+        source: `${WORDS[metric.from]}${words}`,
         ...(anchor === undefined ? {} : { anchor }),
         reference,
       };

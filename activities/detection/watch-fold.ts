@@ -27,6 +27,7 @@ import {
   type MemoryChart,
   type MemorySeen,
 } from './memory-chart';
+import type { OutsideJudged } from './judge-outside';
 import {
   begins,
   foldTally,
@@ -74,6 +75,7 @@ export class WatchFold {
   private readonly latencyOf: LatencySpec | null;
   private latency: LatencyChart;
   private memory: MemoryChart | null;
+  private outside: readonly TierReading[] = [];
   private kept: Kept;
   private readonly standing: Set<string>;
 
@@ -138,6 +140,17 @@ export class WatchFold {
     }
   }
 
+  /** What comes from outside is judged over what is stored, not over rows: nothing of it is kept here but what it says. */
+  takeOutside(judged: readonly OutsideJudged[]): void {
+    for (const { reading, began, ended } of judged) {
+      this.outside = [...this.outside.filter(({ metric }) => metric !== reading.metric), reading];
+      if (ended) this.ended.push(ended);
+      if (ended) this.standing.delete(reading.metric);
+      if (began && !this.standing.has(reading.metric) && this.began.length < BEGAN_MAX)
+        this.begin(began.id, began.verdict);
+    }
+  }
+
   snapshot(): ChartStates {
     const charts: Record<string, unknown> = { [KEPT]: this.kept };
     for (const [name, chart] of this.charts) charts[name] = pack(chart);
@@ -152,7 +165,7 @@ export class WatchFold {
     if (this.latencyOf) readings.push(latencyReading(this.latency, this.latencyOf, nowMs, policy));
     const memory = memoryMetric(policy);
     if (memory) readings.push(memoryReading(this.memory, memory, nowMs, policy));
-    return [this.backendReading(nowMs), ...readings];
+    return [this.backendReading(nowMs), ...readings, ...this.outside];
   }
 
   private chart(spec: RateSpec): RateChart {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { OutsideMetrics, PushedMetrics } from '../../activities/ports';
+import type { OutsideValue } from '../../domain/detection/outside-metric';
 import type { ReportTool } from '../../domain/detection/drift-methods';
 import type { ObservationBatch } from '../../gateway/protocol';
 import type { Prometheus, PrometheusQuery } from './prometheus';
@@ -10,7 +11,9 @@ import { readWhylogs } from './reports/whylogs';
 
 /** Where a declared metric of one service comes from. */
 export type OutsideSource =
-  { readonly from: 'pushed' } | ({ readonly from: 'prometheus'; readonly everyMs: number } & PrometheusQuery);
+  | { readonly from: 'pushed' }
+  | { readonly from: 'engine' }
+  | ({ readonly from: 'prometheus'; readonly everyMs: number } & PrometheusQuery);
 
 export interface OutsideSources {
   readonly pushed: OutsideMetrics & Pick<PushedMetrics, 'take'>;
@@ -20,6 +23,9 @@ export interface OutsideSources {
   /** What the service wants of the reports of a tool. */
   readonly wanted: (service: string, tool: ReportTool) => readonly WantedValue[];
 }
+
+const PROBLEMS_MAX = 20;
+const ANSWERS_MAX = 100;
 
 /** A metric that the configuration does not know: a workflow may still ask for one that was taken out. */
 export class MetricUnknown extends Error {
@@ -33,14 +39,51 @@ export function outsideMetrics({
   sourceOf,
   wanted,
 }: OutsideSources): OutsideMetrics & PushedMetrics {
+  /** The newest answer for each metric and length of time: until the next point is due, another question gives the same. */
+  const answers = new Map<string, { readonly grid: string; readonly values: OutsideValue[] }>();
+
+  async function asked(
+    name: string,
+    source: Extract<OutsideSource, { from: 'prometheus' }>,
+    fromMs: number,
+    toMs: number,
+    limit: number,
+  ): Promise<OutsideValue[]> {
+    const { everyMs } = source;
+    // No wider than the newest `limit` values: a longer time would come in wider steps.
+    const from = Math.max(fromMs, toMs - limit * everyMs);
+    const key = `${name} ${limit} ${Math.round((toMs - from) / everyMs)}`;
+    const grid = `${Math.ceil(from / everyMs)} ${Math.ceil(toMs / everyMs)}`;
+    const known = answers.get(key);
+    if (known?.grid === grid) return known.values;
+    const values = (await prometheus.range(source, from, toMs, everyMs)).slice(-limit);
+    answers.delete(key);
+    answers.set(key, { grid, values });
+    for (const oldest of answers.keys()) {
+      if (answers.size <= ANSWERS_MAX) break;
+      answers.delete(oldest);
+    }
+    return values;
+  }
+
   return {
     async values(service, metric, fromMs, toMs, limit) {
       const source = sourceOf(service, metric);
       if (source === null) throw new MetricUnknown(`${service}: no metric ${metric} is declared`);
-      if (source.from === 'pushed') return await pushed.values(service, metric, fromMs, toMs, limit);
-      return (await prometheus.range(source, fromMs, toMs, source.everyMs)).slice(-limit);
+      // What the copies told is kept where the pushed values are.
+      if (source.from !== 'prometheus') return await pushed.values(service, metric, fromMs, toMs, limit);
+      return await asked(`${service} ${metric}`, source, fromMs, toMs, limit);
     },
-    take: (service, batch) => pushed.take(service, batch),
+    async take(service, batch) {
+      const problems = batch.items.flatMap(({ metric }, index) =>
+        sourceOf(service, metric)?.from === 'engine'
+          ? [`items.${index}.metric: found "${metric}", which lastgood reads from the serving copies itself`]
+          : [],
+      );
+      return problems.length > 0
+        ? { taken: false, problems: problems.slice(0, PROBLEMS_MAX) }
+        : await pushed.take(service, batch);
+    },
     async takeReport(service, tool, at, report) {
       const wants = wanted(service, tool);
       const refused = (problem: string) => ({ taken: false as const, problems: [problem], missing: [] });

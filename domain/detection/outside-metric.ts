@@ -1,5 +1,6 @@
 import type { OutsideMetric } from '../policy';
-import { TREND_DESIGN } from './normal-chart';
+import { oneSidedDesign } from './chart-design';
+import { TREND_DESIGN, type ChartDesign } from './normal-chart';
 import { median } from './robust';
 import { centerOf, recentred, scoreReference, type ScoreReference } from './score-reference';
 import type { Verdict } from './types';
@@ -21,6 +22,10 @@ export interface OutsidePoint {
   readonly samples: number;
 }
 
+const DAY_MS = 86_400_000;
+/** Points between false alarms of {@link VALUE_CHART_DESIGN}. */
+const USUAL_POINTS = 500;
+
 /** What a value of this kind can be; null: no bound. Everything else was not measured, or not this. */
 export function boundsOf(kind: OutsideMetric['kind']): { readonly min: number | null; readonly max: number | null } {
   switch (kind) {
@@ -31,6 +36,7 @@ export function boundsOf(kind: OutsideMetric['kind']): { readonly min: number | 
       return { min: 0, max: null };
     case 'mean':
     case 'quantile':
+    case 'series':
       return { min: null, max: null };
   }
 }
@@ -40,20 +46,35 @@ export function boundsOf(kind: OutsideMetric['kind']): { readonly min: number | 
  * point yet. Two values of one moment are one: the later in the list corrects the earlier.
  */
 export function outsidePoints(values: readonly OutsideValue[], minSamples: number): OutsidePoint[] {
+  return groupedPoints(values, minSamples).points;
+}
+
+export interface GroupedPoints {
+  readonly points: OutsidePoint[];
+  /** Begin of what does not fill a point yet; null where nothing is left over. */
+  readonly openMs: number | null;
+  /** Moment of the newest value; null where there is none. */
+  readonly lastMs: number | null;
+}
+
+/** As {@link outsidePoints}, with what a later reading goes on from. */
+export function groupedPoints(values: readonly OutsideValue[], minSamples: number): GroupedPoints {
   const byMoment = new Map<number, OutsideValue>();
   for (const value of values)
     if (Number.isFinite(value.value) && Number.isFinite(value.atMs)) byMoment.set(value.atMs, value);
   const points: OutsidePoint[] = [];
+  let lastMs: number | null = null;
   let open: { atMs: number; sum: number; samples: number } | null = null;
   for (const { atMs, value, n } of [...byMoment.values()].sort((left, right) => left.atMs - right.atMs)) {
     const samples = Math.max(1, n ?? 1);
+    lastMs = atMs;
     open = open ?? { atMs, sum: 0, samples: 0 };
     open = { ...open, sum: open.sum + value * samples, samples: open.samples + samples };
     if (open.samples < minSamples) continue;
     points.push({ atMs: open.atMs, value: open.sum / open.samples, samples: open.samples });
     open = null;
   }
-  return points;
+  return { points, openMs: open?.atMs ?? null, lastMs };
 }
 
 /** What the points of good periods say; a metric that never moved must not alarm at a third of its margin. */
@@ -99,6 +120,8 @@ export interface OutsideAssessment {
   readonly nowMs: number;
   /** Values that came, before they were put together to points; null: the source could not be asked. */
   readonly values: number | null;
+  /** Days between false alarms of the chart; the trend promises none. */
+  readonly falseAlarmDays: number;
 }
 
 /**
@@ -109,7 +132,7 @@ export interface OutsideAssessment {
 export function assessOutsideMetric(
   metric: OutsideMetric,
   points: readonly OutsidePoint[],
-  { reference, baseline, nowMs, values }: OutsideAssessment,
+  { reference, baseline, falseAlarmDays, nowMs, values }: OutsideAssessment,
 ): Verdict {
   const { metric: name, tier, unit, badDirection, practicalMargin } = metric;
   const statistic = { name: 'EWMA and CUSUM', value: 0, threshold: 1, falseAlarmDays: null };
@@ -127,14 +150,27 @@ export function assessOutsideMetric(
     const sentence = `${name} is ${numberText(observed ?? 0)} ${unit}; there is no good history to compare it with`;
     return buildVerdict({ ...common, kind: 'inconclusive', observed, samples: points.length, sentence });
   }
-  const design = tier === 'trend' ? TREND_DESIGN : VALUE_CHART_DESIGN;
+  const design = tier === 'trend' ? TREND_DESIGN : designFor(metric, points, falseAlarmDays);
   // Rates and distances have no other unit.
   const fixedUnit = metric.kind === 'rate' || metric.kind === 'distribution';
   const params = valueChartParams(reference, badDirection, design, fixedUnit ? 'own' : 'foreign');
   const state = points.reduce((before, point) => stepValueChart(before, params, point), initialValueChart(params));
   const staleMs = metric.windowMs;
-  const verdict = assessValueChart(state, params, { ...common, practicalMargin, falseAlarmDays: null, nowMs, staleMs });
+  const promised = tier === 'trend' ? null : falseAlarmDays;
+  const about = { ...common, practicalMargin, falseAlarmDays: promised, nowMs, staleMs };
+  const verdict = assessValueChart(state, params, about);
   // The charts remember a burst for long; what is over already is nothing to begin with.
   const over = verdict.kind === 'degraded' && outsideIsCalm(metric, points, reference);
   return over ? { ...verdict, kind: 'inconclusive' } : verdict;
+}
+
+/**
+ * The design whose alarms, on both sides where both are bad, come once in so many days of points as they come now; where
+ * that is fewer than the usual design's points, the usual one.
+ */
+function designFor({ badDirection }: OutsideMetric, points: readonly OutsidePoint[], days: number): ChartDesign {
+  const gaps = points.slice(1).map(({ atMs }, index) => atMs - (points[index]?.atMs ?? atMs));
+  const meanPoints = (days * DAY_MS) / Math.max(1, median(gaps) ?? DAY_MS);
+  if (meanPoints <= USUAL_POINTS) return VALUE_CHART_DESIGN;
+  return oneSidedDesign(badDirection === 'both' ? 2 * meanPoints : meanPoints);
 }

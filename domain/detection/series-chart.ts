@@ -37,6 +37,9 @@ export interface SeriesChartParams {
 export interface SeriesEpisode extends ChangePoint {
   direction: 1 | -1;
   pointsSinceAlarm: number;
+  /** Of the past before its first alarm: later the past holds the episode itself. */
+  center: number;
+  tailSpread: number;
 }
 
 /**
@@ -178,5 +181,7 @@ function stepEpisode(state: SeriesChartState, params: SeriesChartParams): Series
   // Once the onset leaves the trail, a new estimate could only be the begin of the trail.
   const found = before === null || before.onsetLowMs > trailBegin ? changePoint(state.trail, direction) : null;
   const estimate = found ?? before;
-  return estimate === null ? null : { ...estimate, direction, pointsSinceAlarm };
+  if (estimate === null) return null;
+  const { center = 0, tailSpread = 0 } = before ?? state.excess ?? {};
+  return { ...estimate, direction, pointsSinceAlarm, center, tailSpread };
 }

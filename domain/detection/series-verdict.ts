@@ -22,16 +22,19 @@ export interface SeriesVerdictOptions {
   nowMs: number;
   /** Silence of more than this is unmeasured. */
   staleMs: number;
+  /** It has no other unit (a ratio, a distance): a thousandfold change is what it says. */
+  fixedUnit?: boolean;
 }
 
 /** Names the state that a series is in; an alarm counts only in `judged`. */
 export function seriesCondition(
   state: SeriesChartState,
-  options: Pick<SeriesVerdictOptions, 'nowMs' | 'staleMs'>,
+  options: Pick<SeriesVerdictOptions, 'nowMs' | 'staleMs' | 'fixedUnit'>,
 ): SeriesCondition {
   if (state.atMs === null || options.nowMs - state.atMs > options.staleMs) return 'silent';
   if (state.points <= WARM_POINTS || state.excess === null) return 'warming';
   if (state.excess.tailSpread === 0) return 'constant';
+  if (options.fixedUnit === true) return 'judged';
   // The mean alone could be one wild point, the last point alone too.
   const changed = looksLikeUnit(state.episode?.mean, state.expected) && looksLikeUnit(state.value, state.expected);
   return changed ? 'unit-change' : 'judged';
@@ -51,7 +54,8 @@ export function assessSeriesChart(
   const { episode, excess, value, expected } = state;
   const evidence = seriesEvidence(state, params);
   const observed = episode?.mean ?? value;
-  const half = EXCESS_LIMIT * (excess?.tailSpread ?? 0);
+  const past = episode ?? excess;
+  const half = EXCESS_LIMIT * (past?.tailSpread ?? 0);
   const common = {
     tier: options.tier,
     metric,
@@ -59,8 +63,8 @@ export function assessSeriesChart(
     baseline: options.baseline,
     observed,
     expected,
-    ucl: excess === null ? null : excess.center + half,
-    lcl: excess === null ? null : excess.center - half,
+    ucl: past === null ? null : past.center + half,
+    lcl: past === null ? null : past.center - half,
     samples: episode?.points ?? (value === null ? 0 : 1),
     sinceMs: episode?.onsetMs ?? state.atMs,
     statistic: { name: 'range excess', value: evidence.excess, threshold: EXCESS_LIMIT, falseAlarmDays: null },

@@ -91,3 +91,31 @@ it('a metric of Prometheus is read from there, the newest values first to be kep
   expect(await outside.values('mail', 'wait', 1_000, 2_000, 1)).toEqual([{ atMs: 1_990, value: 2, n: null }]);
   await expect(outside.values('mail', 'gone', 0, 1, 1)).rejects.toBeInstanceOf(MetricUnknown);
 });
+
+it('Prometheus is asked once an interval however often the values are, and for no longer than the values asked for', async () => {
+  const asked: (readonly [fromMs: number, toMs: number])[] = [];
+  let fails = true;
+  const range: Prometheus['range'] = async (_query, fromMs, toMs) => {
+    asked.push([fromMs, toMs]);
+    if (fails) throw new Error('down');
+    return [{ atMs: toMs - 1, value: asked.length, n: null }];
+  };
+  const outside = outsideMetrics({
+    pushed: gatewayObservations({ address: { socket: '/nowhere' } }),
+    prometheus: { ...prometheusThat, range },
+    sourceOf: (_service, metric) =>
+      metric === 'wait' ? { from: 'prometheus', url: '', query: '', everyMs: 15_000 } : null,
+    wanted: () => [],
+  });
+  const read = async (toMs: number) =>
+    (await outside.values('mail', 'wait', toMs - 600_000, toMs, 50)).map(({ value }) => value);
+  await expect(read(1_200_001)).rejects.toThrow('down');
+  fails = false;
+  expect(await read(1_200_001)).toEqual([2]);
+  expect(await read(1_202_500)).toEqual([2]);
+  expect(await read(1_215_000)).toEqual([2]);
+  expect(await read(1_215_001)).toEqual([3]);
+  // Ten minutes at this interval are 40 values; a day would be 5,760.
+  await outside.values('mail', 'wait', 0, 86_400_000, 50);
+  expect(asked.at(-1)).toEqual([86_400_000 - 50 * 15_000, 86_400_000]);
+});

@@ -5,6 +5,7 @@ import { ConfigurationError, type Configuration } from '../../workers/configurat
 import { gatewayConfigOf } from '../../workers/configuration/gateway-file';
 import { configurationJsonSchema } from '../../workers/configuration/json-schema';
 import { loadConfiguration, type LoadOptions } from '../../workers/configuration/load';
+import { engineGroups } from '../../workers/engine-metrics';
 import { runPaths } from '../../workers/embedded/paths';
 import { gatewayConfigSchema } from '../../gateway/protocol';
 
@@ -114,6 +115,46 @@ describe('metrics from outside', () => {
     expect(configuration.services[0]?.policy.detection.outside?.[0]?.unit).toBe('ratio');
   });
 
+  it('that the serving copies tell are read by the controller, kept by the gateway for a week, and stand in no policy', () => {
+    const text =
+      "ttft: { kind: quantile, unit: s, practicalMargin: 0.2, source: { engine: 'vllm:time_to_first_token_seconds', read: p95 } }, " +
+      'aborts: { kind: rate, practicalMargin: 0.05, source: { engine: done, read: ratio, labels: { reason: abort }, per: { engine: done }, port: 8002, every: 5s } }';
+    const configuration = load(metrics(text));
+    expect(engineGroups(configuration)).toMatchObject([
+      {
+        service: 'mail',
+        everyMs: 15_000,
+        path: '/metrics',
+        port: null,
+        metrics: [{ metric: 'ttft', query: { read: { how: 'quantile', q: 0.95 } }, min: null, max: null }],
+      },
+      {
+        everyMs: 5_000,
+        port: 8_002,
+        metrics: [
+          {
+            metric: 'aborts',
+            query: { labels: { reason: 'abort' }, read: { how: 'ratio', per: { name: 'done' } } },
+            max: 1,
+          },
+        ],
+      },
+    ]);
+    const config = gatewayConfigOf(configuration, runPaths(configuration.dataDir));
+    expect(config.services[0]?.pushed).toMatchObject([{ metric: 'ttft', keptMs: 691_200_000 }, { metric: 'aborts' }]);
+    expect(gatewayConfigSchema.parse(config)).toEqual(config);
+    const [service] = configuration.services;
+    expect(service?.policy.detection.outside?.map(({ from }) => from)).toEqual(['engine', 'engine']);
+    expect(JSON.stringify(service?.policy)).not.toContain('vllm');
+  });
+
+  it('of which nothing is known need neither unit nor margin', () => {
+    const [service] = load(metrics('backlog: { kind: series, direction: both }')).services;
+    expect(service?.policy.detection.outside).toMatchObject([
+      { metric: 'backlog', kind: 'series', badDirection: 'both', unit: '', practicalMargin: 0, from: 'pushed' },
+    ]);
+  });
+
   it('of another tool name a method whose bad side is known', () => {
     const [service] = load(drift("column: age, method: 'K-S p_value'")).services;
     expect(service?.policy.detection.outside?.[0]).toMatchObject({ unit: '(-log10 p)', from: 'pushed' });
@@ -132,6 +173,14 @@ describe('metrics from outside', () => {
     ['score: { kind: rate }', /metrics\.score\.practicalMargin: is missing, expected a number above 0/],
     ['score: { kind: rate, practicalMargin: 0.1, margin: 3 }', /metrics\.score\.margin: unknown key/],
     ['Score: { kind: rate, practicalMargin: 0.1 }', /found the name "Score", expected a metric name/],
+    ['w: { kind: series, tier: immediate }', /w\.tier: found immediate, expected short-window or trend/],
+    ['w: { kind: rate, practicalMargin: 1, source: { engine: x } }', /w\.kind: found rate, which is a share of 0 to 1/],
+    ['w: { kind: rate, practicalMargin: 1, source: { engine: x, read: ratio } }', /source\.per: is missing/],
+    [
+      'w: { kind: mean, unit: s, practicalMargin: 1, source: { engine: x, per: { engine: y } } }',
+      /source\.per: found one for a value as it comes, expected it with read: ratio only/,
+    ],
+    ["w: { kind: mean, unit: s, practicalMargin: 1, source: { engine: 'x y' } }", /source/],
     [
       "w: { kind: rate, practicalMargin: 0.1, source: { prometheus: { url: 'http://a:b@h:1', query: up } } }",
       /source\.prometheus\.url: found a name or password/,

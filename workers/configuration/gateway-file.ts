@@ -39,10 +39,19 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
   };
 }
 
-/** The gateway keeps what is pushed, and refuses what nobody declared. */
+/** A week and a day: the same time of the last seven days. They come every few seconds, so not the 30 days of the others. */
+const ENGINE_KEPT_MS = 8 * 86_400_000;
+
+/** The gateway keeps what is pushed and what the copies told, and refuses what nobody declared. */
 function pushedMetrics({ metrics }: ServiceConfiguration): Pick<GatewayServiceConfig, 'pushed'> {
-  const pushed = metrics.filter(({ policy }) => policy.from === 'pushed');
+  const pushed = metrics.filter(({ policy }) => policy.from !== 'prometheus');
   return pushed.length === 0
     ? {}
-    : { pushed: pushed.map(({ policy: { metric, kind } }) => ({ metric, ...boundsOf(kind) })) };
+    : {
+        pushed: pushed.map(({ policy: { metric, kind, from } }) => ({
+          metric,
+          ...boundsOf(kind),
+          ...(from === 'engine' ? { keptMs: ENGINE_KEPT_MS } : {}),
+        })),
+      };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { driftMeasure, knownMethods, type ReportTool } from '../../domain/detection/drift-methods';
+import type { EngineQuery, EngineRead } from '../../domain/detection/engine-reading';
 import type { OutsideMetric } from '../../domain/policy';
 import { count, duration, httpUrl } from './fields';
 import { defaultMetrics } from './policy-defaults';
@@ -26,18 +27,44 @@ const report = z.strictObject({
   field: text(50).optional(),
 });
 
-const source = z.union([z.literal('observations'), z.strictObject({ prometheus }), report], {
-  error: 'observations, {prometheus: {url, query, every}}, or {report: evidently or whylogs, …}',
+const seriesName = z
+  .string()
+  .regex(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$/, 'the name of a series, such as vllm:num_requests_waiting');
+const labels = z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'the name of a label'), text(200));
+
+const engine = z.strictObject({
+  /** Name of the series as the server writes it; of a histogram without `_bucket`, `_sum`, `_count`. */
+  engine: seriesName,
+  /** Default by the server's own word: a gauge as it stands, a counter as its rate a second, a histogram as its mean. */
+  read: z.enum(['value', 'rate', 'ratio', 'mean', 'p50', 'p90', 'p95', 'p99']).optional(),
+  /** Only series that have these; without them every series of the name. */
+  labels: labels.prefault({}),
+  /** For `ratio`: the counter whose increase is divided by. */
+  per: z.strictObject({ engine: seriesName, labels: labels.prefault({}) }).optional(),
+  /** `zero` for a counter that a server shows only after its first event. */
+  missing: z.enum(['unmeasured', 'zero']).prefault('unmeasured'),
+  path: z
+    .string()
+    .regex(/^\/[^\s?#]*$/, 'a path such as /metrics')
+    .max(100)
+    .prefault('/metrics'),
+  /** Where the metrics have a port of their own, as Triton's. */
+  port: count(1, 65_535).optional(),
+  every: duration({ min: '5s', max: '10m' }).prefault('15s'),
+});
+
+const source = z.union([z.literal('observations'), z.strictObject({ prometheus }), report, engine], {
+  error: 'observations, {prometheus: {url, query, every}}, {engine: NAME, …}, or {report: evidently or whylogs, …}',
 });
 
 /** One entry of `services.<name>.metrics`: a series of values that comes from outside. */
 export const outsideMetricSchema = z.strictObject({
-  kind: z.enum(['rate', 'mean', 'quantile', 'memory', 'distribution']),
+  kind: z.enum(['rate', 'mean', 'quantile', 'memory', 'distribution', 'series']),
   direction: z.enum(['up', 'down', 'both']).prefault('up'),
   tier: z.enum(['immediate', 'short-window', 'trend']).prefault('short-window'),
   unit: text(24).optional(),
-  /** In the metric's own unit; a smaller change is never a degradation. */
-  practicalMargin: positive,
+  /** In the metric's own unit; a smaller change is never a degradation. Only a `series` can do without. */
+  practicalMargin: positive.optional(),
   /** Samples that make one point of the chart. */
   minSamples: count(1, 1_000_000).prefault(1),
   /** How far back an assessment looks. Default: that of the short window; a day for the trend tier. */
@@ -59,6 +86,13 @@ export type OutsideMetricSource =
   | { readonly from: 'observations' }
   | { readonly from: 'prometheus'; readonly url: string; readonly query: string; readonly everyMs: number }
   | {
+      readonly from: 'engine';
+      readonly query: EngineQuery;
+      readonly path: string;
+      readonly port: number | null;
+      readonly everyMs: number;
+    }
+  | {
       readonly from: 'report';
       readonly tool: ReportTool;
       readonly metric: string;
@@ -79,7 +113,7 @@ export function resolveOutsideMetrics(
   shortWindowMs: number,
 ): DeclaredMetric[] {
   return Object.entries(metrics).map(([metric, declared]) => {
-    const { kind, direction, tier, practicalMargin, minSamples } = declared;
+    const { kind, direction, tier, practicalMargin = 0, minSamples } = declared;
     const resolved = resolveSource(declared.source);
     return {
       source: resolved,
@@ -92,7 +126,7 @@ export function resolveOutsideMetrics(
         practicalMargin,
         minSamples,
         windowMs: declared.window ?? (tier === 'trend' ? DAY_MS : shortWindowMs),
-        from: resolved.from === 'prometheus' ? 'prometheus' : 'pushed',
+        from: resolved.from === 'prometheus' || resolved.from === 'engine' ? resolved.from : 'pushed',
       },
     };
   });
@@ -104,14 +138,43 @@ function resolveSource(text: OutsideMetricText['source']): OutsideMetricSource {
     const { url, query, every } = text.prometheus;
     return { from: 'prometheus', url, query, everyMs: every };
   }
+  if ('engine' in text) {
+    const { engine: name, labels, missing, path, port = null, every: everyMs } = text;
+    return { from: 'engine', query: { name, labels, missing, read: readOf(text) }, path, port, everyMs };
+  }
   const { report: tool, metric = 'ValueDrift', column = null, method = null, field = null } = text;
   return { from: 'report', tool, metric, column, method, field };
+}
+
+function readOf({ read, per }: z.output<typeof engine>): EngineRead {
+  switch (read) {
+    case undefined:
+      return { how: 'auto' };
+    case 'value':
+    case 'rate':
+    case 'mean':
+      return { how: read };
+    case 'ratio':
+      return { how: read, per: { name: per?.engine ?? '', labels: per?.labels ?? {} } };
+    case 'p50':
+    case 'p90':
+    case 'p95':
+    case 'p99':
+      return { how: 'quantile', q: Number(read.slice(1)) / 100 };
+  }
 }
 
 function defaultUnit(kind: OutsideMetric['kind'], from: OutsideMetricSource): string {
   if (from.from === 'report' && from.method !== null && driftMeasure(from.tool, from.method) === 'p-value')
     return '(-log10 p)';
-  const units = { rate: 'ratio', memory: 'bytes', distribution: '(distance)', mean: '', quantile: '' } as const;
+  const units = {
+    rate: 'ratio',
+    memory: 'bytes',
+    distribution: '(distance)',
+    mean: '',
+    quantile: '',
+    series: '',
+  } as const;
   return units[kind];
 }
 
@@ -125,6 +188,12 @@ export function checkOutsideMetrics(
     const problems = [];
     if (taken.has(name))
       problems.push(found('is the name of a metric that lastgood measures itself; take another one'));
+    if (declared.practicalMargin === undefined && declared.kind !== 'series')
+      problems.push(found('is missing, expected a number above 0', 'practicalMargin'));
+    if (declared.kind === 'series' && declared.tier === 'immediate')
+      problems.push(
+        found('found immediate, expected short-window or trend: a series needs five values for a verdict', 'tier'),
+      );
     if (declared.unit === undefined && (declared.kind === 'mean' || declared.kind === 'quantile'))
       problems.push(found(`is missing, expected the unit of a ${declared.kind}, such as ms or tokens`, 'unit'));
     if (typeof declared.source === 'object' && 'prometheus' in declared.source) {
@@ -132,10 +201,33 @@ export function checkOutsideMetrics(
       if (username !== '' || password !== '')
         problems.push(found('found a name or password in it, expected none', 'source', 'prometheus', 'url'));
     }
+    if (typeof declared.source === 'object' && 'engine' in declared.source)
+      problems.push(...checkEngine(declared, declared.source).map(([problem, ...path]) => found(problem, ...path)));
     if (typeof declared.source === 'object' && 'report' in declared.source)
       problems.push(...checkReport(declared, declared.source).map(([problem, ...path]) => found(problem, ...path)));
     return problems;
   });
+}
+
+function checkEngine(
+  { kind }: OutsideMetricText,
+  { read, per }: z.output<typeof engine>,
+): [problem: string, ...path: string[]][] {
+  const problems: [string, ...string[]][] = [];
+  if (read === 'ratio' && per === undefined)
+    problems.push(['is missing, expected the counter whose increase is divided by', 'source', 'per']);
+  if (read !== 'ratio' && per !== undefined)
+    problems.push([
+      `found one for a ${read ?? 'value as it comes'}, expected it with read: ratio only`,
+      'source',
+      'per',
+    ]);
+  if (kind === 'rate' && read !== 'ratio' && read !== 'value')
+    problems.push([
+      'found rate, which is a share of 0 to 1; expected mean for a number a second, or read: ratio with per',
+      'kind',
+    ]);
+  return problems;
 }
 
 function checkReport(

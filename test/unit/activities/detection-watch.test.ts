@@ -1,8 +1,10 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
-import type { Telemetry } from '../../../activities/ports';
+import type { OutsideMetrics, Telemetry } from '../../../activities/ports';
 import { watchTelemetry, type WatchPorts } from '../../../activities/watch-telemetry';
+import { outsideReference } from '../../../domain/detection/outside-metric';
 import type { TelemetryRow } from '../../../gateway/protocol';
 import type { WatchInput, WatchResult } from '../../../workflows/contract/activities';
+import { pushedScore } from '../../support/outside-metric';
 import { counts, event, rows, watchInput } from './detection-rows';
 
 const unused = (): never => {
@@ -29,7 +31,7 @@ function following(all: readonly TelemetryRow[], failures = 0): Telemetry {
   };
 }
 
-function portsOf(telemetry: Telemetry): WatchPorts {
+function portsOf(telemetry: Telemetry, outside: OutsideMetrics = { values: unused }): WatchPorts {
   const state = {
     service: 'mail-triage',
     record: null,
@@ -54,6 +56,7 @@ function portsOf(telemetry: Telemetry): WatchPorts {
     environment: { assess: async () => ({ changed: [], unmeasured: [], facts: {} }) },
     engine: unused,
     serving: unused,
+    outside,
   };
 }
 
@@ -61,11 +64,12 @@ async function watch(
   telemetry: Telemetry,
   input: Partial<WatchInput> = {},
   heartbeatDetails?: unknown,
+  outside?: OutsideMetrics,
 ): Promise<{ result: WatchResult; beats: unknown[] }> {
   const env = new MockActivityEnvironment(heartbeatDetails === undefined ? {} : { heartbeatDetails });
   const beats: unknown[] = [];
   env.on('heartbeat', (beat: unknown) => beats.push(JSON.parse(JSON.stringify(beat))));
-  const run = watchTelemetry(portsOf(telemetry));
+  const run = watchTelemetry(portsOf(telemetry, outside));
   const result: WatchResult = await env.run(run, watchInput({ returnAfterMs: 5_000, ...input }));
   return { result, beats };
 }
@@ -92,6 +96,33 @@ describe('watchTelemetry', () => {
 
     expect(second.result.began).toEqual(whole.result.began);
     expect(Buffer.byteLength(JSON.stringify(last))).toBeLessThan(16 * 1024);
+  });
+
+  it('returns a verdict on an immediate metric from outside without waiting for an assessment', async () => {
+    const now = Date.now();
+    const good = Array.from({ length: 300 }, (_, index) => ({ atMs: index, value: 80 + (index % 7) / 3, samples: 1 }));
+    const entry = { value: 81, n: 300, spread: null, source: 'good hours', reference: outsideReference(good, 2) };
+    const { baseline, policy } = watchInput();
+    const outside: OutsideMetrics = {
+      values: async () =>
+        Array.from({ length: 60 }, (_, index) => ({
+          atMs: now - (60 - index) * 5_000,
+          value: index < 40 ? 80 + (index % 7) / 3 : 60,
+          n: null,
+        })),
+    };
+    const input = {
+      cursor: 1,
+      routedAt: now - 3_600_000,
+      policy: { ...policy, outside: [{ ...pushedScore, tier: 'immediate' as const }] },
+      baseline: { ...baseline, metrics: { ...baseline.metrics, quality: entry } },
+    };
+    const { result } = await watch(following([]), input, undefined, outside);
+    const id = result.began[0]?.id ?? '';
+    expect(result.began[0]?.verdict).toMatchObject({ metric: 'quality', tier: 'immediate', kind: 'degraded' });
+    expect(result.attributions[id]).toBeDefined();
+    expect(result.tiers.find(({ metric }) => metric === 'quality')).toMatchObject({ kind: 'degraded' });
+    expect(result.at - now).toBeLessThan(3_000);
   });
 
   it('follows again when telemetry could not be reached', async () => {

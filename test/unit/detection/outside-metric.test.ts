@@ -31,7 +31,13 @@ const history = outsideReference(series(300, 0, 0, 3), score.practicalMargin);
 
 function verdictOn(points: OutsidePoint[], metric = score, reference: typeof history | null = history): Verdict {
   const nowMs = (points.at(-1)?.atMs ?? startMs) + minute;
-  return assessOutsideMetric(metric, points, { reference, baseline: 'good hours', nowMs, values: points.length });
+  return assessOutsideMetric(metric, points, {
+    reference,
+    baseline: 'good hours',
+    nowMs,
+    values: points.length,
+    falseAlarmDays: 30,
+  });
 }
 
 describe('points of a metric from outside', () => {
@@ -90,7 +96,7 @@ describe('the verdict on a metric from outside', () => {
   });
 
   test('is unmeasured without a value and where the source cannot be asked, undecided without history or samples', () => {
-    const about = { reference: history, baseline: 'good hours', nowMs: startMs };
+    const about = { reference: history, baseline: 'good hours', nowMs: startMs, falseAlarmDays: 30 };
     expect(assessOutsideMetric(score, [], { ...about, values: 0 }).kind).toBe('unmeasured');
     expect(assessOutsideMetric(score, [], { ...about, values: null }).sentence).toContain('cannot be asked');
     expect(assessOutsideMetric(score, [], { ...about, values: 3 }).kind).toBe('inconclusive');
