@@ -1,5 +1,6 @@
 import {
   assessOutsideMetric,
+  atNewestHour,
   outsideIsCalm,
   outsidePoints,
   type OutsidePoint,
@@ -83,9 +84,11 @@ async function byGoodPeriods(outside: OutsideMetrics, about: OutsideAbout, metri
   const values = await quietly(READ_MS, metric.metric, () =>
     outside.values(service, metric.metric, from, now, VALUES_MAX),
   );
-  const points = outsidePoints(values ?? [], metric.minSamples);
   const known = baseline.metrics[metric.metric];
-  const reference = known?.reference ?? null;
+  const asSeen = outsidePoints(values ?? [], metric.minSamples);
+  const history = known?.reference ?? null;
+  const { points, reference } =
+    history === null ? { points: asSeen, reference: null } : atNewestHour(asSeen, history, known?.hourOffsets ?? null);
   const verdict = assessOutsideMetric(metric, points, {
     reference,
     baseline: known?.source ?? 'no history',

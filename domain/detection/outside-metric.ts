@@ -1,6 +1,7 @@
 import type { OutsideMetric } from '../policy';
 import { oneSidedDesign } from './chart-design';
 import { TREND_DESIGN, type ChartDesign } from './normal-chart';
+import { offsetAt } from './hour-offsets';
 import { median } from './robust';
 import { centerOf, recentred, scoreReference, type ScoreReference } from './score-reference';
 import type { Verdict } from './types';
@@ -111,6 +112,31 @@ export function outsideIsCalm(
   const calmAbove = distance < practicalMargin && newest.every(({ value }) => value <= highest);
   const calmBelow = -distance < practicalMargin && newest.every(({ value }) => value >= lowest);
   return (badDirection === 'down' || calmAbove) && (badDirection === 'up' || calmBelow);
+}
+
+/** Points and history as if all of them were of the newest point's hour of the day. */
+export function atNewestHour(
+  points: readonly OutsidePoint[],
+  reference: ScoreReference,
+  offsets: readonly number[] | null,
+): { readonly points: readonly OutsidePoint[]; readonly reference: ScoreReference } {
+  const newest = points[points.length - 1];
+  if (offsets === null || newest === undefined) return { points, reference };
+  const now = offsetAt(offsets, newest.atMs);
+  return {
+    points: points.map((point) => ({ ...point, value: point.value - offsetAt(offsets, point.atMs) + now })),
+    reference: recentred(reference, centerOf(reference) + now),
+  };
+}
+
+/** Points without what is usual at their hour of the day. */
+export function withoutHour(
+  points: readonly OutsidePoint[],
+  offsets: readonly number[] | null,
+): readonly OutsidePoint[] {
+  return offsets === null
+    ? points
+    : points.map((point) => ({ ...point, value: point.value - offsetAt(offsets, point.atMs) }));
 }
 
 export interface OutsideAssessment {

@@ -212,6 +212,8 @@ export interface Baseline {
         readonly reference?: ScoreReference;
         /** Usual factor of each hour of the day (UTC), where days repeat themselves; value and shape are without it. */
         readonly season?: readonly number[];
+        /** As `season`, for metrics from outside: 24 differences in the metric's unit. */
+        readonly hourOffsets?: readonly number[];
       }
     >
   >;
