@@ -49,7 +49,7 @@ describe('immediate metrics from outside', () => {
         expect(reading.tier).toBe('immediate');
         if (now < badMs) expect(reading.kind).not.toBe('degraded');
         if (found) began.push({ afterMs: now - badMs, id: found.id });
-        if (found) expect(found.verdict.statistic.falseAlarmDays).toBe(30);
+        if (found) expect(found.verdict.statistic.falseAlarmDays).toBe(365);
       }
     }
     expect(began).toHaveLength(1);
