@@ -260,16 +260,8 @@ export class Exchange implements AttemptOwner, Waiting {
     if (!this.sampled || way.counted.cohort !== 'live') return;
     const { id: requestId, session, service } = this;
     const { version } = way.choice;
-    service.samples.keep(this.req, this.body, {
-      requestId,
-      session,
-      version,
-      predicted,
-      score,
-      answer,
-      finish,
-      failed,
-    });
+    const sample = { requestId, session, version, predicted, score, answer, finish, failed };
+    service.samples.keep(this.req, this.body, sample);
   }
 
   private cut(): void {
