@@ -279,6 +279,33 @@ test('predicted classes, scores and malformed answers are counted; probes count 
   expect(countsOf(window.rows)).toEqual(rows);
 });
 
+test('inputs of failed requests are sampled for their quality alone, and sessions are counted with those that began', async () => {
+  const v1 = await upstream('1.1');
+  const samples = { share: 1, maxCount: 10, maxAgeMs: 60_000, redactFields: ['email'] };
+  const gateway = await gatewayWith({ services: [{ name: 'mail', samples }] });
+  await gateway.apply(route(1, '1.1', { '1.1': [v1.backend()] }));
+  expect((await gateway.control('GET', '/services/mail/inputs?from=0&to=1')).body).toEqual({ inputs: [] });
+  const from = Date.now();
+  for (const session of ['a', 'b', 'a', 'a']) await ask(gateway, '/infer', { 'x-session-id': session });
+  await v1.behave('error');
+  await ask(gateway, '/infer', { 'x-session-id': 'a' });
+  await v1.kill();
+  await ask(gateway, '/infer', { 'x-session-id': 'b' });
+  const { body } = await gateway.control('GET', `/services/mail/inputs?from=${from}&to=${Date.now() + 1}&limit=10`);
+  const { inputs } = body as { inputs: Record<string, unknown>[] };
+  expect(inputs.map(({ failed }) => failed)).toEqual([false, false, false, false, true, true]);
+  expect(inputs[5]).toMatchObject({ version: '1.1', path: '/infer' });
+  expect(JSON.stringify(inputs)).toContain('[redacted]');
+  const listed = (await gateway.control('GET', '/services/mail/samples')).body as { samples: unknown[] };
+  expect(listed.samples).toHaveLength(4);
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  const window = await gateway.control('GET', `/services/mail/window?from=${from - 2_000}&to=${Date.now() + 1}`);
+  const rows = (window.body as { rows: { kind: string; sessions?: { requests: number; begun: number } }[] }).rows;
+  const sum = (key: 'requests' | 'begun'): number =>
+    rows.reduce((all, { sessions }) => all + (sessions?.[key] ?? 0), 0);
+  expect({ requests: sum('requests'), begun: sum('begun') }).toEqual({ requests: 4, begun: 2 });
+});
+
 test('samples are off until turned on; then redacted before the first write, labelled, and deleted on request', async () => {
   const v1 = await upstream('1.1');
   const off = await gatewayWith();
