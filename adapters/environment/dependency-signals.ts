@@ -15,6 +15,7 @@ export function dependencySignals(options: {
     if (!histories.has(dependency.url)) histories.set(dependency.url, { dependency, history: new DependencyHistory() });
 
   return {
+    name: 'dependencies',
     everyMs,
     quick: true,
     async sample() {

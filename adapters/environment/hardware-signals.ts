@@ -44,6 +44,7 @@ export function hardwareSignals(options: HardwareSignalOptions): SignalSource {
   }
 
   return {
+    name: machine === '' ? 'host' : machine,
     everyMs,
     quick: options.quick,
     async sample() {

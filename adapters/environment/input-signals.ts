@@ -86,6 +86,7 @@ export function inputSignals(options: InputSignalOptions): SignalSource {
   }
 
   return {
+    name: 'inputs',
     everyMs: options.everyMs,
     quick: false,
     async sample() {

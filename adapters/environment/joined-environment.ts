@@ -42,12 +42,23 @@ export function joinEnvironment(sources: readonly SignalSource[]): JoinedEnviron
       const found = await Promise.all(
         sources.map(async (source) => {
           await look(source, about.known === true);
-          return await source.findings(service, sinceMs, about);
+          try {
+            return await source.findings(service, sinceMs, about);
+          } catch (fault) {
+            // The others still say what they know.
+            return [failed(source.name, fault)];
+          }
         }),
       );
       return said(found.flat());
     },
   };
+}
+
+function failed(name: string, fault: unknown): Signal {
+  const words = fault instanceof Error ? fault.message : String(fault);
+  const nothing = { observed: null, before: null, limit: null, onsetMs: null, samples: 0 };
+  return { ...nothing, name, state: 'unmeasured', words, where: name };
 }
 
 function said(signals: readonly Signal[]): Awaited<ReturnType<Environment['assess']>> {

@@ -7,6 +7,8 @@ export type Signal = SignalFinding & { readonly more?: Readonly<Record<string, J
 
 /** One kind of thing that can change around a model. What it has read it keeps, bounded. */
 export interface SignalSource {
+  /** Stands in `unmeasured` where the source itself fails. */
+  readonly name: string;
   readonly everyMs: number;
   /** Reads once; never for longer than some seconds. What cannot be read is missing afterwards, and `findings` say so. */
   sample(): Promise<void>;

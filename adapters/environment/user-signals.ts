@@ -48,6 +48,7 @@ export function userSignals(options: UserSignalOptions): SignalSource {
   }
 
   return {
+    name: 'users',
     everyMs: options.everyMs,
     quick: false,
     async sample() {

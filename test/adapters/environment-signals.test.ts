@@ -189,6 +189,25 @@ describe('inputs that are read ahead', () => {
   });
 });
 
+it('a source that fails is unmeasured by its name, and the others still say what they know', async () => {
+  const environment = joinEnvironment([
+    {
+      name: 'odd',
+      everyMs: 60_000,
+      quick: false,
+      sample: async () => undefined,
+      findings: () => {
+        throw new Error('bug');
+      },
+    },
+    userSignals({ services: ['mail'], telemetry: { window: async () => [] }, everyMs: 60_000, now: Date.now }),
+  ]);
+  opened.push(environment);
+  const found = await environment.assess('mail', Date.now());
+  expect(found.unmeasured).toEqual(['odd', 'users']);
+  expect(found.facts['odd']).toMatchObject({ words: 'bug' });
+});
+
 describe('users who are read ahead', () => {
   it('are counted once, however often they are read, and drills are no users', async () => {
     const startMs = Date.UTC(2026, 4, 1, 12);

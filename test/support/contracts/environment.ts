@@ -31,6 +31,11 @@ export function environmentContract(name: string, make: () => Promise<Environmen
       expect((await subject.environment.assess('mail', onset)).changed).toEqual([changed]);
     });
 
+    it('answers from what it knows while users wait, with the same names', async () => {
+      const changed = await subject.change();
+      expect((await subject.environment.assess('mail', onset, { known: true })).changed).toEqual([changed]);
+    });
+
     it('names what could not be asked as unmeasured, never as changed', async () => {
       const blind = await subject.blind();
       const found = await subject.environment.assess('mail', onset);
