@@ -13,7 +13,9 @@ import type { ConfiguredExporter } from './configuration/hardware-schema';
 const exporterEveryMs = 5_000;
 /** A Prometheus server scrapes no oftener, as a rule. */
 const prometheusEveryMs = 15_000;
-const readAheadMs = 15_000;
+/** A verdict may come two seconds after its onset, and takes what was read by then. */
+const inputsEveryMs = 2_000;
+const usersEveryMs = 15_000;
 
 /** All that is around the services: this host, their machines, what they depend on, their inputs, their users. */
 export function openEnvironment(
@@ -32,8 +34,8 @@ export function openEnvironment(
     ),
     more: [
       ...machines(configuration),
-      inputSignals({ services, samples: telemetry, profileOf: store.inputProfile, everyMs: readAheadMs, now }),
-      userSignals({ services, telemetry, everyMs: readAheadMs, now }),
+      inputSignals({ services, samples: telemetry, profileOf: store.inputProfile, everyMs: inputsEveryMs, now }),
+      userSignals({ services, telemetry, everyMs: usersEveryMs, now }),
     ],
   });
 }

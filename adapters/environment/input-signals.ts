@@ -103,14 +103,20 @@ export function inputSignals(options: InputSignalOptions): SignalSource {
       const older = known === true || historyKept >= PROFILE_MIN ? null : await readAround(service, sinceMs, fromMs);
       const inputs = older !== null && older.length > kept.inputs.length ? older : kept.inputs;
       // Just after the onset there are none yet: what came since the moment before it is the newest that is known.
-      const enough = inputs.filter(({ atMs }) => atMs >= fromMs).length >= RECENT_MIN;
-      return inputFindings({
+      const sinceOnset = inputs.filter(({ atMs }) => atMs >= fromMs).length;
+      const enough = sinceOnset >= RECENT_MIN;
+      const found = inputFindings({
         inputs,
         beforeMs: sinceMs,
         sinceMs: enough ? fromMs : sinceMs,
         validated: kept.profile,
         degradation: onset ?? null,
-      }).map((finding): Signal => ({ ...finding, more: { readTo: kept.readTo } }));
+      });
+      // What came before the onset cannot say that nothing has changed since.
+      const silent = !enough && found.every(({ state }) => state === 'same');
+      const words = `only ${sinceOnset} inputs sampled since the onset, ${RECENT_MIN} needed`;
+      const said = silent ? [blind('inputs', words)] : found;
+      return said.map((finding): Signal => ({ ...finding, more: { readTo: kept.readTo } }));
     },
   };
 }

@@ -122,6 +122,17 @@ describe('inputs that are read ahead', () => {
     expect(world.asked).toHaveLength(before);
   });
 
+  it('of which too few came since the onset are unmeasured: those before it cannot say that nothing has changed', async () => {
+    const world = new World(onsetMs + 5_000);
+    world.send(400, onsetMs - 800_000, 2_000);
+    world.send(1, onsetMs, 1_000, wild);
+    const environment = world.open();
+    await environment.sample();
+    const found = await environment.assess('mail', onsetMs - minute, { onset, known: true });
+    expect(found).toMatchObject({ changed: [], unmeasured: expect.arrayContaining(['inputs']) as string[] });
+    expect(found.facts['inputs']).toMatchObject({ words: 'only 1 inputs sampled since the onset, 30 needed' });
+  });
+
   it('are read once each, and the next reading goes on where the last one ended', async () => {
     const world = changing();
     const environment = world.open();
