@@ -6,6 +6,7 @@ import type { Context } from '../context';
 import { loadWhole } from '../commands/whole-configuration';
 import { sizeText } from '../render/artifacts';
 import { CliFailure } from '../failure';
+import { askHardware } from './hardware';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { checkMinimums } from './minimum';
 import { checkRunning } from './running';
@@ -77,6 +78,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...(running ? await checkRunning(context, configuration) : []),
     ...(await ports(configuration, running)),
     ...severalServices(configuration),
+    ...(await Promise.all(configuration.services.map(askHardware))).flat(),
     ...(await checkMinimums(configuration)),
     ...(await temporal(configuration)),
   ];

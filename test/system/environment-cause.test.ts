@@ -1,4 +1,4 @@
-import { Installation } from '../support/installation';
+import type { Installation } from '../support/installation';
 import { deploy, moves, ofKind, startLight } from '../support/installation-story';
 import { removeTemporary } from '../support/temporary';
 
