@@ -23,10 +23,13 @@ export async function environmentSince(
   return { changed: seen.changed.slice(0, 10), unmeasured: seen.unmeasured.slice(0, 10), facts: seen.facts };
 }
 
-/** The interval in which the degradation began; where none was estimated, the moment that the verdict goes back to. */
+/**
+ * The interval in which the degradation began. Where only a moment was estimated it may be too early, and nothing is
+ * called later than it; where none was, the moment that the verdict goes back to.
+ */
 export function onsetOf(verdict: Verdict, now: number): NonNullable<EnvironmentQuestion['onset']> {
   const onset = verdict.onsetMs ?? verdict.sinceMs ?? now;
-  return { lowMs: verdict.onsetLowMs ?? onset, highMs: verdict.onsetHighMs ?? onset };
+  return { lowMs: verdict.onsetLowMs ?? onset, highMs: verdict.onsetHighMs ?? now };
 }
 
 /** The changed signals as people should read them. */

@@ -29,7 +29,7 @@ export function changesSeen(
   const onset = onsetMs ?? sinceMs ?? now;
   const asked = {
     sinceMs: onset - before,
-    onset: { lowMs: onsetLowMs ?? onset, highMs: onsetHighMs ?? onset },
+    onset: { lowMs: onsetLowMs ?? onset, highMs: onsetHighMs ?? now },
   };
   const known = surroundings.filter(({ atMs }) => atMs <= now);
   const kept = known.filter(({ atMs }) => atMs > now - HISTORY_MS);

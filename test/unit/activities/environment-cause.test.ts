@@ -1,5 +1,6 @@
 import { attributeCause } from '../../../activities/attribute-cause';
 import { quickCause, type CausePorts } from '../../../activities/detection/quick-cause';
+import { onsetOf } from '../../../activities/detection/surroundings';
 import type { Engine, Environment, Telemetry } from '../../../activities/ports';
 import { dependencySignals } from '../../../adapters/environment/dependency-signals';
 import { hardwareSignals } from '../../../adapters/environment/hardware-signals';
@@ -208,6 +209,16 @@ describe.each(tiers)('a verdict of the %s tier', (tier) => {
     const found = await causeOf(await around('nothing', tier, nowMs), tier, nowMs, nowMs - day / 2);
     expect(found.attribution).not.toBe('environment');
   });
+});
+
+it('an onset without an interval rules nothing out as later: the moment may be too early', () => {
+  const nowMs = Date.now();
+  const verdict = verdictOf('short-window', nowMs);
+  const { onsetMs, onsetLowMs: lowMs, onsetHighMs: highMs } = verdict;
+  expect(onsetOf(verdict, nowMs)).toEqual({ lowMs, highMs });
+  const vague = { ...verdict, onsetLowMs: null, onsetHighMs: null };
+  expect(onsetOf(vague, nowMs)).toEqual({ lowMs: onsetMs, highMs: nowMs });
+  expect(onsetOf({ ...vague, onsetMs: null, sinceMs: null }, nowMs)).toEqual({ lowMs: nowMs, highMs: nowMs });
 });
 
 describe('while users wait', () => {
