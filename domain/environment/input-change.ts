@@ -13,8 +13,8 @@ const NAMED_MAX = 5;
 /** Inputs that an onset is looked for in. */
 const ONSET_INPUTS = 400;
 /** What is compared is bounded, so that a verdict that waits for it waits some milliseconds: the inputs nearest to the onset. */
-const HISTORY_MAX = 500;
-const RECENT_MAX = 300;
+const HISTORY_MAX = 400;
+const RECENT_MAX = 200;
 
 export interface InputQuestion {
   /** In order of time. Those before `beforeMs` are the history, those from `sinceMs` on are judged. */
