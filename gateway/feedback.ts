@@ -115,6 +115,10 @@ export class Feedback {
     const delayMs = Math.max(0, Date.now() - answer.at);
     if (before) this.recorder.label(of, before.label, -1, before.label === answer.class, delayMs);
     this.recorder.label(of, item.label, 1, item.label === answer.class, delayMs);
+    if (answer.score !== null) {
+      if (before) this.recorder.judged(of, answer.class, answer.score, before.label, -1);
+      this.recorder.judged(of, answer.class, answer.score, item.label, 1);
+    }
     return before ? 'corrected' : 'accepted';
   }
 

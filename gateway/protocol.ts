@@ -110,8 +110,14 @@ export const countsRowSchema = z.object({
   predicted: z.record(z.string(), z.int()),
   scoreSum: z.number(),
   scoreCount: z.int(),
+  /** Scores by predicted class: bin (`domain/detection/score-bins`) → answers. Absent where no answer had both. */
+  scores: z.record(z.string(), z.record(z.string(), z.int())).exactOptional(),
   /** Labels that arrived in this time, joined to the version that answered: by true class. Negative by correction. */
   labels: z.record(z.string(), z.object({ n: z.int(), correct: z.int() })),
+  /** The same labels where the answer had a score, by predicted class and its bin: [labelled, right]. */
+  judged: z.record(z.string(), z.record(z.string(), z.tuple([z.int(), z.int()]))).exactOptional(),
+  /** Of these the wrong ones: predicted class → true class → labels. */
+  mistaken: z.record(z.string(), z.record(z.string(), z.int())).exactOptional(),
   /** Mean time from the answer to the arrival of its label, over the labels of this row: when it was answered, not when it was known. */
   labelDelayMs: z.number().exactOptional(),
   /** Of the requests: those with a session that were answered below 500, and the sessions that began with one of them. */

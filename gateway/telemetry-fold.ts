@@ -91,8 +91,29 @@ export function merged(left: CountsRow, right: CountsRow, sketch: DDSketch): Cou
     scoreSum: left.scoreSum + right.scoreSum,
     scoreCount: left.scoreCount + right.scoreCount,
     ...(sessions.requests > 0 ? { sessions } : {}),
+    ...detailed('scores', left.scores, right.scores, sum),
     labels: summed(left.labels, right.labels, (a, b) => ({ n: a.n + b.n, correct: a.correct + b.correct })),
+    ...detailed('judged', left.judged, right.judged, (a, b): [number, number] => [a[0] + b[0], a[1] + b[1]]),
+    ...detailed('mistaken', left.mistaken, right.mistaken, sum),
   };
+}
+
+type Detail<T> = Record<string, Record<string, T>>;
+
+/** Rows of older releases lack them, and so does a minute of such rows. */
+function detailed<K extends string, T>(
+  name: K,
+  left: Detail<T> | undefined,
+  right: Detail<T> | undefined,
+  add: (a: T, b: T) => T,
+): Partial<Record<K, Detail<T>>> {
+  if (left === undefined && right === undefined) return {};
+  const both = summed(left ?? {}, right ?? {}, (a, b) => summed(a, b, add));
+  return { [name]: both } as Record<K, Detail<T>>;
+}
+
+function sum(left: number, right: number): number {
+  return left + right;
 }
 
 function summed<T>(left: Record<string, T>, right: Record<string, T>, add: (a: T, b: T) => T): Record<string, T> {

@@ -1,4 +1,5 @@
 import { DDSketch } from '@datadog/sketches-js';
+import { ScoreCounts } from './score-counts';
 import type { NewCountsRow, NewRow, TelemetryStore } from './telemetry-store';
 
 const ROW_MS = 1_000;
@@ -38,6 +39,7 @@ export class OpenRow {
   readonly buckets = new Array<number>(LATENCY_BUCKETS_MS.length + 1).fill(0);
   readonly predicted = new Map<string, number>();
   readonly labels = new Map<string, { n: number; correct: number }>();
+  readonly confidences = new ScoreCounts();
   labelDelaySumMs = 0;
   labelDelayCount = 0;
   sessionRequests = 0;
@@ -86,6 +88,7 @@ export class TelemetryRecorder {
     if (predicted !== null) {
       const name = row.predicted.has(predicted) || row.predicted.size < CLASSES_MAX ? predicted : OTHER_CLASS;
       row.predicted.set(name, (row.predicted.get(name) ?? 0) + 1);
+      if (score !== null) row.confidences.answered(predicted, score);
     } else if (formExpected) {
       row.malformed += 1;
       row.failures += 1;
@@ -147,6 +150,11 @@ export class TelemetryRecorder {
     entry.n += n;
     if (correct) entry.correct += n;
     labels.set(name, entry);
+  }
+
+  /** Beside {@link label}, where the answer had a score: what the label says of its class and score. */
+  judged(of: Counted, predicted: string, score: number, label: string, n: 1 | -1): void {
+    this.row(of).confidences.labelled(predicted, score, label, n);
   }
 
   /**
@@ -228,15 +236,19 @@ function closedRow(row: OpenRow, fromMs: number, toMs: number): NewRow {
     predicted: Object.fromEntries(row.predicted),
     scoreSum: row.scoreSum,
     scoreCount: row.scoreCount,
+    ...row.confidences.ofAnswers(),
     labels: Object.fromEntries(row.labels),
     ...(row.sessionRequests > 0 ? { sessions: { requests: row.sessionRequests, begun: row.sessionsBegun } } : {}),
+    ...row.confidences.ofLabels(),
     ...(row.labelDelayCount > 0 ? { labelDelayMs: row.labelDelaySumMs / row.labelDelayCount } : {}),
   };
   return has ? { row: counts, sketch: sketch.toProto() } : { row: counts };
 }
 
 function withoutLabels({ row, ...rest }: NewRow): NewRow {
-  return { ...rest, row: row.kind === 'counts' ? { ...row, labels: {} } : row };
+  if (row.kind !== 'counts') return { ...rest, row };
+  const { judged: _judged, mistaken: _mistaken, ...counts } = row;
+  return { ...rest, row: { ...counts, labels: {} } };
 }
 
 type Sketch = Pick<DDSketch, 'count' | 'getValueAtQuantile'>;

@@ -129,17 +129,22 @@ test('rows are numbered without gaps, a failed write changes no number, and minu
   expect(rows[3]?.labels).toEqual({});
   recorder.label(of, 'spam', 1, true, 3_000);
   recorder.label(of, 'bulk', 1, false, 5_000);
+  recorder.judged(of, 'spam', 0.96, 'spam', 1);
+  recorder.judged(of, 'spam', 0.42, 'bulk', 1);
   recorder.close();
   const [labelled] = store.linesAfter(4, 10).map((line) => JSON.parse(line) as CountsRow);
   expect(labelled).toMatchObject({
     labels: { spam: { n: 1, correct: 1 }, bulk: { n: 1, correct: 0 } },
     labelDelayMs: 4_000,
+    judged: { spam: { 4: [1, 0], 15: [1, 1] } },
+    mistaken: { spam: { bulk: 1 } },
   });
   expect(rows[0]).toMatchObject({
     requests: 100,
     failures: 1,
     predicted: { spam: 1 },
     scoreCount: 1,
+    scores: { spam: { 5: 1 } },
     version: '1',
     epoch: 4,
   });
@@ -150,6 +155,11 @@ test('rows are numbered without gaps, a failed write changes no number, and minu
   expect(minutes.reduce((sum, row) => sum + row.failures, 0)).toBe(3);
   expect(minutes[0]?.latency?.p99Ms).toBeGreaterThan(95);
   expect(minutes[0]?.latency?.p50Ms).toBeCloseTo(50, -1);
+  expect(minutes.map(({ scores, judged, mistaken }) => ({ scores, judged, mistaken }))).toEqual(
+    minutes.length === 1
+      ? [{ scores: { spam: { 5: 3 } }, judged: { spam: { 4: [1, 0], 15: [1, 1] } }, mistaken: { spam: { bulk: 1 } } }]
+      : expect.any(Array),
+  );
   expect(store.linesAfter(0, 100)).toEqual([]);
   // All rows are folded away, the numbers go on.
   expect(new TelemetryStore(storage, 'mail').lastSeq).toBe(5);
