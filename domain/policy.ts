@@ -5,7 +5,7 @@ export type Mode = 'observe' | 'confirm' | 'act';
 
 /** One quality metric and how it is judged. */
 export interface MetricPolicy {
-  /** `error-rate`, `timeout-rate`, `malformed-rate`, `recall` (each class of its own), `accuracy`, `latency-p95`, `memory`. */
+  /** `error-rate`, `timeout-rate`, `malformed-rate`, `recall` (each class of its own), `accuracy`, `latency-p95`, `memory`, `estimated-…`. */
   readonly metric: string;
   readonly kind: 'rate' | 'mean' | 'quantile' | 'memory' | 'class-rate';
   readonly badDirection: 'up' | 'down' | 'both';
@@ -58,6 +58,12 @@ export interface DetectionPolicy {
   readonly unmeasuredAfterMs: number;
   /** Below this much known good history the limits are those of warm-up. */
   readonly minHistoryMs: number;
+  /**
+   * Estimates from confidences (metrics `estimated-…`); absent in policies of older releases. `minLabels`: of a predicted
+   * class in the good periods, before its confidences count as calibrated. `onDegraded`: a verdict that rests on an
+   * estimate is put before a person (`ask`, also in mode `act`), or decided like any other (`act`).
+   */
+  readonly estimates?: { readonly minLabels: number; readonly onDegraded: 'ask' | 'act' };
   /** Paired replay of sampled inputs on the previous version: how many, and the time for all of them. */
   readonly replay: { readonly maxInputs: number; readonly budgetMs: number };
 }

@@ -1,9 +1,11 @@
+import { restsOnEstimates } from '../detection/estimated-metrics';
 import { rankCandidates } from '../rollback/candidates';
 import { makePlan, procedureFor } from '../rollback/plan';
 import { machine } from './messages';
 import { alertIncident, duration, usersNow } from './messages-for-people';
 import { startOperation } from './operations';
 import { pausedBy } from './readiness';
+import type { TierReading } from './events';
 import type { Incident, Operation, ServiceState } from './state';
 import type { Turn } from './turn';
 
@@ -97,12 +99,17 @@ export function holdMove(turn: Turn, incident: Incident): void {
 /** Something was measured, and it says that all is well: at least one metric is `ok` and none is degraded. */
 export function measuresOk(state: ServiceState): boolean {
   if (state.unmeasuredSince !== null) return false;
-  return state.tiers.some(({ kind }) => kind === 'ok') && !state.tiers.some(({ kind }) => kind === 'degraded');
+  return counted(state).some(({ kind }) => kind === 'ok') && !state.tiers.some(({ kind }) => kind === 'degraded');
+}
+
+/** An estimate may accuse; it neither proves that all is well nor keeps what was counted from proving it. */
+function counted({ tiers }: ServiceState): readonly TierReading[] {
+  return tiers.filter(({ metric }) => !restsOnEstimates(metric));
 }
 
 /** Every tier that could measure is `ok`; one that is only undecided could measure, and is not `ok`. */
 function everyTierOk(state: ServiceState): boolean {
-  const measured = state.tiers.filter(({ kind }) => kind !== 'unmeasured');
+  const measured = counted(state).filter(({ kind }) => kind !== 'unmeasured');
   return (
     measuresOk(state) && measured.every(({ tier }) => measured.some((one) => one.tier === tier && one.kind === 'ok'))
   );

@@ -1,9 +1,11 @@
 import { placesOf } from '../detection/where-to-look';
+import type { ServicePolicy } from '../policy';
 import { makePlan, procedureFor } from '../rollback/plan';
 import { rankCandidates } from '../rollback/candidates';
 import type { Candidate } from '../rollback/operation';
 import { alertIncident, duration, sinceWords, usersNow } from './messages-for-people';
 import { machine } from './messages';
+import { isBeforePerson, restsOnEstimates } from '../detection/estimated-metrics';
 import { endIncident, mark, openIncident, verdictFacts } from './incident';
 import { endCommand, fenceOperation, startOperation } from './operations';
 import { blockedBy } from './readiness';
@@ -24,8 +26,10 @@ export function decide(turn: Turn): void {
   if (state.operation) return besideOperation(turn, state.operation, open);
   const { incident } = state;
   if (incident?.phase === 'awaiting-approval' || incident?.phase === 'waiting-for-human') {
-    if (incident.hard || !first.verdict.hard) return behindIncident(turn, incident, open);
-    endIncident(turn, `overtaken by a harder failure: ${first.verdict.sentence}`.slice(0, 300));
+    const counted = overtakingEstimate(state, incident, open);
+    if (counted === null && (incident.hard || !first.verdict.hard)) return behindIncident(turn, incident, open);
+    const by = counted === null ? `a harder failure: ${first.verdict.sentence}` : `labels: ${counted.verdict.sentence}`;
+    endIncident(turn, `overtaken by ${by}`.slice(0, 300));
   }
   // One that is held or has another cause must not hide the one behind it.
   for (const entry of open) if (decideOn(turn, entry) === 'acted') return;
@@ -73,7 +77,17 @@ function behindIncident(turn: Turn, { id, phase }: Incident, open: readonly Stan
   for (const entry of open) hold(turn, entry, `incident ${id} waits for ${asked}`);
 }
 
-/** The open degradations of the live version, worst first: hard ones, then the faster tier. */
+/** What was counted does not wait behind a proposal that rests on an estimate; null where nothing is in its way. */
+function overtakingEstimate(
+  { policy }: ServiceState,
+  { metric, phase }: Incident,
+  open: readonly StandingDegradation[],
+): StandingDegradation | null {
+  if (phase !== 'awaiting-approval' || !isBeforePerson(policy, metric)) return null;
+  return open.find(({ verdict }) => !restsOnEstimates(verdict.metric)) ?? null;
+}
+
+/** The open degradations of the live version, worst first: hard ones, then the faster tier, counted before estimated. */
 function openDegradations(state: ServiceState): readonly StandingDegradation[] {
   const order = { immediate: 0, 'short-window': 1, trend: 2 };
   const open = state.degradations.filter(
@@ -84,7 +98,10 @@ function openDegradations(state: ServiceState): readonly StandingDegradation[] {
       (entry.decided === 'open' || entry.decided === 'held'),
   );
   return open.sort(
-    (a, b) => Number(b.verdict.hard) - Number(a.verdict.hard) || order[a.verdict.tier] - order[b.verdict.tier],
+    (a, b) =>
+      Number(b.verdict.hard) - Number(a.verdict.hard) ||
+      order[a.verdict.tier] - order[b.verdict.tier] ||
+      Number(restsOnEstimates(a.verdict.metric)) - Number(restsOnEstimates(b.verdict.metric)),
   );
 }
 
@@ -97,7 +114,10 @@ function decideOn(turn: Turn, entry: StandingDegradation): 'acted' | 'held' {
   if (attribution.attribution === 'undetermined' && state.policy.undetermined[entry.verdict.tier] === 'hold')
     return hold(turn, entry, 'the cause is undetermined, and the policy holds then');
   openIncident(turn, { ...entry, ...attribution });
-  const needsApproval = state.mode === 'confirm' || state.policy.approval.tiers.includes(entry.verdict.tier);
+  const needsApproval =
+    state.mode === 'confirm' ||
+    state.policy.approval.tiers.includes(entry.verdict.tier) ||
+    isBeforePerson(state.policy, entry.verdict.metric);
   if (needsApproval) askApproval(turn);
   else actOnIncident(turn, null);
   return 'acted';
@@ -202,11 +222,18 @@ function askApproval(turn: Turn): void {
   alertIncident(turn, 'approval', incident, {
     severity: 'page',
     title: `${state.service}: approve the rollback from ${incident.from} to ${best.version}`,
-    did: 'Decided to roll back and waits for you.',
+    did: isBeforePerson(state.policy, incident.metric)
+      ? 'Nothing yet: it rests on an estimate from confidences, not on labels, so a person decides.'
+      : 'Decided to roll back and waits for you.',
     users: usersNow(state),
-    must: `Approve or deny within ${duration(state.policy.approval.timeoutMs)}; then it ${state.policy.approval.onTimeout === 'proceed' ? 'goes ahead' : 'stays as it is'}.`,
+    must: `Approve or deny within ${duration(state.policy.approval.timeoutMs)}; then it ${proceedsUnanswered(state.policy, incident.metric) ? 'goes ahead' : 'stays as it is'}.`,
     command: `lastgood approve ${incident.id} --service ${state.service} --reason '…'`,
   });
+}
+
+/** Silence is no word: what rests on an estimate never goes ahead by itself. */
+export function proceedsUnanswered(policy: ServicePolicy, metric: string): boolean {
+  return policy.approval.onTimeout === 'proceed' && !isBeforePerson(policy, metric);
 }
 
 /** The rollback of the open incident: ranks, plans, authorises (with everything it was decided on), starts. */

@@ -25,6 +25,8 @@ export interface TierReading {
   readonly at: number;
   /** Of a metric from outside; those that lastgood measures have units that are known. */
   readonly unit?: string;
+  /** Why it is not decided, where that is not plain from the numbers. */
+  readonly why?: string;
 }
 
 export interface DegradationBegan {

@@ -1,5 +1,5 @@
 import { calmEndsAt, measuresOk } from './brakes';
-import { actOnIncident } from './decide';
+import { actOnIncident, proceedsUnanswered } from './decide';
 import { endIncident, mark } from './incident';
 import { blockedBy } from './readiness';
 import { confirmIncident, giveUpDegradations } from './operation-ended';
@@ -84,14 +84,15 @@ function endApproval(turn: Turn): void {
     return;
   // The live version may have been started again meanwhile: two operations at a time there never are (I2).
   const blocked = state.operation ? `${state.operation.id} is in flight` : blockedBy(state, now);
-  if (state.policy.approval.onTimeout === 'proceed' && state.mode === 'act' && blocked !== null) {
+  const proceeds = proceedsUnanswered(state.policy, incident.metric) && state.mode === 'act';
+  if (proceeds && blocked !== null) {
     // Proposed before, and what holds now came since: it is decided anew when that ends, not carried out by a timer (I3).
     endIncident(turn, `nobody answered, and it may not go ahead by itself: ${blocked}`);
     for (const { id, version, decided } of state.degradations)
       if (version === incident.from && decided === 'acted') mark(turn, id, 'open', null);
     return;
   }
-  if (state.policy.approval.onTimeout === 'proceed' && state.mode === 'act') {
+  if (proceeds) {
     turn.record(
       'operator-act',
       `nobody answered in ${duration(state.policy.approval.timeoutMs)}; the policy says: proceed`,

@@ -227,7 +227,7 @@ describe('metrics of a policy', () => {
   it('change only what is named', () => {
     const metrics = load(policy('{ recall: { tier: immediate } }')).services[0]?.policy.detection.metrics ?? [];
     expect(metrics.find(({ metric }) => metric === 'recall')).toMatchObject({ tier: 'immediate', minSamples: 30 });
-    expect(metrics).toHaveLength(7);
+    expect(metrics).toHaveLength(10);
   });
 
   it('are left out with off', () => {

@@ -3,6 +3,7 @@ import { driftMeasure, knownMethods, type ReportTool } from '../../domain/detect
 import type { EngineQuery, EngineRead } from '../../domain/detection/engine-reading';
 import type { OutsideMetric } from '../../domain/policy';
 import { count, duration, httpUrl } from './fields';
+import { restsOnEstimates } from '../../domain/detection/estimated-metrics';
 import { defaultMetrics } from './policy-defaults';
 
 const positive = z.number('a number above 0').gt(0, 'a number above 0');
@@ -186,7 +187,7 @@ export function checkOutsideMetrics(
   return Object.entries(metrics).flatMap(([name, declared]) => {
     const found = (problem: string, ...path: string[]) => ({ path: [name, ...path], problem });
     const problems = [];
-    if (taken.has(name))
+    if (taken.has(name) || restsOnEstimates(name))
       problems.push(found('is the name of a metric that lastgood measures itself; take another one'));
     if (declared.practicalMargin === undefined && declared.kind !== 'series')
       problems.push(found('is missing, expected a number above 0', 'practicalMargin'));

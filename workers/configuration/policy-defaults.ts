@@ -49,7 +49,24 @@ export const defaultMetrics: readonly MetricPolicy[] = [
     assumed: null,
     hard: false,
   },
+  estimate('estimated-precision', 50, 0.05),
+  estimate('estimated-accuracy', 50, 0.02),
+  estimate('estimated-recall', 50, 0.05),
 ];
+
+/** From calibrated confidences, where answers have a class and a score. */
+function estimate(metric: string, minSamples: number, practicalMargin: number): MetricPolicy {
+  return {
+    metric,
+    kind: 'class-rate',
+    badDirection: 'down',
+    tier: 'short-window',
+    minSamples,
+    practicalMargin,
+    assumed: null,
+    hard: false,
+  };
+}
 
 function immediateRate(metric: string, hard: boolean): MetricPolicy {
   return {
@@ -91,6 +108,7 @@ export const defaultPolicyText = {
     calm: '2m',
     unmeasuredAfter: '60s',
     minHistory: '30m',
+    estimates: { minLabels: 100, onDegraded: 'ask' },
     replay: { maxInputs: 400, budget: '40s' },
   },
 } as const;

@@ -62,6 +62,12 @@ const detection = z
     calm: duration({ min: '1s', max: '24h' }).prefault(shipped.detection.calm),
     unmeasuredAfter: duration({ min: '2s', max: '24h' }).prefault(shipped.detection.unmeasuredAfter),
     minHistory: duration({ max: '30d' }).prefault(shipped.detection.minHistory),
+    estimates: z
+      .strictObject({
+        minLabels: count(30, 100_000).prefault(shipped.detection.estimates.minLabels),
+        onDegraded: z.enum(['ask', 'act']).prefault(shipped.detection.estimates.onDegraded),
+      })
+      .prefault({}),
     replay: z
       .strictObject({
         maxInputs: count(0, 10_000).prefault(shipped.detection.replay.maxInputs),
@@ -214,6 +220,7 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
       calmMs: judged.calm,
       unmeasuredAfterMs: judged.unmeasuredAfter,
       minHistoryMs: judged.minHistory,
+      estimates: judged.estimates,
       replay: { maxInputs: judged.replay.maxInputs, budgetMs: judged.replay.budget },
     },
   };

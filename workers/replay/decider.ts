@@ -1,3 +1,4 @@
+import { isBeforePerson } from '../../domain/detection/estimated-metrics';
 import { attribute, type Attribution } from '../../domain/detection/attribution';
 import type { Verdict } from '../../domain/detection/types';
 import type { ServicePolicy } from '../../domain/policy';
@@ -17,6 +18,8 @@ export interface ReplayDecision {
   readonly attribution: Attribution;
   readonly procedure: Procedure;
 }
+
+const ESTIMATED = 'it rests on an estimate: it would wait for a person';
 
 /**
  * What the service workflow would have decided, simply: every verdict of the live version, worst first, under cooldown
@@ -73,6 +76,12 @@ export class Decider {
     if (held !== null) {
       if (this.told.get(id) !== held) this.decisions.push({ ...common, what: 'hold', why: held });
       this.told.set(id, held);
+      return;
+    }
+    if (isBeforePerson(this.policy, verdict.metric)) {
+      // Nobody knows the answer; what is counted later is not hidden by the question.
+      if (this.told.get(id) !== ESTIMATED) this.decisions.push({ ...common, what: 'ask', why: ESTIMATED });
+      this.told.set(id, ESTIMATED);
       return;
     }
     const asks = mode === 'confirm' || approval.tiers.includes(verdict.tier);

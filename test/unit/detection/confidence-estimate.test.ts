@@ -5,7 +5,7 @@ import { SCORE_BINS } from '../../../domain/detection/score-bins';
 import { draw, historyOf, judgedBins, scoreBins, usual } from './confidence-world';
 import { holds } from './property-run';
 
-function known(label: string, ...cells: Parameters<typeof judgedBins>): Calibration {
+function known(label: string, ...cells: readonly (readonly [bin: number, n: number, correct: number])[]): Calibration {
   const calibration = calibrate(label, judgedBins(...cells), 1);
   if (!calibration) throw new Error('no calibration');
   return calibration;
