@@ -20,6 +20,7 @@ import type { Judged } from './detection/judged';
 import { lookWhetherSlower, TIMED, type TimeBoth } from './detection/slower-look';
 import { environmentSince, quietly } from './detection/surroundings';
 import { rowsOf, sumRows, tallyIn } from './detection/window-sums';
+import { assessEstimates } from './estimates/assess-estimates';
 import type { Environment, Telemetry, TrafficRouter } from './ports';
 
 export interface WindowPorts {
@@ -45,24 +46,31 @@ const DAY_MS = 86_400_000;
  * again. Ids come from the time in the input: a repeated activity gives the same. Read-only.
  */
 export function assessShortWindow(ports: WindowPorts): ControlActivities['assessShortWindow'] {
+  const estimatesOf = assessEstimates(ports.telemetry);
   return async (input) => {
     const { now, policy, routedAt, service, version } = input;
     const from = Math.max(routedAt, now - policy.shortWindow.windowMs);
-    const [rows, environment, observed, answers] = await Promise.all([
-      quietly(WINDOW_MS, 'the window', () => ports.telemetry.window(service, from, now)),
-      environmentSince(ports.environment, service, from, ENVIRONMENT_MS),
+    const reading = quietly(WINDOW_MS, 'the window', () => ports.telemetry.window(service, from, now));
+    const looking = environmentSince(ports.environment, service, from, ENVIRONMENT_MS);
+    const estimating = Promise.all([reading, looking]).then(([seen, { changed }]) =>
+      estimatesOf(input, { rows: rowsOf(seen ?? [], version), changed, level: alphaOf(input) }),
+    );
+    const [rows, environment, observed, answers, estimates] = await Promise.all([
+      reading,
+      looking,
       observe(ports.router, service),
       ports.answers?.(input) ?? NO_ANSWERS,
+      estimating,
     ]);
     const live = rows === null ? null : rowsOf(rows, version);
     const slower = live === null || !ports.timeBoth ? null : await lookWhetherSlower(ports.timeBoth, input, live);
     const counted =
       live === null ? [] : [...judgeRates(input, live), ...latencyOf(judgeLatency(input, live), slower?.judged)];
-    const all = [...counted, ...answers.judged];
+    const all = [...counted, ...answers.judged, ...estimates.judged];
     const standing = new Set(input.standing.map(({ verdict }) => verdict.metric));
     const prefix = (metric: string): string => `${version}/${metric}/w`;
     return {
-      charts: { ...answers.charts, ...(slower && { [TIMED]: slower.looks }) },
+      charts: { ...answers.charts, ...estimates.charts, ...(slower && { [TIMED]: slower.looks }) },
       began: all.flatMap(({ verdict }) =>
         verdict?.kind === 'degraded' && !standing.has(verdict.metric) && !isOver(verdict, input, live ?? [])
           ? [{ id: `${prefix(verdict.metric)}${now}`, verdict }]

@@ -9,6 +9,7 @@ import type { EvaluationSummary } from '../domain/version';
 import type { CountsRow } from '../gateway/protocol';
 import type { Baseline, BaselineInput, ControlActivities, GoodPeriod } from '../workflows/contract/activities';
 import { LATENCY, latencyIntervals } from './detection/latency-chart';
+import { slicesOf } from './detection/period-slices';
 import { quietly } from './detection/surroundings';
 import { seasonOf, usualHours, type UsualHour } from './detection/usual-hours';
 import { classTallies, rowsOf, sumRows, tallyIn, type RowSums } from './detection/window-sums';
@@ -19,9 +20,6 @@ export interface BaselinePorts {
   readonly artifacts: ArtifactStore;
 }
 
-/** Bounds the reading: 36 slices of ten minutes are six hours of rows at most. */
-const SLICE_MS = 600_000;
-const SLICES_MAX = 36;
 const READ_MS = 10_000;
 /** Weight of a value that nobody measured: limits of a warm-up are wide. */
 const ASSUMED_TRIALS = 200;
@@ -79,27 +77,21 @@ function chosenPeriods({ periods, policy, version }: BaselineInput): GoodPeriod[
   return (known >= policy.minHistoryMs ? own : [...periods]).slice(-20);
 }
 
-/** Newest slices of each period in turn, so that every period has a say within the bound. */
 async function readPeriods(
   telemetry: Telemetry,
   service: string,
   periods: readonly GoodPeriod[],
 ): Promise<{ rows: CountsRow[]; slices: RowSums[]; sums: RowSums; readMs: number }> {
-  const each = Math.max(1, Math.floor(SLICES_MAX / Math.max(1, periods.length)));
   const rows: CountsRow[] = [];
   const slices: RowSums[] = [];
   let readMs = 0;
-  for (const { version, from, to } of periods) {
-    for (let index = 0, end = to; index < each && end > from; index += 1, end -= SLICE_MS) {
-      const begin = Math.max(from, end - SLICE_MS);
-      const slice = await quietly(READ_MS, 'a good period', () => telemetry.window(service, begin, end));
-      if (slice === null) continue;
-      const own = rowsOf(slice, version);
-      if (own.length === 0) continue;
-      rows.push(...own);
-      slices.push(sumRows(own));
-      readMs += end - begin;
-    }
+  for (const { version, from, to } of slicesOf(periods)) {
+    const slice = await quietly(READ_MS, 'a good period', () => telemetry.window(service, from, to));
+    const own = slice === null ? [] : rowsOf(slice, version);
+    if (own.length === 0) continue;
+    rows.push(...own);
+    slices.push(sumRows(own));
+    readMs += to - from;
   }
   return { rows: rows.sort((left, right) => left.fromMs - right.fromMs), slices, sums: sumRows(slices), readMs };
 }
