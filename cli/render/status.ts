@@ -3,7 +3,8 @@ import type { Condition } from '../service-condition';
 import type { Readiness, Route, State, VersionFacts } from '../types';
 import { identityWords } from '../../workflows/contract/identity';
 import { nextAct } from './next-act';
-import { ago, clock, labelled, metricValue, plural, span, table, when } from './words';
+import { tierTable, undecided } from './tiers';
+import { ago, clock, labelled, plural, span, table, when } from './words';
 
 export interface StatusPage {
   readonly collectedAt: number;
@@ -40,7 +41,8 @@ function renderService(view: ServiceView, condition: Condition, now: number): st
       '  versions',
       ...versionTable(state, now),
       '  tiers',
-      ...tierTable(state, now),
+      ...tierTable(state.tiers, now),
+      ...labelled('undecided', undecided(state.tiers)),
     );
     lines.push(...labelled('impossible', impossible(state)));
   }
@@ -232,22 +234,6 @@ function placeOf(state: State, facts: VersionFacts): string {
   if (facts.version === state.declared?.primary) return 'live';
   if (facts.version === state.standby?.version) return 'standby';
   return '·';
-}
-
-function tierTable(state: State, now: number): string[] {
-  if (state.tiers.length === 0) return ['    no tier has reported yet'];
-  const header = ['tier', 'metric', 'verdict', 'observed', 'expected', 'limit', 'samples', 'measured'];
-  const rows = state.tiers.map((reading) => [
-    reading.tier,
-    reading.metric,
-    reading.kind,
-    metricValue(reading.metric, reading.observed, reading.unit),
-    metricValue(reading.metric, reading.expected, reading.unit),
-    metricValue(reading.metric, reading.limit, reading.unit),
-    String(reading.samples),
-    ago(reading.at, now),
-  ]);
-  return table([header, ...rows], '    ');
 }
 
 /** What a switched-off source makes impossible (said, so that nobody relies on it). */

@@ -4,6 +4,7 @@ import { renderFindings } from '../../../cli/render/findings';
 import { renderHistory, liveThen, renderLiveThen } from '../../../cli/render/history';
 import { renderAnswer, renderAnswersAt } from '../../../cli/render/which';
 import { renderPrune, renderVerification, renderVersions } from '../../../cli/render/artifacts';
+import { undecided } from '../../../cli/render/tiers';
 import { metricValue, percent, shellWord, span, table } from '../../../cli/render/words';
 import { whatToDo } from '../../../cli/render/what-to-do';
 import { tellStory } from '../../../cli/story/incident-story';
@@ -50,6 +51,23 @@ test('status in the middle of a rollback names the step and how long it runs', a
   await played.step('validate', '1.2', 400);
   await played.report({ type: 'began', step: 'load', version: '1.2', deadlineAt: played.now + 300_000 });
   expect(await printed(played.after(12_000), 'status')).toMatchSnapshot();
+});
+
+test('status says once why estimates are undecided, and nothing where no reason is told', () => {
+  const reading = { tier: 'short-window', kind: 'inconclusive', observed: 0.9, expected: 0.94, limit: null } as const;
+  const about = { ...reading, samples: 300, at: start };
+  const why = 'the inputs changed: input:language';
+  expect(
+    undecided([
+      { ...about, metric: 'estimated-accuracy', why },
+      { ...about, metric: 'estimated-precision:bulk', why },
+      { ...about, metric: 'estimated-precision:ham', why: '12 answers of it are too few (50 needed)' },
+      { ...about, metric: 'recall:bulk' },
+    ]),
+  ).toEqual([
+    `estimated-accuracy and 1 other: ${why}`,
+    'estimated-precision:ham: 12 answers of it are too few (50 needed)',
+  ]);
 });
 
 test('explain of a rollback that settled', async () => {
