@@ -18,6 +18,7 @@ const MIN_LABELS = 100;
 /** A recall that lies so many standard errors lower is worth a look; it accuses nobody. */
 const RECALL_SIGMAS = 3;
 const WHY_CHARS = 160;
+const ROWS_A_TURN = 250;
 
 export interface EstimatesAssessed {
   readonly judged: readonly Judged[];
@@ -52,7 +53,11 @@ export function assessEstimates(
   return async (input, window) => {
     const metrics = metricsOf(input.policy);
     const sums = noScores();
-    for (const row of window.rows) addScores(sums, row);
+    for (const [index, row] of window.rows.entries()) {
+      // Others on this event loop have their turn.
+      if (index % ROWS_A_TURN === 0) await new Promise(setImmediate);
+      addScores(sums, row);
+    }
     const nothing = { judged: [], charts: keptCharts(input.charts) };
     if (metrics === null) return nothing;
     if (sums.scores.size === 0)

@@ -16,24 +16,30 @@ export function noScores(): ScoreSums {
   return { scores: new Map(), judged: new Map(), mistaken: new Map(), predicted: 0 };
 }
 
-/** Adds a row. Counts that are no numbers are left out. */
+/** Adds a row. Counts that are no numbers are left out. `for … in`: a window has thousands of rows with many small records. */
 export function addScores(sums: ScoreSums, row: CountsRow): void {
-  for (const n of Object.values(row.predicted)) sums.predicted += finite(n);
-  for (const [label, bins] of Object.entries(row.scores ?? {})) addBins(known(sums.scores, label, empty), bins);
+  for (const label in row.predicted) sums.predicted += finite(row.predicted[label]);
+  for (const label in row.scores) {
+    const own = known(sums.scores, label, empty);
+    const bins = row.scores[label];
+    for (const bin in bins) addTo(own, Number(bin), bins[bin]);
+  }
   addLabels(sums, row);
 }
 
 export function addLabels(sums: Pick<ScoreSums, 'judged' | 'mistaken'>, row: CountsRow): void {
-  for (const [label, cells] of Object.entries(row.judged ?? {})) {
+  for (const label in row.judged) {
     const own = known(sums.judged, label, () => ({ n: empty(), correct: empty() }));
-    for (const [bin, [n, correct]] of Object.entries(cells)) {
-      addBins(own.n, { [bin]: n });
-      addBins(own.correct, { [bin]: correct });
+    const cells = row.judged[label];
+    for (const bin in cells) {
+      addTo(own.n, Number(bin), cells[bin]?.[0]);
+      addTo(own.correct, Number(bin), cells[bin]?.[1]);
     }
   }
-  for (const [label, classes] of Object.entries(row.mistaken ?? {})) {
+  for (const label in row.mistaken) {
     const own = known(sums.mistaken, label, () => new Map<string, number>());
-    for (const [truly, n] of Object.entries(classes)) own.set(truly, (own.get(truly) ?? 0) + finite(n));
+    const classes = row.mistaken[label];
+    for (const truly in classes) own.set(truly, (own.get(truly) ?? 0) + finite(classes[truly]));
   }
 }
 
@@ -52,11 +58,8 @@ export function historyOf({ scores, judged, mistaken }: ScoreSums, minLabels: nu
   return { scores, calibrations, confusions: mistaken };
 }
 
-function addBins(into: number[], bins: Readonly<Record<string, number>>): void {
-  for (const [bin, n] of Object.entries(bins)) {
-    const index = Number(bin);
-    if (index >= 0 && index <= OUTSIDE_BIN) into[index] = (into[index] ?? 0) + finite(n);
-  }
+function addTo(bins: number[], bin: number, n: number | undefined): void {
+  if (bin >= 0 && bin <= OUTSIDE_BIN) bins[bin] = (bins[bin] ?? 0) + finite(n);
 }
 
 function empty(): number[] {
@@ -64,11 +67,11 @@ function empty(): number[] {
 }
 
 function known<T>(entries: Map<string, T>, name: string, make: () => T): T {
-  const entry = entries.get(name) ?? make();
-  entries.set(name, entry);
+  let entry = entries.get(name);
+  if (entry === undefined) entries.set(name, (entry = make()));
   return entry;
 }
 
-function finite(n: number): number {
-  return Number.isFinite(n) ? n : 0;
+function finite(n: number | undefined): number {
+  return n !== undefined && Number.isFinite(n) ? n : 0;
 }

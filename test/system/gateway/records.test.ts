@@ -151,6 +151,11 @@ test('feedback is joined to the version that answered: idempotent, corrected, in
   expect(await send([second.id, 'bulk', at(9)])).toMatchObject({ repeated: 1 });
   expect(await send([second.id, 'spam', at(10)], [first.id, 'bulk', at(10)])).toMatchObject({ corrected: 2 });
   expect(await labels('1.1')).toEqual({ spam: { n: 0, correct: 0 }, bulk: { n: 1, correct: 0 } });
+  // By the class and score of the answer: one label, first right, then wrong, taken for bulk.
+  const judged = countsOf(await gateway.telemetry()).filter((row) => row.version === '1.1' && row.judged !== undefined);
+  const cells = judged.flatMap(({ judged: of }) => Object.values(of?.['spam'] ?? {}));
+  expect(cells.reduce(([n, right], [labelled, correct]) => [n + labelled, right + correct], [0, 0])).toEqual([1, 0]);
+  expect(judged.reduce((n, { mistaken }) => n + (mistaken?.['spam']?.['bulk'] ?? 0), 0)).toBe(1);
   const bad = await gateway.control('POST', '/services/mail/feedback', {
     items: [{ requestId: 'x', label: 'y', observedAt: 'now', source: 's' }],
   });
@@ -273,6 +278,9 @@ test('predicted classes, scores and malformed answers are counted; probes count 
   const predicted = rows.flatMap((row) => Object.entries(row.predicted));
   expect(predicted.reduce((total, [, n]) => total + n, 0)).toBe(4);
   expect(rows.reduce((total, row) => total + (row.predicted['bulk'] ?? 0), 0)).toBe(1);
+  // All scores of the upstream are .75.
+  const scored = (label: string): number => rows.reduce((n, { scores }) => n + (scores?.[label]?.['10'] ?? 0), 0);
+  expect([scored('spam'), scored('bulk')]).toEqual([3, 1]);
   const window = (await gateway.control('GET', `/services/mail/window?from=0&to=${Date.now()}`)).body as {
     rows: TelemetryRow[];
   };
