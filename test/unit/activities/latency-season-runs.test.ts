@@ -5,8 +5,10 @@ import type { ArtifactStore, Telemetry } from '../../../activities/ports';
 import type { CountsRow } from '../../../gateway/protocol';
 import type { Baseline } from '../../../workflows/contract/activities';
 import { mulberry32, normalDraws } from '../../support/mulberry32';
-import { counts, latency, policy, watchInput } from './detection-rows';
+import { counts, latency, policy as shipped, watchInput } from './detection-rows';
 
+/** The interval that the delays below are for. */
+const policy = { ...shipped, falseAlarmDays: 30 };
 const everyMs = 10_000;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -49,7 +51,7 @@ async function learned(usual: (atMs: number) => number, fromMs = startMs): Promi
 /** Begins of verdicts on latency, as the watch sees the rows one by one. */
 function begins(baseline: Baseline, rows: readonly CountsRow[], first = false): number[] {
   const routedAt = rows[0]?.fromMs ?? 0;
-  const fold = new WatchFold(watchInput({ baseline, routedAt, deployedAt: null }), { cursor: 0, charts: {} });
+  const fold = new WatchFold(watchInput({ baseline, policy, routedAt, deployedAt: null }), { cursor: 0, charts: {} });
   for (const row of rows) {
     const before = fold.began.length;
     fold.take(row);

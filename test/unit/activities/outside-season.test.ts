@@ -45,7 +45,7 @@ function source(all: readonly OutsideValue[], asked = { times: 0, most: 0 }): Ou
 
 const learned = 7 * dayMs;
 async function baselineOf(outside: OutsideMetrics, from = startMs, to = startMs + learned): Promise<Baseline> {
-  const about = { service: 's', policy: { ...policy, outside: [queue] }, anchors: {} };
+  const about = { service: 's', policy: { ...policy, falseAlarmDays: 30, outside: [queue] }, anchors: {} };
   const history = await outsideHistory(outside, about, [{ version: '1.3', from, to }]);
   return { ...baseline, metrics: { ...baseline.metrics, ...history } };
 }
@@ -68,7 +68,7 @@ async function looks(
       charts: {},
       standing: [],
       baseline: known,
-      policy: { ...policy, outside: [queue] },
+      policy: { ...policy, falseAlarmDays: 30, outside: [queue] },
     };
     const { began } = await assess(input);
     if (began.length > 0) found.push(now);

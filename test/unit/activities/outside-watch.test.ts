@@ -9,7 +9,7 @@ import { policy, startMs, watchInput } from './detection-rows';
 
 const everyMs = 5_000;
 const immediate = { ...pushedScore, tier: 'immediate' as const };
-const about = { ...policy, outside: [immediate, { ...pushedScore, metric: 'slow' }] };
+const about = { ...policy, falseAlarmDays: 30, outside: [immediate, { ...pushedScore, metric: 'slow' }] };
 
 /** One value every five seconds: 80 ± 1, and 74 from `badFrom` until `badUntil`. */
 function values(fromMs: number, count: number, badFrom = Infinity, badUntil = Infinity): OutsideValue[] {
