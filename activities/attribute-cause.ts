@@ -7,7 +7,7 @@ import type { Sample } from '../gateway/protocol';
 import type { ControlActivities } from '../workflows/contract/activities';
 import { LATENCY } from './detection/latency-chart';
 import { mirrorHeaders } from './detection/mirror';
-import { usualBetween } from './detection/slower-look';
+import { HEAVY_LOAD, loadOf, usualBetween } from './detection/slower-look';
 import { changesSeen, environmentSince, onsetOf, quietly, type EnvironmentSeen } from './detection/surroundings';
 import { parsed, timeBoth } from './detection/timed-pairs';
 import type { ArtifactStore, Engine, Environment, Telemetry, TrafficRouter } from './ports';
@@ -64,15 +64,19 @@ export function attributeCause(ports: AttributionPorts): ControlActivities['attr
 export function judgeCause(
   {
     deployedAt,
+    explainedBy,
     now,
     verdict,
     version,
     windowCharts,
-  }: Pick<Input, 'deployedAt' | 'now' | 'verdict' | 'version' | 'windowCharts'>,
+  }: Pick<Input, 'deployedAt' | 'explainedBy' | 'now' | 'verdict' | 'version' | 'windowCharts'>,
   { answers, times }: AskedOfBoth,
   environment: Pick<EnvironmentSeen, 'changed' | 'unmeasured'>,
 ): AttributionResult {
   const { expected, observed } = verdict;
+  const changed = isOfTimes(verdict)
+    ? withLoad(environment.changed, loadOf(windowCharts, version))
+    : environment.changed;
   const shares = verdict.unit === 'ratio' && verdict.lcl !== null && expected !== null && observed !== null;
   const limit = verdict.ucl ?? null;
   const marginRatio = isOfTimes(verdict) && expected !== null && limit !== null ? limit / expected - 1 : null;
@@ -81,7 +85,8 @@ export function judgeCause(
     ...(marginRatio !== null && typeof times === 'object'
       ? { pairedLatency: { ...withoutUsual(times, usualBetween(windowCharts, version)), marginRatio } }
       : {}),
-    environment: { changed: environment.changed, unmeasured: environment.unmeasured },
+    environment: { changed, unmeasured: environment.unmeasured },
+    ...(explainedBy === undefined ? {} : { explainedBy }),
     deployAtMs: deployedAt,
     onsetMs: verdict.onsetMs,
     onsetLowMs: verdict.onsetLowMs,
@@ -92,6 +97,12 @@ export function judgeCause(
   });
   const missing = isOfTimes(verdict) ? times : answers;
   return { attribution, reasons: typeof missing === 'string' ? [...reasons, `no replay: ${missing}`] : reasons };
+}
+
+/** A flood that began long before this verdict is no change of the last minutes any more, and slows the live copy all the same. */
+function withLoad(changed: readonly string[], load: number): string[] {
+  if (load < HEAVY_LOAD || changed.some((name) => name.startsWith('users:rate'))) return [...changed];
+  return [...changed, `users:rate (${load.toFixed(1)} times that of its history)`];
 }
 
 function isOfTimes({ metric, unit }: Input['verdict']): boolean {

@@ -19,10 +19,15 @@ const LOOK_AGAIN_WITHIN_MS = 15 * 60_000;
 /** What is usual between the two copies is learned so often while nothing is suspect, and from so many looks. */
 const LEARN_EVERY_MS = 60 * 60_000;
 const USUAL_LOOKS = 5;
+/** What counts as the load of now. */
+const LOAD_MS = 5 * 60_000;
 /** No look takes longer than this, nor more than a sixth of the time between two assessments. */
 const BUDGET_MS = 15_000;
 /** The effect between the copies must itself be worth most of the margin. */
 const EFFECT_MARGINS = 0.8;
+
+/** So many times the requests of its history slow a copy for no fault of its version. */
+export const HEAVY_LOAD = 2;
 
 export type TimeBoth = (service: string, version: string, budgetMs: number) => Promise<PairedLatency | string>;
 
@@ -38,6 +43,8 @@ interface Looks {
   readonly decisive: boolean;
   /** What two looks agreed on; stands until a look disagrees or the suspicion is over. */
   readonly confirmed: Confirmed | null;
+  /** Requests a second, as a multiple of those in the history; 1 where that is not known. */
+  readonly load: number;
   readonly learnedAt: number;
   readonly usual: readonly number[];
 }
@@ -52,7 +59,7 @@ export async function lookWhetherSlower(
   input: AssessmentInput,
   rows: readonly CountsRow[],
 ): Promise<{ readonly judged: Judged | null; readonly looks: Looks | undefined }> {
-  const before = looksOf(input.charts, input.version);
+  const before = { ...looksOf(input.charts, input.version), load: loadIn(input, rows) };
   const suspicion = suspicionOf(input, rows);
   if (suspicion === null) return { judged: null, looks: before };
   const { baking, now, service, version } = input;
@@ -67,7 +74,11 @@ export async function lookWhetherSlower(
   const found = await timeBoth(service, version, budgetMs);
   if (typeof found === 'string') return told({ ...before, at: now, decisive: false });
   const { nats, times } = weighed(found, before.usual, suspicion.marginRatio);
-  const decisive = compared && nats >= DECISIVE_NATS && times >= 1 + EFFECT_MARGINS * suspicion.marginRatio;
+  const decisive =
+    compared &&
+    before.load < HEAVY_LOAD &&
+    nats >= DECISIVE_NATS &&
+    times >= 1 + EFFECT_MARGINS * suspicion.marginRatio;
   const again = decisive && (before.confirmed !== null || (before.decisive && now - before.at <= LOOK_AGAIN_WITHIN_MS));
   const confirmed = again ? { nats: round(nats), times: round(times), pairs: found.pairs } : null;
   // A version that was slow from its first minute must not become what is usual.
@@ -82,6 +93,21 @@ export async function lookWhetherSlower(
 function weighed(found: PairedLatency, usual: readonly number[], marginRatio: number): { nats: number; times: number } {
   const apart = withoutUsual(found, usual);
   return { nats: slowerNats(apart, 1 + marginRatio), times: Math.exp(apart.meanLog) };
+}
+
+/** Requests of the newest minutes against those of the history. */
+function loadIn({ baseline, now }: AssessmentInput, rows: readonly CountsRow[]): number {
+  const usual = baseline.ratePerSecond['error-rate'];
+  const newest = rows.filter(({ fromMs }) => fromMs >= now - LOAD_MS);
+  const first = newest[0];
+  if (usual === undefined || !(usual > 0) || first === undefined || now - first.fromMs < LOAD_MS / 2) return 1;
+  const requests = newest.reduce((sum, row) => sum + row.requests, 0);
+  return round(((requests / (now - first.fromMs)) * 1_000) / usual);
+}
+
+/** The load at the last assessment, as a multiple of that in the history. */
+export function loadOf(charts: ChartStates | undefined, version: string): number {
+  return charts === undefined ? 1 : (looksOf(charts, version).load ?? 1);
 }
 
 /** How much longer than on the other copy an answer took on the live one while nothing was suspect: logs, newest last. */
@@ -163,7 +189,7 @@ function judgedOf(
 
 /** What this code did not write, or wrote of another version, is no memory. */
 function looksOf(charts: ChartStates, version: string): Looks {
-  const none: Looks = { version, at: 0, decisive: false, confirmed: null, learnedAt: 0, usual: [] };
+  const none: Looks = { version, at: 0, decisive: false, confirmed: null, load: 1, learnedAt: 0, usual: [] };
   const kept = charts[TIMED] as Looks | undefined;
   return kept?.version === version && Array.isArray(kept.usual) ? kept : none;
 }

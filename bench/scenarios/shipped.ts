@@ -68,13 +68,15 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
   };
   const judged: Judged[] = [];
   const causes = new Map<string, Judged>();
+  const environmentIds = new Set<string>();
   let standing: StandingVerdict[] = [];
   let fold = new WatchFold(input, { cursor: 0, charts: {} });
   let assessAt = deployMs + detection.shortWindow.everyMs;
   const take = (began: readonly StandingVerdict[], ended: readonly { id: string }[], now: number): boolean => {
     for (const { id, verdict } of began) {
-      const cause = judge(world, policy, { verdict, now, windowCharts: charts });
+      const cause = judge(world, policy, { verdict, now, windowCharts: charts, ...explaining(verdict) });
       judged.push(cause);
+      if (cause.attribution === 'environment') environmentIds.add(id);
       // The watch brings the cause of an immediate verdict itself.
       if (verdict.tier !== 'immediate') causes.set(id, cause);
     }
@@ -84,13 +86,20 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
       fold = new WatchFold({ ...input, standing }, { cursor: fold.cursor, charts: fold.snapshot() });
     return judged.some(({ rollsBack }) => rollsBack);
   };
+  /** Another metric that stands and was laid to the environment. */
+  const explaining = ({ metric }: Verdict): { explainedBy?: string } => {
+    const other = standing.find((one) => one.verdict.metric !== metric && environmentIds.has(one.id));
+    return other ? { explainedBy: other.verdict.metric } : {};
+  };
   /** As detection does with what stands and was not laid to the model. True when it rolls back now. */
   const askAgain = (now: number): boolean => {
     for (const { id, verdict } of standing) {
       const before = causes.get(id);
       if (!before || before.attribution === 'model' || now - before.atMs < ASK_AGAIN_MS) continue;
-      const cause = judge(world, policy, { verdict, now, windowCharts: charts });
+      const cause = judge(world, policy, { verdict, now, windowCharts: charts, ...explaining(verdict) });
       causes.set(id, cause);
+      if (cause.attribution === 'environment') environmentIds.add(id);
+      else environmentIds.delete(id);
       if (cause.attribution !== before.attribution) judged.push(cause);
     }
     return judged.some(({ rollsBack }) => rollsBack);
@@ -127,9 +136,26 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
 function judge(
   world: World,
   policy: ServicePolicy,
-  { verdict, now, windowCharts }: { verdict: Verdict; now: number; windowCharts: ChartStates },
+  {
+    verdict,
+    now,
+    windowCharts,
+    explainedBy,
+  }: {
+    verdict: Verdict;
+    now: number;
+    windowCharts: ChartStates;
+    explainedBy?: string;
+  },
 ): Judged {
-  const about = { deployedAt: world.deployMs, now, verdict, version: DEPLOYED, windowCharts };
+  const about = {
+    deployedAt: world.deployMs,
+    now,
+    verdict,
+    version: DEPLOYED,
+    windowCharts,
+    ...(explainedBy && { explainedBy }),
+  };
   const environment = changesSeen(world, verdict, now);
   // An immediate verdict has no time for a replay; the standby answers its probes in every case of this bench.
   const { attribution, reasons } =

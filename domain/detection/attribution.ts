@@ -25,6 +25,8 @@ export interface AttributionInput {
   /** Share of wrong answers that was normal before, and that the verdict saw. */
   expectedWrongRate?: number;
   observedWrongRate?: number;
+  /** Another metric of the same version that stands and was laid to the environment. */
+  explainedBy?: string;
   /** Most requests fail: users cannot wait for the better explanation, see {@link COINCIDENCE_MS}. */
   hard?: boolean;
 }
@@ -34,7 +36,8 @@ export interface AttributionResult {
   reasons: string[];
 }
 
-const REPLAY_LEVEL = 0.01;
+/** Asked of every verdict, and again while one stands: one in a hundred would be too many. */
+const REPLAY_LEVEL = 0.001;
 /** Standard normal quantile at 97.5 %. */
 const Z975 = 1.959963984540054;
 /** The loss at an alarm looks larger than it is: what alarmed was chosen for being large. */
@@ -60,6 +63,11 @@ export function attribute(input: AttributionInput): AttributionResult {
 
   if (input.standbyProofFailedToo === true) {
     reasons.push('the previous version, as standby, failed its own proof at the same time');
+    return { attribution: 'environment', reasons };
+  }
+  if (input.explainedBy !== undefined) {
+    // One cause shows in many metrics, in some of them later.
+    reasons.push(`${input.explainedBy} stands as well, and was laid to the environment`, ...unmeasuredReason(input));
     return { attribution: 'environment', reasons };
   }
   const { changed } = input.environment;

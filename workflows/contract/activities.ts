@@ -111,6 +111,8 @@ export interface ControlActivities {
     model: string;
     deployedAt: number | null;
     replay: DetectionPolicy['replay'];
+    /** Another metric of this version that stands and was laid to the environment. */
+    explainedBy?: string;
     /** What the short window remembers; what is usual between two copies is in it. */
     windowCharts?: ChartStates;
     now: number;

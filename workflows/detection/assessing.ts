@@ -41,7 +41,7 @@ export async function askCause(detection: Detecting): Promise<void> {
   const entry = detection.state.standing.find(({ cause }) => cause === null);
   const { route } = detection.state;
   if (!entry || !route) return;
-  const cause = { ...(await causeOf(detection.service, entry, route, detection.state.windowCharts)), at: Date.now() };
+  const cause = { ...(await causeOf(detection.service, entry, route, detection.state)), at: Date.now() };
   detection.change({
     standing: detection.state.standing.map((one) => (one.id === entry.id ? { ...one, cause } : one)),
   });
@@ -63,8 +63,7 @@ export async function askCauseAgain(detection: Detecting): Promise<void> {
     await condition(changed, due - Date.now(), { summary: `the cause of ${entry.verdict.metric} again` });
     return;
   }
-  const { windowCharts } = detection.state;
-  const cause = { ...(await causeOf(detection.service, entry, route, windowCharts)), at: Date.now() };
+  const cause = { ...(await causeOf(detection.service, entry, route, detection.state)), at: Date.now() };
   const isNews = cause.attribution !== entry.cause.attribution;
   detection.change({
     standing: detection.state.standing.map((one) =>

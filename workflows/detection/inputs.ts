@@ -56,8 +56,12 @@ export async function causeOf(
   service: string,
   { verdict, version }: StandingEntry,
   route: RouteChanged,
-  windowCharts: AssessmentInput['charts'],
+  { standing, windowCharts }: Pick<DetectionState, 'standing' | 'windowCharts'>,
 ): Promise<NonNullable<StandingEntry['cause']>> {
+  const explaining = standing.find(
+    (one) =>
+      one.verdict.metric !== verdict.metric && one.version === version && one.cause?.attribution === 'environment',
+  );
   try {
     return await control.attributeCause.executeWithOptions({ summary: verdict.metric }, [
       {
@@ -68,6 +72,7 @@ export async function causeOf(
         model: route.model,
         deployedAt: route.deployedAt,
         replay: route.policy.detection.replay,
+        ...(explaining && { explainedBy: explaining.verdict.metric }),
         windowCharts,
         now: Date.now(),
       },

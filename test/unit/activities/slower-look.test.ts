@@ -7,13 +7,17 @@ import { baseline, counts, latency, policy } from './detection-rows';
 const MINUTE_MS = 60_000;
 const startMs = Date.UTC(2026, 4, 4, 12);
 /** The history's own movement: no chart, and a margin of 25 ms at 100 ms. */
-const known = { ...baseline, metrics: { 'latency-p95': { value: 100, n: 400, spread: 30, source: 'good periods' } } };
+const known = {
+  ...baseline,
+  ratePerSecond: {},
+  metrics: { 'latency-p95': { value: 100, n: 400, spread: 30, source: 'good periods' } },
+};
 
-function minutesOf(p95Ms: number, minutes: number): CountsRow[] {
+function minutesOf(p95Ms: number, minutes: number, fromMs: number): CountsRow[] {
   return Array.from({ length: minutes }, (_, at) =>
     counts(at + 1, {
-      fromMs: startMs + at * MINUTE_MS,
-      toMs: startMs + (at + 1) * MINUTE_MS,
+      fromMs: fromMs + at * MINUTE_MS,
+      toMs: fromMs + (at + 1) * MINUTE_MS,
       latency: latency(60, p95Ms),
     }),
   );
@@ -26,6 +30,7 @@ async function watched(
   looks: number,
   charts: ChartStates = {},
   baking = false,
+  history = known,
 ): Promise<{ found: (string | null)[]; asked: number; charts: ChartStates }> {
   let asked = 0;
   let kept = charts;
@@ -45,10 +50,14 @@ async function watched(
       charts: kept,
       baking,
       standing: [],
-      baseline: known,
+      baseline: history,
       policy,
     };
-    const { judged, looks: memory } = await lookWhetherSlower(timeBoth, input, minutesOf(p95Ms, 20));
+    const { judged, looks: memory } = await lookWhetherSlower(
+      timeBoth,
+      input,
+      minutesOf(p95Ms, 20, now - 20 * MINUTE_MS),
+    );
     kept = { [TIMED]: JSON.parse(JSON.stringify(memory ?? null)) as unknown };
     found.push(judged?.verdict?.sentence ?? null);
   }
@@ -102,5 +111,11 @@ it('in the bake period a slower version is found behind a quiet hour, and does n
 
 it('after the bake period a quiet hour accuses nobody', async () => {
   const { found } = await watched(90, 1.35, 60);
+  expect(found.every((one) => one === null)).toBe(true);
+});
+
+it('a copy that carries three times the load of its history is not accused of being slower than an idle one', async () => {
+  const usual = { ...known, ratePerSecond: { 'error-rate': 1 / 9 } };
+  const { found } = await watched(130, 1.35, 8, {}, false, usual);
   expect(found.every((one) => one === null)).toBe(true);
 });

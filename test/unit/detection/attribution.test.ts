@@ -10,13 +10,13 @@ const quiet: AttributionInput = {
 test('the model is blamed when the same inputs are right on the previous version, whatever else changed', () => {
   const result = attribute({
     ...quiet,
-    pairedReplay: { n: 60, currentWrong: 11, previousWrong: 1, bothWrong: 3 },
+    pairedReplay: { n: 60, currentWrong: 13, previousWrong: 1, bothWrong: 3 },
     environment: { changed: ['input length'], unmeasured: [] },
     deployAtMs: null,
   });
   expect(result.attribution).toBe('model');
   expect(result.reasons[0]).toMatch(
-    /^of 60 replayed inputs 11 are wrong only on the live version and 1 only on the previous one/,
+    /^of 60 replayed inputs 13 are wrong only on the live version and 1 only on the previous one/,
   );
 });
 
@@ -154,4 +154,11 @@ describe('a change of the environment at the onset, hours after a deploy', () =>
   it('is none when the onset may have been the deploy', () => {
     expect(attribute({ ...late, onsetLowMs: deployAtMs + 60_000 }).attribution).toBe('undetermined');
   });
+});
+
+it('what stands already and was laid to the environment explains the next metric, unless the replay names the model', () => {
+  const later = { ...quiet, onsetMs: deployAtMs + 3_600_000, explainedBy: 'accuracy' };
+  expect(attribute(later)).toMatchObject({ attribution: 'environment' });
+  const worse = { n: 60, currentWrong: 13, previousWrong: 1, bothWrong: 3 };
+  expect(attribute({ ...later, pairedReplay: worse }).attribution).toBe('model');
 });
