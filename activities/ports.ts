@@ -76,10 +76,21 @@ export interface StartRequest {
   readonly port?: number;
 }
 
+/** What happened to a copy, or to the engine that runs the copies (`instance` null), as the runtime was told. */
+export interface InstanceEvent {
+  readonly at: number;
+  readonly event: 'started' | 'died' | 'out-of-memory' | 'healthy' | 'unhealthy' | 'engine-lost' | 'engine-back';
+  readonly instance: string | null;
+  readonly detail: string;
+}
+
 export interface ServingRuntime {
-  readonly kind: 'process' | 'external';
-  /** Starts the instance, or finds it when it runs already. Resolves when it has an address (not: when it is ready). */
-  start(request: StartRequest, signal: AbortSignal): Promise<InstanceState>;
+  readonly kind: 'process' | 'docker' | 'external';
+  /**
+   * Starts the instance, or finds it when it runs already. Resolves when it has an address (not: when it is ready).
+   * `progress` is told, in words, of what takes long before it can start (an image that is pulled).
+   */
+  start(request: StartRequest, signal: AbortSignal, progress?: (words: string) => void): Promise<InstanceState>;
   /** Every instance of the service that is ours; a foreign one is reported in `foreign`, never signalled. */
   inspect(service: string): Promise<{ instances: InstanceState[]; foreign: { what: string; why: string }[] }>;
   /**
@@ -92,6 +103,11 @@ export interface ServingRuntime {
   ): Promise<{ outcome: 'stopped' | 'absent' | 'refused'; why: string }>;
   /** Last lines of the copy's own log, kept as evidence after its end. */
   logs(instance: string, limitBytes: number): Promise<string>;
+  /**
+   * What happens to the copies of a service from now on, until `signal` aborts; only where the runtime is told (Docker). An
+   * event is a hint to look, never the truth itself: after `engine-back` some may be missing, some may come twice.
+   */
+  events?(service: string, signal: AbortSignal): AsyncIterable<InstanceEvent>;
 }
 
 /** How to talk to a serving process: readiness, identity, inference. One per protocol, addressed by base URL. */

@@ -91,10 +91,10 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** Whether somebody takes connections on a port of this host. */
-export function listens(port: number): Promise<boolean> {
+/** Whether somebody takes connections on a port, of this host by default. */
+export function listens(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((done) => {
-    const socket = connect({ port, host: '127.0.0.1' });
+    const socket = connect({ port, host });
     socket.setTimeout(500, () => socket.destroy());
     socket.once('connect', () => {
       done(true);

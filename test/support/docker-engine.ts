@@ -1,0 +1,199 @@
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { accessSync, constants, cpSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import Docker from 'dockerode';
+import { processFacts } from '../../adapters/disk/proc';
+import { until } from './poll';
+import { temporaryDirectory } from './temporary';
+
+const SUPPORT = __dirname;
+
+export interface EngineOptions {
+  readonly liveRestore?: boolean;
+  /** Data root on a file system of this size, in memory. */
+  readonly dataBytes?: number;
+  readonly tls?: {
+    readonly port: number;
+    readonly caFile: string;
+    readonly certFile: string;
+    readonly keyFile: string;
+  };
+}
+
+/** Why no private engine can be had here; null where one can. */
+export function whyNoEngine(): string | null {
+  if (process.getuid?.() !== 0) return 'dockerd needs root';
+  if (!onPath('dockerd')) return 'no dockerd on PATH (scripts/install-docker.sh installs it)';
+  return null;
+}
+
+function onPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * A real dockerd of a test, with a data root, socket and pid file of its own. It has no network but the host's (and those
+ * that a test makes), and changes neither the firewall nor the forwarding of this machine.
+ */
+export class PrivateEngine {
+  readonly directory = temporaryDirectory('docker');
+  readonly socket = join(this.directory, 'docker.sock');
+  readonly docker = new Docker({ socketPath: this.socket, host: undefined } as Docker.DockerOptions);
+  private child: ChildProcess | null = null;
+
+  private constructor(private readonly options: EngineOptions) {}
+
+  static async start(options: EngineOptions = {}): Promise<PrivateEngine> {
+    const engine = new PrivateEngine(options);
+    mkdirSync(engine.dataRoot);
+    if (options.dataBytes !== undefined)
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.dataBytes}`, 'lastgood-test', engine.dataRoot]);
+    const { tls } = options;
+    const tlsOptions = tls && { tlsverify: true, tlscacert: tls.caFile, tlscert: tls.certFile, tlskey: tls.keyFile };
+    writeFileSync(
+      join(engine.directory, 'daemon.json'),
+      JSON.stringify({ 'live-restore': options.liveRestore ?? false, ...tlsOptions }),
+    );
+    await engine.run();
+    return engine;
+  }
+
+  get dataRoot(): string {
+    return join(this.directory, 'data');
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  /** Starts dockerd (again) and resolves when it answers. */
+  async run(): Promise<void> {
+    const log = openSync(join(this.directory, 'dockerd.log'), 'a');
+    const { tls } = this.options;
+    const child = spawn(
+      'dockerd',
+      [
+        `--config-file=${join(this.directory, 'daemon.json')}`,
+        `--data-root=${this.dataRoot}`,
+        `--exec-root=${join(this.directory, 'exec')}`,
+        `--pidfile=${join(this.directory, 'dockerd.pid')}`,
+        `--host=unix://${this.socket}`,
+        ...(tls === undefined ? [] : [`--host=tcp://127.0.0.1:${tls.port}`]),
+        ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'],
+        '--log-level=warn',
+      ],
+      { stdio: ['ignore', log, log], detached: true },
+    );
+    this.child = child;
+    await until(
+      'the answer of a private dockerd',
+      async () => {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error(`dockerd ended: ${this.log()}`);
+        return this.docker.ping().then(
+          () => true,
+          () => false,
+        );
+      },
+      30_000,
+    );
+  }
+
+  /** Ends dockerd alone; what it does with the containers is up to its settings. */
+  async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const child = this.child;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    await until('the end of dockerd', () => child.exitCode !== null || child.signalCode !== null, 30_000);
+  }
+
+  /** Every container, dockerd, its containerd, its mounts. */
+  async close(): Promise<void> {
+    const running = await this.docker.listContainers({ all: true }).catch(() => []);
+    await Promise.all(
+      running.map(({ Id }) =>
+        this.docker
+          .getContainer(Id)
+          .remove({ force: true })
+          .catch(() => undefined),
+      ),
+    );
+    await this.end('SIGTERM');
+    // Left over by a dockerd that was killed: its own file names it.
+    const left = this.containerdPid();
+    if (left !== null && processFacts(left) !== null) {
+      process.kill(left, 'SIGTERM');
+      await until('the end of containerd', () => processFacts(left) === null).catch(() =>
+        process.kill(left, 'SIGKILL'),
+      );
+    }
+    for (const mount of this.mounts()) spawnSync('umount', ['-l', mount]);
+  }
+
+  async import(tar: Buffer, changes: readonly string[]): Promise<string> {
+    const { Readable } = await import('node:stream');
+    const stream = await this.docker.importImage(Readable.from([tar]) as unknown as NodeJS.ReadableStream, {
+      changes: [...changes],
+    });
+    let said = '';
+    for await (const piece of stream) said += String(piece);
+    const id = /sha256:[0-9a-f]{64}/.exec(said)?.[0];
+    if (id === undefined) throw new Error(`no image was imported: ${said}`);
+    return id;
+  }
+
+  log(): string {
+    return readFileSync(join(this.directory, 'dockerd.log'), 'utf8').slice(-3_000);
+  }
+
+  private containerdPid(): number | null {
+    try {
+      return Number(readFileSync(join(this.directory, 'exec', 'containerd', 'containerd.pid'), 'utf8'));
+    } catch {
+      return null;
+    }
+  }
+
+  private mounts(): string[] {
+    return readFileSync('/proc/mounts', 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[1] ?? '')
+      .filter((path) => path.startsWith(this.directory))
+      .reverse();
+  }
+}
+
+/** What an image `FROM scratch` needs to run the fake model: the node of this machine, its libraries, the script. */
+function imageRoot(): string {
+  const root = temporaryDirectory('docker-image');
+  const put = (from: string, to: string): void => {
+    mkdirSync(dirname(join(root, to)), { recursive: true });
+    cpSync(from, join(root, to), { dereference: true });
+  };
+  put(process.execPath, 'bin/node');
+  const libraries = spawnSync('ldd', [process.execPath], { encoding: 'utf8' }).stdout ?? '';
+  for (const [library] of libraries.matchAll(/\/\S+/g)) put(library, library);
+  for (const script of ['fake-model.js', 'light-model.js']) put(join(SUPPORT, script), `app/${script}`);
+  mkdirSync(join(root, 'tmp'));
+  mkdirSync(join(root, 'etc'));
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/\nmodel:x:1000:1000::/:/\n');
+  return root;
+}
+
+let tarOfRoot: Buffer | null = null;
+
+export function imageTar(): Buffer {
+  tarOfRoot ??= execFileSync('tar', ['-C', imageRoot(), '-c', '.'], { maxBuffer: 1024 ** 3 });
+  return tarOfRoot;
+}
+
+/** The image of the fake model, imported into the engine; resolves to its id. */
+export function fakeModelImage(engine: PrivateEngine, changes: readonly string[] = []): Promise<string> {
+  return engine.import(imageTar(), ['ENTRYPOINT ["/bin/node","/app/fake-model.js"]', 'USER 1000:1000', ...changes]);
+}
