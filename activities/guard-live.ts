@@ -1,14 +1,16 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { Backend } from '../domain/route';
 import type { LiveInput, LiveResult, WatchActivities } from '../workflows/contract/activities';
 import { messageOf } from './failures';
 import { lookAt } from './golden-probes';
-import type { Engine, ServingRuntime } from './ports';
+import { hintsOf } from './instance-hints';
+import type { Engine, InstanceEvent, ServingRuntime } from './ports';
 
 export interface LivePorts {
   readonly engine: (service: string) => Engine;
   readonly serving: (service: string) => ServingRuntime;
+  /** Told of each event of a copy, where the runtime has any: for the metrics. */
+  readonly onCopyEvent?: (service: string, event: InstanceEvent['event']) => void;
 }
 
 const HEARTBEAT_MS = 1_000;
@@ -21,7 +23,8 @@ type Seen = Pick<LiveResult, 'condition' | 'why'>;
 /**
  * Asks each `intervalMs` whether the copies of the live version answer as what they are. `dead` rests on the processes
  * (pid, start time, boot id, nonce), never on a look that failed: a process that is there may answer again. Returns when
- * the condition is not the known one, or after `returnAfterMs`. Read-only, so it may run twice.
+ * the condition is not the known one, or after `returnAfterMs`. A runtime that is told of deaths (Docker) makes it look at
+ * once. Read-only, so it may run twice.
  */
 export function guardLive(ports: LivePorts): WatchActivities['guardLive'] {
   return async (input) => {
@@ -31,6 +34,10 @@ export function guardLive(ports: LivePorts): WatchActivities['guardLive'] {
     const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
     context.heartbeat();
     let silentSince: number | null = null;
+    const hints = hintsOf(ports.serving(input.service), input.service, (event) => {
+      ports.onCopyEvent?.(input.service, event.event);
+      context.log.info('a copy, as its runtime tells', { service: input.service, ...event });
+    });
     try {
       for (;;) {
         const seen = await look(ports, input);
@@ -40,11 +47,12 @@ export function guardLive(ports: LivePorts): WatchActivities['guardLive'] {
         const counts = silentSince === null || now - silentSince >= SILENT_AFTER_MS;
         const over = now - began >= input.returnAfterMs;
         if (counts && (seen.condition !== input.known || over)) return { ...seen, at: now };
-        await pause(input.intervalMs, undefined, { signal }).catch(() => undefined);
+        await hints.orAfter(input.intervalMs, signal);
         if (signal.aborted) await context.cancelled;
       }
     } finally {
       clearInterval(timer);
+      hints.close();
     }
   };
 }

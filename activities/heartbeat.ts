@@ -1,15 +1,22 @@
 import { Context } from '@temporalio/activity';
 
+const WORDS_MAX = 500;
+
 /**
  * Runs a step that has no rhythm of its own with a sign of life each interval: a dead worker is noticed, and a
- * cancellation arrives (as the abort of `signal`).
+ * cancellation arrives (as the abort of `signal`). What `progress` was told last goes along, for whoever looks at Temporal.
  */
-export async function withHeartbeat<T>(intervalMs: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function withHeartbeat<T>(
+  intervalMs: number,
+  run: (signal: AbortSignal, progress: (words: string) => void) => Promise<T>,
+): Promise<T> {
   const context = Context.current();
-  const timer = setInterval(() => context.heartbeat(), intervalMs);
-  context.heartbeat();
+  let words: string | undefined;
+  const beat = (): void => context.heartbeat(words);
+  const timer = setInterval(beat, intervalMs);
+  beat();
   try {
-    return await run(context.cancellationSignal);
+    return await run(context.cancellationSignal, (said) => (words = said.slice(0, WORDS_MAX)));
   } finally {
     clearInterval(timer);
   }

@@ -20,6 +20,8 @@ const readyTimeoutMs = 1_000;
 /** Looking at the process costs more than asking it; a copy that died is found this often. */
 const inspectEveryMs = 500;
 const LOG_QUOTE_CHARS = 500;
+/** Another attempt would only put off the next candidate, which may be loaded already. */
+const WILL_FAIL_AGAIN = ['InstanceFailed', 'ServingRefused', 'DockerRefused', 'DockerDiskFull', 'ImageUnavailable'];
 
 /**
  * Idempotent by the instance's name: a copy of that name that runs is found instead of started again. What it resolves to
@@ -27,13 +29,13 @@ const LOG_QUOTE_CHARS = 500;
  */
 export function loadTarget(ports: Ports): HostActivities['loadTarget'] {
   return async (input) =>
-    await withHeartbeat(1_000, async (signal) => {
+    await withHeartbeat(1_000, async (signal, progress) => {
       const beganAt = performance.now();
       const runtime = ports.serving(input.service);
       const found = await isRunning(runtime, input);
       const artifact = runtime.kind === 'external' ? null : await materialised(ports.artifacts, input);
       if (artifact !== null && 'ok' in artifact) return artifact;
-      const started = await start(runtime, input, artifact?.directory ?? null, signal);
+      const started = await start(runtime, input, artifact?.directory ?? null, { signal, progress });
       if ('ok' in started) return started;
       const ready = await untilReady(ports, runtime, input, started, signal);
       if (!ready.ok) return ready;
@@ -67,13 +69,13 @@ async function start(
   runtime: ServingRuntime,
   { service, version, instance, digest }: Input,
   artifact: string | null,
-  signal: AbortSignal,
+  { signal, progress }: { readonly signal: AbortSignal; readonly progress: (words: string) => void },
 ): Promise<InstanceState | Extract<Outcome, { ok: false }>> {
   try {
-    return await runtime.start({ service, version, instance, artifact, digest }, signal);
+    return await runtime.start({ service, version, instance, artifact, digest }, signal, progress);
   } catch (error) {
-    // Everything else (no disk, no permission) is the host's fault and may pass.
-    if (isNamed(error, 'InstanceFailed', 'ServingRefused')) return { ok: false, why: withLastWords(error) };
+    // Everything else (an engine that is away, no permission) is the host's fault and may pass.
+    if (isNamed(error, ...WILL_FAIL_AGAIN)) return { ok: false, why: withLastWords(error) };
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
 import { detectionActivities, watchActivities } from '../activities/detection-activities';
-import type { Alerts, Environment, EvidenceStore, Ledger, OutsideMetrics } from '../activities/ports';
+import type { Alerts, Environment, EvidenceStore, InstanceEvent, Ledger, OutsideMetrics } from '../activities/ports';
 import type {
   ControlActivities,
   HostActivities,
@@ -26,6 +26,8 @@ export interface ControlSources extends ActivitySources {
   readonly environment: Environment;
   readonly outside: OutsideMetrics;
   readonly evidence: EvidenceStore;
+  /** What happens to copies, for the metrics. */
+  readonly onCopyEvent?: (service: string, event: InstanceEvent['event']) => void;
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
@@ -48,7 +50,12 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
   return { ...controlActivities(ports), ...detectionActivities(ports) };
 }
 
-export function watchWorkerActivities({ adapters, environment, outside }: ControlSources): WatchActivities {
+export function watchWorkerActivities({
+  adapters,
+  environment,
+  outside,
+  onCopyEvent,
+}: ControlSources): WatchActivities {
   return watchActivities({
     telemetry: adapters.telemetry,
     router: adapters.router,
@@ -58,6 +65,7 @@ export function watchWorkerActivities({ adapters, environment, outside }: Contro
     servedAt: adapters.servedAt,
     environment,
     outside,
+    ...(onCopyEvent && { onCopyEvent }),
   });
 }
 

@@ -19,6 +19,7 @@ import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/d
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import type { SampledInputs } from '../adapters/environment/sampled-inputs';
+import { openDockerRuntime } from '../adapters/serving/docker/docker-runtime';
 import { openAiEngine } from '../adapters/serving/openai';
 import { openInferenceEngine } from '../adapters/serving/open-inference';
 import { plainHttpEngine } from '../adapters/serving/plain-http';
@@ -158,7 +159,7 @@ export function engineFor(service: ServiceConfiguration): Engine {
 
 const identityLimitMs = 2_000;
 
-/** Where the process runtime of a service keeps its records and logs. */
+/** Where the runtime of a service keeps its records and logs. */
 export function servingDirectory(configuration: Configuration, service: string): string {
   return join(configuration.dataDir, 'serving', service);
 }
@@ -175,8 +176,15 @@ export async function openRuntime(
   if (serving.runtime === 'external') {
     return externalRuntime({ service: service.name, model: service.model, engine, serves: serving.serves });
   }
+  const directory = servingDirectory(configuration, service.name);
+  if (serving.runtime === 'docker') {
+    const { connection, template, reachedAt, publishAt, artifactsThere, startLimitMs } = serving;
+    const artifacts = artifactsThere && { here: configuration.artifactDirectory, there: artifactsThere };
+    const where = { connection, reachedAt, publishAt, ...(artifacts ? { artifacts } : {}) };
+    return await openDockerRuntime({ ...where, directory, template, identify, startTimeoutMs: startLimitMs });
+  }
   return await openProcessRuntime({
-    directory: servingDirectory(configuration, service.name),
+    directory,
     template: { command: serving.command, env: serving.env, cwd: serving.directory },
     // Nothing else is inherited: what a model sees of this machine is what its configuration says.
     environment: { PATH: [dirname(process.execPath), environment.path].filter((part) => part !== '').join(delimiter) },

@@ -120,6 +120,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       environment: hostEnvironment,
       outside,
       evidence,
+      onCopyEvent: metrics.countCopyEvent.bind(metrics),
     };
     const plans: WorkerPlan[] = [
       {

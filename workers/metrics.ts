@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Ledger } from '../activities/ports';
+import type { InstanceEvent, Ledger } from '../activities/ports';
 import type { Tier } from '../domain/detection/types';
 import type { ChainedEntry, LedgerEntry } from '../domain/ledger';
 import type { RouteRecord } from '../domain/route';
@@ -40,6 +40,11 @@ export class ControllerMetrics {
     'service',
     'kind',
   ]);
+  private readonly copyEvents = this.counter(
+    'lastgood_copy_events_total',
+    'Deaths, memory kills, health of copies and absences of their engine, as the Docker engine tells of them',
+    ['service', 'event'],
+  );
   private readonly unmeasured = this.counter(
     'lastgood_unmeasured_seconds_total',
     'Time in which a service could not be measured, as far as this process saw it',
@@ -105,6 +110,10 @@ export class ControllerMetrics {
     if (rollback) this.rollbacks.inc({ service, ...rollback });
     if (verdict) this.verdicts.inc({ service, ...verdict, metric: this.boundedMetric(service, verdict.metric) });
     for (const [stage, ms] of Object.entries(exposure ?? {})) this.exposure.observe({ service, stage }, ms / 1000);
+  }
+
+  countCopyEvent(service: string, event: InstanceEvent['event']): void {
+    this.copyEvents.inc({ service, event });
   }
 
   /** Takes over one answer of the status query; null when nobody answered. */

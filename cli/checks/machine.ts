@@ -8,6 +8,7 @@ import { sizeText } from '../render/artifacts';
 import { CliFailure } from '../failure';
 import { askHardware } from './hardware';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
+import { checkDocker } from './docker';
 import { checkMinimums } from './minimum';
 import { checkRunning } from './running';
 import { splitAddress, whyTaken, whyUnreachable } from './network';
@@ -80,6 +81,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...severalServices(configuration),
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),
     ...(await checkMinimums(configuration)),
+    ...(await checkDocker(configuration)),
     ...(await temporal(configuration)),
   ];
 }

@@ -3,6 +3,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import type { Configuration, ServiceConfiguration } from '../../workers/configuration/configuration';
 import type { Environment } from '../../workers/environment';
 import { identityWords } from '../../workflows/contract/identity';
+import { askDockerOf } from './docker';
 import { askEmbedder } from './embedder';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
@@ -103,6 +104,7 @@ async function askServing(
   const { serving } = service;
   if (serving.runtime === 'process')
     return [askProgram(service, serving.command[0] ?? '', serving.directory, environment)];
+  if (serving.runtime === 'docker') return await askDockerOf(service.name, serving, { images: true, engine: false });
   const { instances } = await adapters.runtimeOf(service.name).inspect(service.name);
   return await Promise.all(
     instances.map(async ({ version, state, address, exit }) => {

@@ -1,8 +1,22 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { accessSync, constants, cpSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  cpSync,
+  createWriteStream,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import Docker from 'dockerode';
-import { processFacts } from '../../adapters/disk/proc';
+import { allPids, processFacts } from '../../adapters/disk/proc';
 import { until } from './poll';
 import { temporaryDirectory } from './temporary';
 
@@ -111,33 +125,57 @@ export class PrivateEngine {
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
     await until('the end of dockerd', () => child.exitCode !== null || child.signalCode !== null, 30_000);
+    // Its containerd dies with it. Where nobody reaps that, dockerd would take it for alive and wait for it.
+    const left = this.containerdPid();
+    if (left !== null && (await until('the end of containerd', () => processFacts(left) === null).catch(() => false)))
+      rmSync(this.containerdPidFile, { force: true });
+  }
+
+  /** Another image with the same content but for its settings; resolves to its id. */
+  async variant(image: string, change: string): Promise<string> {
+    const container = await this.docker.createContainer({ Image: image });
+    const { Id } = (await container.commit({ changes: change })) as { Id: string };
+    await container.remove();
+    return Id;
+  }
+
+  async removeContainers(): Promise<void> {
+    const all = await this.docker.listContainers({ all: true });
+    const removed = (id: string): Promise<unknown> => this.docker.getContainer(id).remove({ force: true });
+    await Promise.all(all.map(({ Id }) => removed(Id).catch(() => undefined)));
+  }
+
+  /** Writes an image as `docker save` does. */
+  async save(image: string, file: string): Promise<void> {
+    await pipeline(await this.docker.getImage(image).get(), createWriteStream(file));
+  }
+
+  /** Bytes in use below its data root, where that is a file system of its own. */
+  usedBytes(): number {
+    const { blocks, bfree, bsize } = statfsSync(this.dataRoot);
+    return (blocks - bfree) * bsize;
+  }
+
+  /** Takes room from it, all but `leftBytes`; the answer gives it back. */
+  fill(leftBytes: number): () => void {
+    const { bfree, bsize } = statfsSync(this.dataRoot);
+    const file = join(this.dataRoot, 'ballast');
+    // With nothing to be left over the end on purpose: the last page is taken too.
+    const blocks = Math.ceil((bfree * bsize - leftBytes) / 65_536) + (leftBytes === 0 ? 1 : 0);
+    spawnSync('dd', ['if=/dev/zero', `of=${file}`, 'bs=65536', `count=${blocks}`]);
+    return () => rmSync(file);
   }
 
   /** Every container, dockerd, its containerd, its mounts. */
   async close(): Promise<void> {
-    const running = await this.docker.listContainers({ all: true }).catch(() => []);
-    await Promise.all(
-      running.map(({ Id }) =>
-        this.docker
-          .getContainer(Id)
-          .remove({ force: true })
-          .catch(() => undefined),
-      ),
-    );
+    await this.removeContainers().catch(() => undefined);
     await this.end('SIGTERM');
-    // Left over by a dockerd that was killed: its own file names it.
-    const left = this.containerdPid();
-    if (left !== null && processFacts(left) !== null) {
-      process.kill(left, 'SIGTERM');
-      await until('the end of containerd', () => processFacts(left) === null).catch(() =>
-        process.kill(left, 'SIGKILL'),
-      );
-    }
+    // What a dockerd that was killed left: only what runs in its own containers, or was started with its own directory.
+    for (const pid of allPids().filter((one) => this.isOurs(one))) process.kill(pid, 'SIGKILL');
     for (const mount of this.mounts()) spawnSync('umount', ['-l', mount]);
   }
 
   async import(tar: Buffer, changes: readonly string[]): Promise<string> {
-    const { Readable } = await import('node:stream');
     const stream = await this.docker.importImage(Readable.from([tar]) as unknown as NodeJS.ReadableStream, {
       changes: [...changes],
     });
@@ -152,9 +190,26 @@ export class PrivateEngine {
     return readFileSync(join(this.directory, 'dockerd.log'), 'utf8').slice(-3_000);
   }
 
+  private isOurs(pid: number): boolean {
+    if (pid === process.pid || processFacts(pid) === null) return false;
+    try {
+      const containers = readdirSync(join(this.dataRoot, 'containers'));
+      const group = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      return command.includes(this.directory) || containers.some((id) => group.includes(id));
+    } catch {
+      // It ended between two looks.
+      return false;
+    }
+  }
+
+  private get containerdPidFile(): string {
+    return join(this.directory, 'exec', 'containerd', 'containerd.pid');
+  }
+
   private containerdPid(): number | null {
     try {
-      return Number(readFileSync(join(this.directory, 'exec', 'containerd', 'containerd.pid'), 'utf8'));
+      return Number(readFileSync(this.containerdPidFile, 'utf8'));
     } catch {
       return null;
     }
@@ -194,6 +249,6 @@ export function imageTar(): Buffer {
 }
 
 /** The image of the fake model, imported into the engine; resolves to its id. */
-export function fakeModelImage(engine: PrivateEngine, changes: readonly string[] = []): Promise<string> {
-  return engine.import(imageTar(), ['ENTRYPOINT ["/bin/node","/app/fake-model.js"]', 'USER 1000:1000', ...changes]);
+export function fakeModelImage(engine: PrivateEngine): Promise<string> {
+  return engine.import(imageTar(), ['ENTRYPOINT ["/bin/node","/app/fake-model.js"]', 'USER 1000:1000']);
 }

@@ -3,7 +3,7 @@
  * A small, real Open Inference server for tests; plain JavaScript so that it can be spawned without a build.
  *
  * In a test:     const model = await startFakeModel({ digest, label: 'spam' }); … await model.close();
- * As a process:  node fake-model.js --digest D --model M --label L --report FILE [--port N] [--slow-start MS] [--exit-after MS]
+ * As a process:  node fake-model.js --digest D --model M --label L --report FILE [--port N] [--host H] [--slow-start MS] [--exit-after MS]
  *                [--ignore-sigterm] [--print TEXT]
  *
  * Its faults may be changed while it runs: `model.faults` in a test, `POST /faults` {…} from outside:
@@ -125,7 +125,8 @@ async function main(argv) {
     return at < 0 ? undefined : argv[at + 1];
   };
   const given = {};
-  for (const name of ['digest', 'model', 'version', 'label']) if (value(name) !== undefined) given[name] = value(name);
+  for (const name of ['digest', 'model', 'version', 'label', 'host'])
+    if (value(name) !== undefined) given[name] = value(name);
   if (value('port') !== undefined) given.port = Number(value('port'));
   if (value('print') !== undefined) console.log(value('print'));
   if (value('slow-start') !== undefined) await new Promise((done) => setTimeout(done, Number(value('slow-start'))));

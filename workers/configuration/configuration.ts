@@ -1,4 +1,6 @@
 import type { z } from 'zod';
+import type { DockerConnection } from '../../adapters/serving/docker/client';
+import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { ServicePolicy } from '../../domain/policy';
 import type { ListenAddress } from './fields';
@@ -56,6 +58,16 @@ export interface ProtocolConfiguration {
   readonly http: ServiceText['serving']['http'];
 }
 
+export interface DockerServing {
+  readonly connection: DockerConnection;
+  readonly template: DockerTemplate;
+  readonly reachedAt: string;
+  readonly publishAt: string;
+  /** Where the engine's host has the directory of the artifacts; null: at the same place. */
+  readonly artifactsThere: string | null;
+  readonly startLimitMs: number;
+}
+
 export type ServingConfiguration = ProtocolConfiguration &
   (
     | {
@@ -67,6 +79,7 @@ export type ServingConfiguration = ProtocolConfiguration &
         /** Bytes that a copy may hold; null: its cgroup, else the host. */
         readonly memoryLimitBytes: number | null;
       }
+    | ({ readonly runtime: 'docker' } & DockerServing)
     | {
         readonly runtime: 'external';
         readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };

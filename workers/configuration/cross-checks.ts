@@ -1,3 +1,4 @@
+import { checkDocker } from './docker-serving';
 import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
 import type { ConfigurationText, ServiceText } from './schema';
@@ -71,13 +72,14 @@ function checkService(service: ServiceText): Contradiction[] {
       problem: 'is shorter than every, so some time would never be looked at',
     });
   }
-  if (policy.standby.keepWarm && policy.copiesLoadedMax < 2 && serving.runtime === 'process') {
+  if (policy.standby.keepWarm && policy.copiesLoadedMax < 2 && serving.runtime !== 'external') {
     found.push({
       path: ['policy', 'copiesLoadedMax'],
       problem: 'found 1, expected at least 2 while standby.keepWarm is on (live and standby)',
     });
   }
   if (serving.runtime === 'process') found.push(...checkCommand(serving.command));
+  if (serving.runtime === 'docker') found.push(...checkDocker(serving));
   if (serving.runtime === 'external') {
     const versions = Object.keys(serving.versions ?? {}).length;
     if (versions > 0 === (serving.address !== undefined)) {

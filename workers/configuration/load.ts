@@ -15,6 +15,7 @@ import { resolvePolicy } from './policy-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
+import { resolveDocker } from './docker-serving';
 import {
   configurationSchema,
   policyFileSchema,
@@ -220,6 +221,7 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
     const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
     return { ...protocol, runtime: 'external', serves, probes: readProbes(text.probes, here) };
   }
+  if (text.runtime === 'docker') return { ...protocol, runtime: 'docker', ...resolveDocker(text, here) };
   const { command, env, startLimit, memoryLimit } = text;
   const directory = resolve(here, text.directory ?? '.');
   const limits = { startLimitMs: startLimit, memoryLimitBytes: memoryLimit ?? null };

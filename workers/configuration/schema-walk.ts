@@ -14,7 +14,13 @@ interface Definition {
 export function knownKeys(schema: z.ZodType, path: readonly (string | number)[]): string[] {
   let current: readonly z.ZodType[] = [schema];
   for (const part of path) current = current.flatMap(alternatives).flatMap((option) => step(option, part));
-  return [...new Set(current.flatMap(alternatives).flatMap((option) => Object.keys(definition(option).shape ?? {})))];
+  const shapes = current.flatMap(alternatives).map((option) => definition(option).shape ?? {});
+  return [...new Set(shapes.flatMap((shape) => Object.keys(shape).filter((key) => mayBeGiven(shape[key]))))];
+}
+
+/** Some keys are there to be refused with a reason. */
+function mayBeGiven(schema: z.ZodType | undefined): boolean {
+  return schema !== undefined && !alternatives(schema).some((option) => definition(option).type === 'never');
 }
 
 /** The schema without what wraps it (defaults, optional, transforms); all options of a union. */

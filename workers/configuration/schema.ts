@@ -12,6 +12,7 @@ import {
   versionName,
 } from './fields';
 import { hardwareSchema } from './hardware-schema';
+import { dockerFields } from './docker-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
 
@@ -70,6 +71,8 @@ const processServing = z.strictObject({
   startLimit: duration({ min: '1s', max: '2h' }).prefault('2m'),
   memoryLimit: size.optional(),
 });
+
+const dockerServing = z.strictObject({ runtime: z.literal('docker'), ...protocol, ...dockerFields });
 
 const scalar = z.union([z.string(), z.number()]);
 const probe = z.strictObject({
@@ -148,7 +151,7 @@ function isPattern(text: string): boolean {
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
-  serving: z.discriminatedUnion('runtime', [processServing, externalServing]),
+  serving: z.discriminatedUnion('runtime', [processServing, dockerServing, externalServing]),
   session: z
     .strictObject({
       header: z

@@ -25,7 +25,7 @@ export interface Copy {
  * primary would move the traffic. Asked of the gateway where it runs, else read where it left them.
  */
 export async function routedCopies(configuration: Configuration, paths: RunPaths, log: Logger): Promise<Copy[]> {
-  const own = configuration.services.filter(({ serving }) => serving.runtime === 'process').map(({ name }) => name);
+  const own = configuration.services.filter(({ serving }) => serving.runtime !== 'external').map(({ name }) => name);
   if (own.length === 0) return [];
   const records = await routes(configuration, paths, own, log);
   const now = Date.now();

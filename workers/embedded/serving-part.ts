@@ -74,22 +74,33 @@ export class ServingPart implements Part {
   /** After gateway and host worker have ended: nobody sends a request there, and nobody starts another copy. */
   async stop(): Promise<void> {
     if (this.options.keep.serving) return;
-    const { configuration, environment, log } = this.options;
+    const { configuration, log } = this.options;
     const stopped: Copy[] = [];
     for (const service of configuration.services) {
-      if (service.serving.runtime !== 'process') continue;
-      const runtime = await openRuntime(configuration, service, engineFor(service), environment);
-      const { instances, foreign } = await runtime.inspect(service.name);
-      for (const { what, why } of foreign) log.warn({ what, why }, 'not ours, left alone');
-      for (const { instance, version, digest, address, state } of instances) {
-        if (state === 'exited') continue;
-        const port = Number(new URL(address ?? 'http://none:0').port);
-        if (digest !== null && port > 0) stopped.push({ service: service.name, instance, version, digest, port });
-        // Before the stop: a death in between starts a copy that still runs, which is finding it.
-        await writeJson(this.noteFile, stopped);
-        const { outcome, why } = await runtime.stop(instance, { graceMs: service.policy.steps.stopGraceMs });
-        log.info({ instance, outcome, why }, 'serving process');
+      if (service.serving.runtime === 'external') continue;
+      try {
+        await this.stopCopies(service, stopped);
+      } catch (error) {
+        // An engine that does not answer keeps its copies; those of the other services are ended all the same.
+        log.error({ service: service.name, err: error }, 'its copies could not be stopped');
       }
+    }
+  }
+
+  /** Notes each copy in `stopped` before it is ended. */
+  private async stopCopies(service: ServiceConfiguration, stopped: Copy[]): Promise<void> {
+    const { configuration, environment, log } = this.options;
+    const runtime = await openRuntime(configuration, service, engineFor(service), environment);
+    const { instances, foreign } = await runtime.inspect(service.name);
+    for (const { what, why } of foreign) log.warn({ what, why }, 'not ours, left alone');
+    for (const { instance, version, digest, address, state } of instances) {
+      if (state === 'exited') continue;
+      const port = Number(new URL(address ?? 'http://none:0').port);
+      if (digest !== null && port > 0) stopped.push({ service: service.name, instance, version, digest, port });
+      // Before the stop: a death in between starts a copy that still runs, which is finding it.
+      await writeJson(this.noteFile, stopped);
+      const { outcome, why } = await runtime.stop(instance, { graceMs: service.policy.steps.stopGraceMs });
+      log.info({ instance, outcome, why }, 'serving copy');
     }
   }
 
@@ -98,7 +109,7 @@ export class ServingPart implements Part {
     const { configuration, environment, log } = this.options;
     const { instance, version, digest, port } = copy;
     const { serving } = service;
-    if (serving.runtime !== 'process') return false;
+    if (serving.runtime === 'external') return false;
     const engine = engineFor(service);
     const runtime = await openRuntime(configuration, service, engine, environment);
     const { instances, foreign } = await runtime.inspect(service.name);

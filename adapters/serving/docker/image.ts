@@ -1,7 +1,7 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { DockerDiskFull, DockerUnreachable, ImageUnavailable } from '../errors';
+import { DockerDiskFull, DockerFault, DockerRefused, DockerUnreachable, ImageUnavailable } from '../errors';
 import { diskFullText, isDiskFull, isStatus, type DockerClient } from './client';
 import { IMAGE_ID, type DockerImage } from './template';
 
@@ -70,9 +70,15 @@ async function pull(client: DockerClient, reference: string, options: BringOptio
   }
   const what = `pull ${reference}`;
   const authconfig = options.registryAuthFile === null ? undefined : readAuth(options.registryAuthFile);
-  return follow(client, what, options, (docker, abortSignal) =>
-    docker.createImage(authconfig ?? {}, { fromImage: reference, abortSignal }),
-  );
+  try {
+    return await follow(client, what, options, (docker, abortSignal) =>
+      docker.createImage(authconfig ?? {}, { fromImage: reference, abortSignal }),
+    );
+  } catch (fault) {
+    // The registry's own no comes as a fault of the engine.
+    if (fault instanceof DockerFault || fault instanceof DockerRefused) throw failure(client, what, fault.message);
+    throw fault;
+  }
 }
 
 async function load(client: DockerClient, archive: string, options: BringOptions): Promise<string> {
