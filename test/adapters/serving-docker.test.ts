@@ -1,22 +1,22 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import type { InstanceEvent, ServingRuntime } from '../../activities/ports';
 import { label } from '../../adapters/serving/docker/labels';
 import { containerName } from '../../adapters/serving/docker/container-spec';
 import { openDockerRuntime, type DockerRuntimeOptions } from '../../adapters/serving/docker/docker-runtime';
 import { askEngine } from '../../adapters/serving/docker/engine-facts';
 import { servingRuntimeContract, startRequest } from '../support/contracts/serving-runtime';
-import { fakeModelImage, PrivateEngine, whyNoEngine } from '../support/docker-engine';
+import { fakeModelImage, needsDocker, PrivateEngine } from '../support/docker-engine';
 import { certificates, dockerOptions, dockerTemplate, freePort } from '../support/docker-runtime';
 import { startRegistry } from '../support/image-registry';
 import { until } from '../support/poll';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
 
 const never = new AbortController().signal;
-const missing = whyNoEngine();
-const needsDocker = missing === null ? describe : describe.skip;
 const MAIL = 'mail@1.0#a';
 
 let engine: PrivateEngine;
@@ -52,8 +52,7 @@ async function stateOf(runtime: ServingRuntime, instance = MAIL) {
   return (await runtime.inspect('mail')).instances.find((one) => one.instance === instance);
 }
 
-/** The machine's own words where it cannot do what a test needs. */
-needsDocker(`with a private dockerd${missing === null ? '' : ` (skipped: ${missing})`}`, () => {
+needsDocker('with a private dockerd', () => {
   beforeAll(async () => {
     engine = await PrivateEngine.start();
     image = await fakeModelImage(engine);
@@ -389,6 +388,19 @@ needsDocker(`with a private dockerd${missing === null ? '' : ` (skipped: ${missi
     }, 60_000);
   });
 
+  it('does not make the library describe whatever the caller holds: in an activity that is the whole worker', async () => {
+    let described = 0;
+    const held = { [inspect.custom]: () => `described ${++described} times` };
+    const runtime = await openDockerRuntime(options());
+    await new AsyncLocalStorage().run(held, async () => {
+      const ending = new AbortController();
+      Object.assign(ending.signal, { held });
+      await runtime.start(startRequest(), ending.signal);
+      await Promise.all(Array.from({ length: 5 }, () => runtime.inspect('mail')));
+    });
+    expect(described).toBe(0);
+  });
+
   it('says of itself what `doctor` asks', async () => {
     const facts = await askEngine({ socket: engine.socket }, dockerTemplate(image));
     expect(facts).toMatchObject({ liveRestore: false, rootless: false, images: [{ reference: image, there: true }] });
@@ -406,7 +418,7 @@ needsDocker(`with a private dockerd${missing === null ? '' : ` (skipped: ${missi
   });
 });
 
-needsDocker(`a restart of dockerd${missing === null ? '' : ` (skipped: ${missing})`}`, () => {
+needsDocker('a restart of dockerd', () => {
   afterAll(removeTemporary);
 
   it.each([
@@ -456,7 +468,7 @@ needsDocker(`a restart of dockerd${missing === null ? '' : ` (skipped: ${missing
   );
 });
 
-needsDocker(`an engine without room${missing === null ? '' : ` (skipped: ${missing})`}`, () => {
+needsDocker('an engine without room', () => {
   afterAll(removeTemporary);
 
   it('refuses an image that does not fit, and a copy where nothing is left, with nothing half made', async () => {
@@ -493,7 +505,7 @@ needsDocker(`an engine without room${missing === null ? '' : ` (skipped: ${missi
   }, 60_000);
 });
 
-needsDocker(`an engine elsewhere${missing === null ? '' : ` (skipped: ${missing})`}`, () => {
+needsDocker('an engine elsewhere', () => {
   afterAll(removeTemporary);
 
   it('is reached by TLS both ways, has the artifacts at its own place, and lets in nobody without a certificate', async () => {

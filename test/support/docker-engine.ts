@@ -34,8 +34,17 @@ export interface EngineOptions {
   };
 }
 
+/** `describe` for tests that need a real dockerd; where none can be had, one line of a file says so. */
+export function needsDocker(title: string, tests: () => void): void {
+  const missing = whyNoEngine();
+  if (missing === null) describe(title, tests);
+  else if (!told) it.skip(`the tests against a real Docker engine: ${missing}`, () => undefined);
+  told = missing !== null;
+}
+let told = false;
+
 /** Why no private engine can be had here; null where one can. */
-export function whyNoEngine(): string | null {
+function whyNoEngine(): string | null {
   if (process.getuid?.() !== 0) return 'dockerd needs root';
   if (!onPath('dockerd')) return 'no dockerd on PATH (scripts/install-docker.sh installs it)';
   return null;
@@ -71,10 +80,7 @@ export class PrivateEngine {
       execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${options.dataBytes}`, 'lastgood-test', engine.dataRoot]);
     const { tls } = options;
     const tlsOptions = tls && { tlsverify: true, tlscacert: tls.caFile, tlscert: tls.certFile, tlskey: tls.keyFile };
-    writeFileSync(
-      join(engine.directory, 'daemon.json'),
-      JSON.stringify({ 'live-restore': options.liveRestore ?? false, ...tlsOptions }),
-    );
+    engine.configure({ 'live-restore': options.liveRestore ?? false, ...tlsOptions });
     await engine.run();
     return engine;
   }
@@ -85,6 +91,20 @@ export class PrivateEngine {
 
   get pid(): number {
     return this.child?.pid ?? 0;
+  }
+
+  private configure(settings: object): void {
+    writeFileSync(join(this.directory, 'daemon.json'), JSON.stringify(settings));
+  }
+
+  /** Changes the setting as `systemctl reload docker` does. */
+  async setLiveRestore(on: boolean): Promise<void> {
+    this.configure({ 'live-restore': on });
+    this.child?.kill('SIGHUP');
+    await until('the new setting', async () => {
+      const info = (await this.docker.info()) as { LiveRestoreEnabled: boolean };
+      return info.LiveRestoreEnabled === on;
+    });
   }
 
   /** Starts dockerd (again) and resolves when it answers. */

@@ -74,6 +74,105 @@ describe('a configuration that names one service', () => {
   });
 });
 
+describe('versions as containers', () => {
+  const pinned = `sha256:${'a'.repeat(64)}`;
+  const docker = (text: string): string =>
+    `services:\n  mail:\n    model: mail\n    serving: { runtime: docker, ${text} }\n`;
+  const good = `image: '${pinned}', port: 8000`;
+  const problem = (text: string): string => problemsOf(docker(text)).join('\n');
+
+  it('need an image by what it is and the port of the server; everything else has a default that opens nothing', () => {
+    const { serving } = load(docker(good)).services[0] ?? {};
+    expect(serving).toMatchObject({
+      runtime: 'docker',
+      connection: { socket: '/var/run/docker.sock' },
+      reachedAt: '127.0.0.1',
+      publishAt: '127.0.0.1',
+      template: {
+        image: { reference: pinned, archive: null },
+        network: 'bridge',
+        port: 8000,
+        artifactPath: '/artifact',
+        capabilities: [],
+        gpus: null,
+        init: true,
+      },
+    });
+  });
+
+  it('may name an archive of their image beside the file, and another image for a version', () => {
+    const images = `image: { id: '${pinned}', archive: images/server.tar }, images: { '1.2': 'registry.local/server@${pinned}' }, port: 8000`;
+    expect(load(docker(images)).services[0]?.serving).toMatchObject({
+      template: {
+        image: { reference: pinned, archive: join(dir, 'images/server.tar') },
+        images: { '1.2': { reference: `registry.local/server@${pinned}`, archive: null } },
+      },
+    });
+  });
+
+  it.each([
+    ['a tag, which may be moved', 'image: server:1.2, port: 8000', /a tag may be moved under a running service/],
+    [
+      'a privileged container',
+      `${good}, privileged: true`,
+      /privileged: found true, expected nothing: refused, a privileged/,
+    ],
+    ['a path of the host', `${good}, volumes: ['/:/host']`, /volumes: .* refused, the only path of the host/],
+    [
+      'a restart by the engine',
+      `${good}, restart: always`,
+      /restart: .* would bring back a version that was rolled back/,
+    ],
+    [
+      'a capability that is as good as root',
+      `${good}, capabilities: [SYS_ADMIN]`,
+      /capabilities\[0\]: found "SYS_ADMIN", expected one of CHOWN/,
+    ],
+    ['no port', `image: '${pinned}'`, /serving\.port: is missing/],
+    [
+      'a port on the network of the host',
+      `${good}, network: host, command: ['{port}']`,
+      /two copies could not both have it/,
+    ],
+    [
+      'no way to tell a copy its port',
+      `image: '${pinned}', network: host`,
+      /found no \{port\} in command, entrypoint or env/,
+    ],
+    ['a report, which a container cannot write', `${good}, command: ['{report}']`, /found the placeholder \{report\}/],
+    [
+      'an engine by TCP without TLS',
+      `${good}, docker: { host: gpu1, publishAt: 10.0.0.2 }`,
+      /whoever reaches an engine without TLS owns its host/,
+    ],
+    ['copies that others could ask', `${good}, docker: { publishAt: 0.0.0.0 }`, /which is not loopback/],
+    [
+      'the root of the container as the place of the artifact',
+      `${good}, artifactPath: /`,
+      /an absolute path in the container, not \//,
+    ],
+  ])('are refused with %s', (_what, text, words) => {
+    expect(problem(text)).toMatch(words);
+  });
+
+  it('are at an engine elsewhere with TLS both ways, and with the places that differ there', () => {
+    const tls = 'tls: { caFile: ca.pem, certFile: cert.pem, keyFile: key.pem }';
+    const text = `${good}, docker: { host: gpu1, ${tls}, publishAt: 10.0.0.2, artifacts: /mnt/artifacts }`;
+    expect(load(docker(text)).services[0]?.serving).toMatchObject({
+      connection: { host: 'gpu1', port: 2376, tls: { caFile: join(dir, 'ca.pem') } },
+      reachedAt: 'gpu1',
+      publishAt: '10.0.0.2',
+      artifactsThere: '/mnt/artifacts',
+    });
+  });
+
+  it('are not proposed what would be refused, where a key is misspelt', () => {
+    const text = problem(`${good}, gpu: all`);
+    expect(text).toContain('did you mean gpus?');
+    expect(problem(`${good}, nothingOfTheKind: 1`)).not.toContain('privileged');
+  });
+});
+
 describe('metrics from outside', () => {
   const metrics = (text: string): string => `${smallest}    metrics: { ${text} }\n`;
   const drift = (source: string): string =>
@@ -283,7 +382,7 @@ describe('what cannot be used is refused with its place, what was found and what
     ['an unknown metric', service('policy: { detection: { metrics: { recal: off } } }')],
     ['a metric in an unknown tier', service('policy: { detection: { metrics: { recall: { tier: now } } } }')],
     ['a missing runtime', 'services: { mail: { model: m, serving: { command: [x] } } }\n'],
-    ['an unknown runtime', 'services: { mail: { model: m, serving: { runtime: docker } } }\n'],
+    ['an unknown runtime', 'services: { mail: { model: m, serving: { runtime: podman } } }\n'],
     ['nothing of a service', 'services: { mail: }\n'],
     ['a service name that is none', `${smallest.replace('mail:', 'Mail_1:')}`],
     ['a command without a way to its address', smallest.replace("'{report}'", "'{prot}'")],

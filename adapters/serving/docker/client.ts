@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as pause } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import type Docker from 'dockerode';
 import { DockerDiskFull, DockerFault, DockerRefused, DockerUnreachable, ServingError } from '../errors';
 
@@ -56,7 +57,9 @@ export class DockerClient {
     const limitMs = options.limitMs ?? CALL_LIMIT_MS;
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), limitMs);
-    const signal = options.signal === undefined ? limit.signal : AbortSignal.any([limit.signal, options.signal]);
+    const signal = opaque(
+      options.signal === undefined ? limit.signal : AbortSignal.any([limit.signal, options.signal]),
+    );
     // Not every call of the library takes the signal.
     const over = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -105,13 +108,13 @@ export class DockerClient {
     // Each key is given, also those that are not used: what is left out is taken from DOCKER_HOST and its like.
     const unused = { ca: undefined, cert: undefined, key: undefined, timeout: undefined, pathPrefix: '/' };
     if ('socket' in connection) {
-      const agent = new HttpAgent({ keepAlive: false });
+      const agent = opaque(new HttpAgent({ keepAlive: false }));
       const options = { ...unused, host: undefined, port: undefined, protocol: 'http', agent };
       return new Engine({ ...options, socketPath: connection.socket, version: API_VERSION } as Docker.DockerOptions);
     }
     const { host, port, tls } = connection;
     const [ca, cert, key] = [tls.caFile, tls.certFile, tls.keyFile].map((file) => readFileSync(file));
-    const agent = new HttpsAgent({ keepAlive: false });
+    const agent = opaque(new HttpsAgent({ keepAlive: false }));
     const options = { ...unused, socketPath: undefined, host, port, protocol: 'https', ca, cert, key, agent };
     return new Engine({ ...options, version: API_VERSION } as Docker.DockerOptions);
   }
@@ -130,6 +133,14 @@ export class DockerClient {
       cause: fault,
     });
   }
+}
+
+/**
+ * The library turns the options of every request into text, hidden properties and all, for a debug line that nobody reads. The
+ * sockets of an agent lead to the asynchronous context and so, in an activity, to the whole worker: minutes and gigabytes.
+ */
+export function opaque<T extends object>(thing: T): T {
+  return Object.defineProperty(thing, inspect.custom, { value: () => thing.constructor.name, configurable: true });
 }
 
 export function diskFullText(engine: string, what: string, words: string): string {

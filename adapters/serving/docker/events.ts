@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import type { InstanceEvent } from '../../../activities/ports';
-import type { DockerClient } from './client';
+import { opaque, type DockerClient } from './client';
 import type { Containers, OwnContainer } from './containers';
 import { endOf, hasEnded, momentOf } from './inspection';
 import { label } from './labels';
@@ -81,7 +81,7 @@ async function attach({ client, service, signal }: EventSource): Promise<AsyncIt
   const stream = await client.call(
     'follow its events',
     // The limit is for the begin alone; the stream itself lives as long as the caller wants.
-    (docker) => docker.getEvents({ filters, abortSignal: signal }),
+    (docker) => docker.getEvents({ filters, abortSignal: opaque(signal) }),
     { limitMs: ATTACH_LIMIT_MS, signal },
   );
   return createInterface({ input: stream, crlfDelay: Infinity });
