@@ -61,7 +61,11 @@ function judgeImage(
   }
 }
 
-export function judgeEngine(what: string, facts: EngineFacts, { template }: DockerServing): Finding[] {
+export function judgeEngine(
+  what: string,
+  facts: EngineFacts,
+  { template }: Pick<DockerServing, 'template'>,
+): Finding[] {
   const { name, version, liveRestore, rootless, limitsMemory, runtimes, dataRoot, freeBytes } = facts;
   const findings = [fine(what, `${name}, version ${version}${rootless ? ', rootless' : ''}`)];
   findings.push(
@@ -102,7 +106,7 @@ function judgeRoom(what: string, freeBytes: number, dataRoot: string): Finding {
   return freeBytes < diskWarnBytes ? warning(what, said, remedy) : fine(what, said);
 }
 
-function judgeDoor(what: string, door: 'owner' | 'group' | 'everybody' | null): Finding[] {
+export function judgeDoor(what: string, door: 'owner' | 'group' | 'everybody' | null): Finding[] {
   if (door !== 'everybody') return [];
   return [
     wrong(
