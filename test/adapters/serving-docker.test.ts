@@ -341,6 +341,29 @@ needsDocker('with a private dockerd', () => {
     expect((await stateOf(runtime))?.exit?.code).toMatch(/^out of memory/);
   });
 
+  it('tells what the check of the image says of the health of a copy', async () => {
+    const check = `HEALTHCHECK --interval=1s --retries=1 CMD ["/bin/node","-e","process.exit(1)"]`;
+    const sick = await engine.variant(image, check);
+    const runtime = await openDockerRuntime(options({ image: { reference: sick, archive: null } }));
+    const ending = new AbortController();
+    const told: string[] = [];
+    const following = (async () => {
+      for await (const { event } of runtime.events?.('mail', ending.signal) ?? []) told.push(event);
+    })();
+    await runtime.start(startRequest(), never);
+    await until('what the check says', () => told.includes('unhealthy'), 20_000);
+    ending.abort();
+    await following;
+    // A hint: the copy runs, and whether it is ready is asked of itself.
+    expect(await stateOf(runtime)).toMatchObject({ state: 'running' });
+  });
+
+  it('refuses an owner file that is none, instead of disowning its containers in silence', async () => {
+    const given = options();
+    writeFileSync(join(given.directory, 'owner'), 'half');
+    await expect(openDockerRuntime(given)).rejects.toThrow(/owner: found 4 characters.*lastgood\.owner/s);
+  });
+
   describe('the image', () => {
     it('is loaded from its archive where the engine does not have it, and said to be another one where it is', async () => {
       const archive = join(temporaryDirectory('archive'), 'image.tar');

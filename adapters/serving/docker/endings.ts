@@ -1,12 +1,16 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { hasCode, isMissing, readTextIfThere, writeFileAtomic } from '../../disk/atomic-file';
+import { ServingRefused } from '../errors';
 import { logTail } from '../instance-log';
 import { InstanceFiles } from '../instance-record';
+import { label } from './labels';
 
 const LIMIT_BYTES = 64 * 1024;
+const OWNER_TRIES = 100;
 
 const endingSchema = z.strictObject({
   schema: z.literal(1),
@@ -45,11 +49,16 @@ export class Endings {
     } catch (fault) {
       if (!hasCode(fault, 'EEXIST')) throw fault;
     }
-    for (;;) {
+    for (let tries = 0; ; tries += 1) {
       const owner = await readFile(file, 'utf8');
       // Shorter while another process is between making the file and writing into it.
       if (/^[0-9a-f]{32}$/.test(owner)) return owner;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (tries >= OWNER_TRIES)
+        throw new ServingRefused(
+          `${file}: found ${owner.length} characters, expected the 32 hexadecimal digits by which containers are known as ours. ` +
+            `Write the value of their label ${label.owner} into it (docker inspect), or remove it to disown them all`,
+        );
+      await pause(10);
     }
   }
 

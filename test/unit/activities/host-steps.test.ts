@@ -1,3 +1,4 @@
+import { toFailure } from '../../../activities/failures';
 import { inspectInstances } from '../../../activities/inspect-instances';
 import { loadTarget } from '../../../activities/load-target';
 import { stopInstance } from '../../../activities/stop-instance';
@@ -56,6 +57,37 @@ describe('steps on the host', () => {
 
     const why = `${instance} ended (1) before it had an address; its log ends: CUDA out of memory`;
     expect(await load()).toEqual({ ok: false, why });
+  });
+
+  it.each(['DockerDiskFull', 'DockerRefused', 'ImageUnavailable'])(
+    'leave a candidate to the next one where the same start would fail again: %s',
+    async (name) => {
+      const fault = Object.assign(new Error('in the words of the engine'), { name });
+      jest.spyOn(world.runtime, 'start').mockRejectedValueOnce(fault);
+      expect(await load()).toEqual({ ok: false, why: 'in the words of the engine' });
+    },
+  );
+
+  it('try again where the engine was only away', async () => {
+    const fault = Object.assign(new Error('no engine answers'), { name: 'DockerUnreachable' });
+    jest.spyOn(world.runtime, 'start').mockRejectedValueOnce(fault);
+    await expect(load()).rejects.toBe(fault);
+    expect(toFailure(fault)).toMatchObject({ type: 'DockerUnreachable', nonRetryable: false });
+    const full = Object.assign(new Error('no room'), { name: 'DockerDiskFull' });
+    expect(toFailure(full)).toMatchObject({ type: 'DockerDiskFull', nonRetryable: true });
+  });
+
+  it('say with their sign of life what takes long', async () => {
+    const beats: unknown[] = [];
+    world.env.on('heartbeat', (details: unknown) => beats.push(details));
+    jest.spyOn(world.runtime, 'start').mockImplementationOnce(async (request, signal, progress) => {
+      progress?.('pull registry/model: 3 of 9');
+      await new Promise((resolve) => setTimeout(resolve, 1_100));
+      world.fake.put(first, '1.2');
+      return await world.runtime.start(request, signal);
+    });
+    expect(await load()).toMatchObject({ ok: true });
+    expect(beats).toContain('pull registry/model: 3 of 9');
   });
 
   it('say how a copy ended while it loaded, instead of waiting for it', async () => {
