@@ -98,7 +98,9 @@ needsDocker('with the versions as containers of one host', () => {
     const answered = async (): Promise<number> =>
       (await traffic.records(since)).filter(({ status, version }) => status === 200 && version === '1.2').length;
     await until('answers of the same version', async () => (await answered()) > 5, 60_000);
-    expect(await running()).toEqual(expect.arrayContaining(await routed()));
+    const names = await running();
+    expect(names.filter((name) => name.includes('@1.2#'))).not.toEqual([]);
+    expect(names).toHaveLength(new Set(names).size);
     expect(before[0]).toContain('@1.2#');
     traffic.kill();
   }, 150_000);

@@ -7,10 +7,16 @@ export class FakeServingRuntime implements ServingRuntime {
   readonly starts: StartRequest[] = [];
   readonly refuse = new Map<string, string>();
   readonly foreign: { what: string; why: string }[] = [];
+  /** What a start says before it takes so long. */
+  slow: { words: string; ms: number } | null = null;
   private nextPort = 40_000;
 
-  async start(request: StartRequest, signal: AbortSignal): Promise<InstanceState> {
+  async start(request: StartRequest, signal: AbortSignal, progress?: (words: string) => void): Promise<InstanceState> {
     signal.throwIfAborted();
+    if (this.slow !== null) {
+      progress?.(this.slow.words);
+      await new Promise((resolve) => setTimeout(resolve, this.slow?.ms));
+    }
     const known = this.instances.get(request.instance)?.state;
     if (known && known.state !== 'exited') {
       if (known.digest !== request.digest)

@@ -80,12 +80,8 @@ describe('steps on the host', () => {
   it('say with their sign of life what takes long', async () => {
     const beats: unknown[] = [];
     world.env.on('heartbeat', (details: unknown) => beats.push(details));
-    jest.spyOn(world.runtime, 'start').mockImplementationOnce(async (request, signal, progress) => {
-      progress?.('pull registry/model: 3 of 9');
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-      world.fake.put(first, '1.2');
-      return await world.runtime.start(request, signal);
-    });
+    world.runtime.slow = { words: 'pull registry/model: 3 of 9', ms: 1_100 };
+    world.fake.put(first, '1.2');
     expect(await load()).toMatchObject({ ok: true });
     expect(beats).toContain('pull registry/model: 3 of 9');
   });
