@@ -45,13 +45,13 @@ function judgeImage(
   engine: string,
 ): Finding {
   if (there) return fine(what, reference);
-  const soon = `${reference} is not at ${engine} yet`;
+  const soon = `${reference} is not at ${engine}`;
   const early = 'bring it there now: a rollback must not wait for it';
   switch (comesBy) {
     case 'registry':
-      return warning(what, `${soon}: the first start pulls it`, `docker pull ${reference} (${early})`);
+      return warning(what, `${soon} yet: the first start pulls it`, `docker pull ${reference} (${early})`);
     case 'archive':
-      return warning(what, `${soon}: the first start loads its archive`, `docker load -i ARCHIVE (${early})`);
+      return warning(what, `${soon} yet: the first start loads its archive`, `docker load -i ARCHIVE (${early})`);
     case 'nothing':
       return wrong(
         what,
