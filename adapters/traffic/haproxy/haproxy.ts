@@ -1,0 +1,310 @@
+import type { TrafficRouter } from '../../../activities/ports';
+import { sameRoute, type FallbackInUse, type RouteRecord } from '../../../domain/route';
+import { routeRecordSchema, type ApplyResult, type RouterState } from '../../../gateway/protocol';
+import { writeFileAtomic } from '../../disk/atomic-file';
+import { withFileLock } from '../../disk/file-lock';
+import { z } from 'zod';
+import { HaproxyAnswerRefused, HaproxyServiceUnknown } from './errors';
+import { planLanes, type LanePlan, type SlotPlan } from './lanes';
+import {
+  address,
+  checkedDirectory,
+  lockFile,
+  mapFile,
+  serverStateFile,
+  type HaproxyLayout,
+  type HaproxyService,
+} from './layout';
+import { entriesOf, mapText, type MapView } from './map-entries';
+import { openMasterCli, type MasterCli } from './master-cli';
+import { inFlight, ofEach, pinnedSessions, prepare, putInForce, requestsOf, viewOf } from './running';
+import { serverStateText } from './slots';
+import { readStoredRoute, recordDigest, writeStoredRoute, type StoredRoute, type WrittenRoute } from './stored-route';
+
+export interface HaproxyRouterOptions extends HaproxyLayout {
+  /** Socket of the master process: it reaches the worker in charge and those that a reload has left. */
+  readonly masterSocket: string;
+  /** For one whole conversation; default 2 s, less than every activity that holds one. */
+  readonly deadlineMs?: number;
+  /** How long another writer is waited for; default 1 s. */
+  readonly lockWaitMs?: number;
+}
+
+type Refusal = Extract<ApplyResult, { applied: false }>;
+
+/** A reload may begin at any moment: a worker that came up meanwhile is brought to the same route. */
+const roundsMax = 4;
+
+/**
+ * HAProxy as a traffic router. Rejects with a `HaproxyError`; a refused record is a value.
+ *
+ * A record is first written down and synced (with its epoch: what was ever written is never undercut), then what HAProxy
+ * reads at a start, then put in force over one connection. One writer at a time by a lock beside those files; one that was
+ * held up past its turn is refused by HAProxy itself, by the generation of the map that it had opened before it looked.
+ */
+export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { close(): Promise<void> } {
+  const { services, masterSocket } = options;
+  const directory = checkedDirectory(options.directory);
+  const deadlineMs = options.deadlineMs ?? 2_000;
+  const lockWaitMs = options.lockWaitMs ?? 1_000;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** Looks up only what was configured: a name becomes part of files and commands. */
+  function known(name: string): HaproxyService {
+    const service = services.find((one) => one.name === name);
+    if (service === undefined) throw new HaproxyServiceUnknown(`no such service: ${name}`);
+    return service;
+  }
+
+  function alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = queue.then(() => withFileLock(lockFile(directory), lockWaitMs, work));
+    queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async function conversation<T>(work: (cli: MasterCli) => Promise<T>): Promise<T> {
+    const cli = await openMasterCli(masterSocket, deadlineMs);
+    try {
+      return await work(cli);
+    } finally {
+      cli.close();
+    }
+  }
+
+  async function read(name: string): Promise<RouterState> {
+    const service = known(name);
+    const stored = await readStoredRoute(directory, name);
+    const now = Date.now();
+    const state = await conversation(async (cli) => {
+      const [current] = await cli.workers();
+      const worker = (current as { pid: number }).pid;
+      const view = await viewOf(cli, worker, mapFile(directory, name));
+      const written = writtenBy(stored, view);
+      const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, 'show stat -1 4 -1'));
+      const holds = written === null ? new Map<string, number>() : holdsOf(written.record, now);
+      const pinned = await pinnedSessions(cli, worker, service, { numbers: stored.numbers, holds, nowMs: now });
+      return { view, written, pinned, inFlight: inFlight(stats.values(), name, stored.lanes) };
+    });
+    const { view, written, pinned } = state;
+    await rememberFallback(name, stored, view);
+    return {
+      service: name,
+      record: written?.record ?? null,
+      // A route that nobody here wrote: what is applied next must be above it.
+      floor: written === null ? Math.max(stored.floor, view.digest === null ? 0 : view.epoch + 1) : stored.floor,
+      inForceSince: written?.at ?? null,
+      fallback: written === null ? null : fallbackOf(written.record, view.fallbackSince),
+      inFlight: state.inFlight,
+      pinned,
+      lastSeq: 0,
+    };
+  }
+
+  /** HAProxy keeps it in memory only; the next start must find it. */
+  async function rememberFallback(name: string, stored: StoredRoute, { epoch, fallbackSince }: MapView): Promise<void> {
+    if (fallbackSince === null || (stored.fallback?.epoch === epoch && stored.fallback.since === fallbackSince)) return;
+    await alone(async () => {
+      const now = await readStoredRoute(directory, name);
+      if (now.intended === null || now.intended.record.epoch !== epoch) return;
+      const next = { ...now, fallback: { epoch, since: fallbackSince } };
+      await writeStoredRoute(directory, name, next);
+      await writeStartFiles(name, next, next.intended as WrittenRoute);
+    });
+  }
+
+  async function apply(input: RouteRecord): Promise<ApplyResult> {
+    known(input.service);
+    return await alone(() =>
+      conversation(async (cli) => {
+        // Opened before anything is looked at: if this process is held up from here on, a later one wins.
+        const file = mapFile(directory, input.service);
+        const generations = await ofEach(cli, ({ pid }) => prepare(cli, pid, file));
+        return await applyAlone(cli, generations, input);
+      }),
+    );
+  }
+
+  async function applyAlone(
+    cli: MasterCli,
+    generations: Map<number, number>,
+    input: RouteRecord,
+  ): Promise<ApplyResult> {
+    const name = input.service;
+    const file = mapFile(directory, name);
+    const stored = await readStoredRoute(directory, name);
+    const views = await ofEach(cli, ({ pid }) => viewOf(cli, pid, file));
+    const [view] = views.values();
+    const inForce = view === undefined ? null : writtenBy(stored, view);
+    const highest = Math.max(stored.intended?.record.epoch ?? 0, inForce === null ? (view?.epoch ?? 0) : 0);
+    const refused = (why: Refusal['why'], detail: string): Refusal => {
+      return { applied: false, why, epoch: highest, floor: stored.floor, detail };
+    };
+    const parsed = routeRecordSchema.safeParse(input);
+    if (!parsed.success) return refused('invalid', z.prettifyError(parsed.error));
+    const record = parsed.data;
+    const again = stored.intended !== null && sameRoute(stored.intended.record, record) ? stored.intended : null;
+    if (again !== null && view?.digest === again.digest) {
+      return { applied: true, epoch: record.epoch, persistedAt: again.at };
+    }
+    if (again === null) {
+      const refusal = refusalOf(record, stored, highest);
+      if (refusal !== null) return refused(refusal.why, refusal.detail);
+    }
+    const busy = await busyLanes(cli, name);
+    const planned = planLanes(stored, record, busy);
+    if ('refused' in planned) return refused('invalid', planned.refused);
+    const { plan } = planned;
+    const written = again ?? { record, digest: recordDigest(record), at: Date.now() };
+    const kept = again !== null && stored.fallback?.epoch === record.epoch ? stored.fallback : null;
+    const since = kept?.since ?? (again === null ? null : (view?.fallbackSince ?? null));
+    const next: StoredRoute = {
+      ...stored,
+      intended: written,
+      // As seen, not as remembered: an attempt whose answer was lost may have put it in force.
+      confirmed: inForce ?? stored.confirmed,
+      lanes: plan.lanes,
+      numbers: plan.numbers,
+      fallback: since === null ? null : { epoch: record.epoch, since },
+    };
+    await writeStoredRoute(directory, name, next);
+    await writeStartFiles(name, next, written);
+    await reachAll(cli, generations, { written, plan, since, former: inForce?.record ?? null });
+    await writeStoredRoute(directory, name, { ...next, confirmed: written });
+    return { applied: true, epoch: record.epoch, persistedAt: written.at };
+  }
+
+  /** Every worker has the route when this resolves, also one that a reload brought up in between. */
+  async function reachAll(
+    cli: MasterCli,
+    generations: Map<number, number>,
+    change: {
+      readonly written: WrittenRoute;
+      readonly plan: LanePlan;
+      readonly since: number | null;
+      readonly former: RouteRecord | null;
+    },
+  ): Promise<void> {
+    const { written, plan, since, former } = change;
+    const service = written.record.service;
+    const file = mapFile(directory, service);
+    const entries = entriesOf(written.record, plan, { digest: written.digest, fallbackSince: since, former });
+    const left = new Set<number>();
+    for (let round = 0; round < roundsMax; round += 1) {
+      const behind = await ofEach(cli, async (worker) => {
+        const { pid } = worker;
+        if (left.has(pid)) return false;
+        if (round > 0 && (await viewOf(cli, pid, file)).digest === written.digest) return false;
+        const opened = round === 0 ? generations.get(pid) : undefined;
+        const generation = opened ?? (await prepare(cli, pid, file));
+        const change = { directory, service, plan, entries, generation };
+        if ((await putInForce(cli, worker, change)) === 'cannot follow') left.add(pid);
+        return true;
+      });
+      // A round in which nothing had to be done is the proof that all have it.
+      if (round > 0 && ![...behind.values()].some(Boolean)) return;
+    }
+    throw new HaproxyAnswerRefused(
+      `the route of ${service}: HAProxy was reloaded again and again meanwhile; epoch ${written.record.epoch} is written down and its last worker may not have it`,
+    );
+  }
+
+  async function busyLanes(cli: MasterCli, name: string): Promise<Set<number>> {
+    const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, 'show stat -1 4 -1'));
+    const running = [...stats.values()].flatMap((answer) => requestsOf(answer, name));
+    return new Set(running.filter(({ requests }) => requests > 0).map(({ lane }) => lane));
+  }
+
+  /** What HAProxy reads when it starts: the route of this service, and where the servers of every service are. */
+  async function writeStartFiles(name: string, next: StoredRoute, written: WrittenRoute): Promise<void> {
+    const all = await Promise.all(
+      services.map(async (service) => {
+        const stored = service.name === name ? next : await readStoredRoute(directory, service.name);
+        return { name: service.name, slots: slotsOf(stored) };
+      }),
+    );
+    await writeFileAtomic(serverStateFile(directory), serverStateText(all), 0o640);
+    const planned = planLanes(next, written.record, new Set());
+    if ('refused' in planned) throw new HaproxyAnswerRefused(`the route of ${name}: ${planned.refused}`);
+    const since = next.fallback?.epoch === written.record.epoch ? next.fallback.since : null;
+    await writeFileAtomic(
+      mapFile(directory, name),
+      mapText(entriesOf(written.record, planned.plan, { digest: written.digest, fallbackSince: since, former: null })),
+      0o640,
+    );
+  }
+
+  return {
+    read,
+    apply,
+    async fence(name, epoch) {
+      known(name);
+      return await alone(async () => {
+        const stored = await readStoredRoute(directory, name);
+        if (epoch <= stored.floor) return stored.floor;
+        await writeStoredRoute(directory, name, { ...stored, floor: epoch });
+        return epoch;
+      });
+    },
+    async drained(name, version) {
+      const state = await read(name);
+      const running = state.inFlight[version] ?? 0;
+      const pinned = state.pinned[version]?.sessions ?? 0;
+      return { drained: running === 0 && pinned === 0, inFlight: running, pinned };
+    },
+    entrance(name) {
+      return new Promise((resolve) => {
+        // Marks the line of the answer record; HAProxy has no metric that a probe could be kept out of.
+        resolve({ address: `http://${address(known(name))}`, probeHeaders: { 'x-lastgood-probe': 'lastgood' } });
+      });
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** The record that HAProxy has in force, if it is one of those that were written down for it. */
+function writtenBy(stored: StoredRoute, view: MapView): WrittenRoute | null {
+  const known = [stored.intended, stored.confirmed];
+  return known.find((written) => written !== null && written.digest === view.digest) ?? null;
+}
+
+function slotsOf(stored: StoredRoute): readonly SlotPlan[] {
+  if (stored.intended === null) return [];
+  const planned = planLanes(stored, stored.intended.record, new Set());
+  return 'plan' in planned ? planned.plan.slots : [];
+}
+
+function refusalOf(
+  record: RouteRecord,
+  stored: StoredRoute,
+  highest: number,
+): { readonly why: Refusal['why']; readonly detail: string } | null {
+  const { epoch } = record;
+  if (epoch < highest) return { why: 'stale-epoch', detail: `epoch ${epoch} is below ${highest}, which was applied` };
+  if (epoch < stored.floor) return { why: 'below-floor', detail: `epoch ${epoch} is below the floor ${stored.floor}` };
+  if (epoch === highest && highest > 0) {
+    return { why: 'same-epoch-other-content', detail: `epoch ${epoch} was applied with another content` };
+  }
+  const roles = { primary: record.primary, share: record.share?.version, fallback: record.fallback };
+  for (const [role, version] of Object.entries(roles)) {
+    if (version !== undefined && (record.backends[version] ?? []).length === 0) {
+      return { why: 'no-backend', detail: `backends.${version}: the ${role} has no backend` };
+    }
+  }
+  return null;
+}
+
+/** Versions other than the primary on which sessions may stay, and until when. */
+function holdsOf(record: RouteRecord, nowMs: number): Map<string, number> {
+  const holds = new Map<string, number>();
+  const ends = [...record.pins, ...(record.share ? [record.share] : [])];
+  for (const { version, until } of ends) {
+    if (version === record.primary || until <= nowMs) continue;
+    holds.set(version, Math.max(until, holds.get(version) ?? 0));
+  }
+  return holds;
+}
+
+function fallbackOf({ epoch, primary, fallback }: RouteRecord, since: number | null): FallbackInUse | null {
+  if (since === null || fallback === undefined) return null;
+  return { version: fallback, since, epoch, reason: `no server of ${primary} answered; HAProxy went to ${fallback}` };
+}

@@ -1,0 +1,165 @@
+import type { RouterState } from '../../../gateway/protocol';
+import { HaproxyAnswerRefused, HaproxyOvertaken } from './errors';
+import { mapFile, sessionTable, type HaproxyService } from './layout';
+import { mapView, type Entries, type MapView } from './map-entries';
+import type { MasterCli, Worker } from './master-cli';
+import { isFilled, slotCommands, slotStates } from './slots';
+import type { LanePlan } from './lanes';
+import type { Lane } from './stored-route';
+
+/** What is said of a worker that has ended while it was asked: it answers nobody any more. */
+const gone = /Can't find the target|Can't connect to the target/i;
+
+/** Asks every worker, also those that only finish what they began: their clients may send further requests to them. */
+export async function ofEach<T>(cli: MasterCli, work: (worker: Worker) => Promise<T>): Promise<Map<number, T>> {
+  const answers = new Map<number, T>();
+  for (const worker of await cli.workers()) {
+    try {
+      answers.set(worker.pid, await work(worker));
+    } catch (fault) {
+      if (worker.reloads === 0 || !(fault instanceof HaproxyAnswerRefused) || !gone.test(fault.message)) throw fault;
+    }
+  }
+  return answers;
+}
+
+export async function viewOf(cli: MasterCli, worker: number, file: string): Promise<MapView> {
+  const answer = await cli.ask(worker, `show map ${file}`);
+  if (/^Unknown map/i.test(answer)) {
+    throw new HaproxyAnswerRefused(
+      `HAProxy has no map ${file} (${answer}): it runs with another configuration. Write it with \`lastgood haproxy config\`, then reload HAProxy`,
+    );
+  }
+  return mapView(answer);
+}
+
+/**
+ * Opens a new generation of the map. HAProxy refuses to put one in force when a later one is: so whoever prepared first and
+ * was held up cannot overwrite what came after it.
+ */
+export async function prepare(cli: MasterCli, worker: number, file: string): Promise<number> {
+  const answer = await cli.ask(worker, `prepare map ${file}`);
+  const made = /^New version created: (\d+)$/.exec(answer);
+  if (made === null) throw new HaproxyAnswerRefused(`prepare map ${file}: expected a new version, found ${answer}`);
+  return Number(made[1]);
+}
+
+/**
+ * The servers first, then the whole route in one step. What the record does not name keeps its place: it gets nothing, ends
+ * what it began, and going back to it is the same one step.
+ *
+ * A worker that a reload has left takes no servers any more, only routes; it follows where it has the servers already.
+ * Where it has not, each client that it still holds may send it one more request, which goes the former way.
+ */
+export async function putInForce(
+  cli: MasterCli,
+  worker: Worker,
+  change: {
+    readonly directory: string;
+    readonly service: string;
+    readonly plan: LanePlan;
+    readonly entries: Entries;
+    readonly generation: number;
+  },
+): Promise<'in force' | 'cannot follow'> {
+  const { service, plan, entries, generation } = change;
+  const { pid, reloads } = worker;
+  const file = mapFile(change.directory, service);
+  const found = slotStates(await cli.ask(pid, 'show servers state'));
+  if (reloads === 0) {
+    for (const slots of plan.slots) {
+      for (const command of slotCommands(service, slots, found)) await tell(cli, pid, command);
+    }
+  } else if (!plan.slots.every((slots) => slots.role === 'b' || isFilled(service, slots, found))) {
+    return 'cannot follow';
+  }
+  for (const [key, value] of entries) await tell(cli, pid, `add map @${generation} ${file} ${key} ${value}`);
+  const said = await cli.ask(pid, `commit map @${generation} ${file}`);
+  if (/out of range/i.test(said)) {
+    throw new HaproxyOvertaken(`the route of ${service}: HAProxy has taken a later one in the meantime (${said})`);
+  }
+  if (said !== '') throw new HaproxyAnswerRefused(`commit map ${file}: ${said}`);
+  return 'in force';
+}
+
+/** Success is an empty answer, except where an address is set: then it says what has changed. */
+async function tell(cli: MasterCli, worker: number, command: string): Promise<void> {
+  const said = await cli.ask(worker, command);
+  if (said === '' || /changed from|no need to change/.test(said)) return;
+  throw new HaproxyAnswerRefused(`${command}: ${said}`);
+}
+
+/** Requests in flight by version, over all workers. */
+export function inFlight(
+  answers: Iterable<string>,
+  service: string,
+  lanes: Readonly<Record<string, Lane>>,
+): Record<string, number> {
+  const running: Record<string, number> = {};
+  for (const answer of answers) {
+    for (const { lane, slot, requests } of requestsOf(answer, service)) {
+      const held = lanes[lane];
+      const version = slot.startsWith('b') ? held?.steppingIn : held?.version;
+      if (version !== undefined && version !== null && requests > 0)
+        running[version] = (running[version] ?? 0) + requests;
+    }
+  }
+  return running;
+}
+
+export interface LaneRequests {
+  readonly lane: number;
+  readonly slot: string;
+  readonly requests: number;
+}
+
+/** @param answer of `show stat`: comma-separated, the first line names the columns */
+export function requestsOf(answer: string, service: string): LaneRequests[] {
+  const [head = '', ...rows] = answer.split('\n');
+  const columns = head.replace(/^# /, '').split(',');
+  const [proxy, server, current] = ['pxname', 'svname', 'scur'].map((name) => columns.indexOf(name));
+  if (proxy === -1 || server === -1 || current === -1) {
+    throw new HaproxyAnswerRefused(`show stat: expected columns pxname, svname, scur, found ${head.slice(0, 200)}`);
+  }
+  const lane = new RegExp(`^lg_${service}_(\\d+)$`);
+  return rows.flatMap((row) => {
+    const fields = row.split(',');
+    const match = lane.exec(fields[proxy ?? 0] ?? '');
+    if (match === null) return [];
+    return [{ lane: Number(match[1]), slot: fields[server ?? 0] ?? '', requests: Number(fields[current ?? 0] ?? 0) }];
+  });
+}
+
+/**
+ * Live pinned sessions by version. Asked of the worker in charge: it has the table of the others from its peer.
+ * @param holds until when the record lets sessions of a version stay
+ */
+export async function pinnedSessions(
+  cli: MasterCli,
+  worker: number,
+  service: HaproxyService,
+  asked: {
+    readonly numbers: Readonly<Record<string, number>>;
+    readonly holds: ReadonlyMap<string, number>;
+    readonly nowMs: number;
+  },
+): Promise<RouterState['pinned']> {
+  const { numbers, holds, nowMs } = asked;
+  if (service.sessionHeader === null || holds.size === 0) return {};
+  const versionOf = new Map(Object.entries(numbers).map(([version, number]) => [number, version]));
+  const answer = await cli.ask(worker, `show table ${sessionTable(service.name)}`);
+  const result: RouterState['pinned'] = {};
+  const clock = Math.floor(nowMs / 10) % 2 ** 32;
+  for (const [, number, birth] of answer.matchAll(/ gpt0=(\d+) gpt1=(\d+)/g)) {
+    const version = versionOf.get(Number(number));
+    const until = version === undefined ? undefined : holds.get(version);
+    if (version === undefined || until === undefined) continue;
+    const ageMs = ((clock - Number(birth) + 2 ** 32) % 2 ** 32) * 10;
+    const endsAt = Math.min(nowMs - ageMs + service.sessionMaxMs, until);
+    if (endsAt <= nowMs) continue;
+    const entry = (result[version] ??= { sessions: 0, lastEndsAt: 0 });
+    entry.sessions += 1;
+    entry.lastEndsAt = Math.max(entry.lastEndsAt, endsAt);
+  }
+  return result;
+}
