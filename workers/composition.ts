@@ -25,7 +25,7 @@ import { openInferenceEngine } from '../adapters/serving/open-inference';
 import { plainHttpEngine } from '../adapters/serving/plain-http';
 import { openProcessRuntime } from '../adapters/serving/process-runtime';
 import { gatewayTelemetry } from '../adapters/telemetry/gateway';
-import { gatewayRouter } from '../adapters/traffic/gateway';
+import { haproxyTelemetry } from '../adapters/telemetry/haproxy';
 import {
   ConfigurationError,
   type Configuration,
@@ -35,6 +35,7 @@ import {
 } from './configuration/configuration';
 import type { RunPaths } from './embedded/paths';
 import { readEnvironment, type Environment } from './environment';
+import { haproxyOptions, openRouter } from './router';
 
 /** The adapters of one process, built from the configuration: the only place that does. */
 export { isRole, roleNames, writeManifest } from '../adapters/artifacts/write-manifest';
@@ -58,9 +59,9 @@ export async function openAdapters(
   paths: RunPaths,
   environment: Pick<Environment, 'path'> = readEnvironment(),
 ): Promise<Adapters> {
-  const address = paths.gatewayControl;
-  const router = gatewayRouter({ address });
-  const telemetry = gatewayTelemetry({ address });
+  const router = openRouter(configuration, paths);
+  const haproxy = haproxyOptions(configuration);
+  const telemetry = haproxy === null ? gatewayTelemetry({ address: paths.gatewayControl }) : haproxyTelemetry(haproxy);
   const engines = new Map(configuration.services.map((service) => [service.name, engineFor(service)]));
   const runtimes = new Map<string, ServingRuntime>();
   for (const service of configuration.services) {

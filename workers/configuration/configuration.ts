@@ -24,11 +24,16 @@ export interface Configuration {
     readonly metrics: ListenAddress;
     readonly blindWebhook: { readonly url: string; readonly afterMs: number } | null;
   };
+  readonly router: RouterConfiguration;
   readonly artifactDirectory: string;
   readonly ledger: { readonly file: string; readonly anchorFile: string };
   readonly alerts: { readonly terminal: boolean; readonly webhooks: readonly WebhookConfiguration[] };
   readonly services: readonly ServiceConfiguration[];
 }
+
+export type RouterConfiguration =
+  | { readonly kind: 'gateway' }
+  | { readonly kind: 'haproxy'; readonly directory: string; readonly masterSocket: string };
 
 export interface TemporalConfiguration {
   /** Null: the embedded dev server. */

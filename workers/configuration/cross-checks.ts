@@ -24,10 +24,33 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
       problem: `found ${gateway.metrics.host}, which is not loopback: the gateway's metrics have no TLS and no token, expected a loopback address`,
     });
   }
+  if (text.router.kind === 'haproxy') found.push(...checkHaproxy(text.router.directory, services));
   for (const [name, service] of Object.entries(services)) {
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
   found.push(...sharedPorts(text));
+  return found;
+}
+
+/** What the gateway does and HAProxy does not: refused, so that nobody waits for what never comes. */
+function checkHaproxy(directory: string, services: ConfigurationText['services']): Contradiction[] {
+  const found: Contradiction[] = [];
+  if (!/^[A-Za-z0-9_./-]+$/.test(directory)) {
+    const problem = `found ${JSON.stringify(directory)}, expected letters, digits, _ . - and / only: HAProxy's commands name it`;
+    found.push({ path: ['router', 'directory'], problem });
+  }
+  for (const [name, { listen, samples, answer }] of Object.entries(services)) {
+    const at = (path: readonly string[], problem: string): void => {
+      found.push({ path: ['services', name, ...path], problem });
+    };
+    if (listen.port === 0) at(['listen'], 'found port 0, expected the port that HAProxy listens on');
+    if (samples.share > 0) {
+      at(['samples', 'share'], 'found a share, expected 0 with router haproxy: HAProxy keeps no inputs');
+    }
+    if (answer.class !== undefined || answer.score !== undefined) {
+      at(['answer'], 'found class or score, expected none with router haproxy: HAProxy does not read answers');
+    }
+  }
   return found;
 }
 

@@ -14,7 +14,8 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
     ...(configuration.gateway.blindWebhook === null ? {} : { blindWebhook: configuration.gateway.blindWebhook }),
     services: configuration.services.map((service) => ({
       name: service.name,
-      listen: service.listen,
+      // With HAProxy in front the gateway only keeps what is pushed; its own entrance has no route and no clients.
+      listen: configuration.router.kind === 'haproxy' ? { host: '127.0.0.1', port: 0 } : service.listen,
       ...(service.session.header === null ? {} : { sessionHeader: service.session.header }),
       sessionMaxMs: service.session.maxLifetimeMs,
       firstByteMs: service.firstByteMs,

@@ -5,6 +5,7 @@ import {
   ConfigurationError,
   type Configuration,
   type ConfiguredProbe,
+  type RouterConfiguration,
   type SemanticConfiguration,
   type ServiceConfiguration,
   type ServingConfiguration,
@@ -121,6 +122,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
           ? null
           : { url: gateway.blindWebhook.url, afterMs: gateway.blindWebhook.after },
     },
+    router: resolveRouter(text.router, here),
     artifactDirectory: orNull(text.artifacts.directory) ?? resolve(dataDir, 'artifacts'),
     ledger: {
       file: resolve(dataDir, 'ledger', 'ledger.db'),
@@ -137,6 +139,12 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
       resolveService(name, service, { here, unverified }),
     ),
   };
+}
+
+function resolveRouter(text: ConfigurationText['router'], here: string): RouterConfiguration {
+  if (text.kind === 'gateway') return { kind: 'gateway' };
+  const directory = resolve(here, text.directory);
+  return { kind: 'haproxy', directory, masterSocket: resolve(directory, text.masterSocket ?? 'master.sock') };
 }
 
 function resolveService(

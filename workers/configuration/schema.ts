@@ -245,6 +245,19 @@ export const configurationSchema = z.strictObject({
         .optional(),
     })
     .prefault({}),
+  /** What clients' requests go through. */
+  router: z
+    .discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('gateway') }),
+      z.strictObject({
+        kind: z.literal('haproxy'),
+        /** HAProxy's configuration, and the routes that it reads at start; lastgood writes there. */
+        directory: path,
+        /** Socket of HAProxy's master process (`haproxy -W -S`). Default: `master.sock` in the directory. */
+        masterSocket: path.optional(),
+      }),
+    ])
+    .prefault({ kind: 'gateway' }),
   artifacts: z.strictObject({ directory: path.optional() }).prefault({}),
   ledger: z
     .strictObject({

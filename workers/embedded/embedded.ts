@@ -104,7 +104,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       record: (gap) => looks.post('/v1/blind', gap),
     });
     const watching = watchdog.run(ending.signal);
-    const entrances = (await readJson(paths.gatewayReport, reportSchema))?.addresses ?? {};
+    const entrances = await entrancesOf(configuration, paths);
     const report = await readJson(paths.controllerReport, controllerReportSchema);
     let over: Promise<void> | null = null;
     const finish = (end: () => Promise<void>): Promise<void> => {
@@ -131,7 +131,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       alertJournal: paths.alertJournal,
       entrance: (service) => {
         const address = entrances[service];
-        if (address === undefined) throw new Error(`the gateway has no entrance for ${service}`);
+        if (address === undefined) throw new Error(`the router has no entrance for ${service}`);
         return address.startsWith('http') ? address : `http://${address}`;
       },
       blindSince: () => watchdog.blindSince,
@@ -145,6 +145,13 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     await lock.release();
     throw error;
   }
+}
+
+/** Where clients reach each service. */
+async function entrancesOf(configuration: Configuration, paths: RunPaths): Promise<Record<string, string>> {
+  const { router, services } = configuration;
+  if (router.kind === 'gateway') return (await readJson(paths.gatewayReport, reportSchema))?.addresses ?? {};
+  return Object.fromEntries(services.map(({ name, listen }) => [name, `http://${listen.host}:${listen.port}`]));
 }
 
 interface PartSources {

@@ -2,13 +2,14 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import { gatewayRouter } from '../../adapters/traffic/gateway';
 import { GatewayServiceUnknown } from '../../adapters/traffic/gateway-control';
+import { writtenRecords } from '../../adapters/traffic/haproxy/stored-route';
 import { versionsInForce, type RouteRecord } from '../../domain/route';
 import { routeRecordSchema } from '../../gateway/protocol';
 import type { Configuration } from '../configuration/configuration';
 import { gatewayConfigOf } from '../configuration/gateway-file';
 import { distDirectory } from '../program';
+import { haproxyOptions, openRouter, type OpenRouter } from '../router';
 import type { RunPaths } from './paths';
 
 /** A copy that was started by lastgood and must answer at this port, because a route or a note names it. */
@@ -50,16 +51,18 @@ async function routes(
   services: readonly string[],
   log: Logger,
 ): Promise<RouteRecord[]> {
-  const router = gatewayRouter({ address: paths.gatewayControl });
+  const router = openRouter(configuration, paths);
   try {
     const states = await Promise.all(services.map((service) => routeOf(router, service)));
     return states.flatMap((record) => (record === null ? [] : [record]));
   } catch (error) {
-    log.debug({ err: error }, 'no gateway answers; its database says where the traffic goes');
+    log.debug({ err: error }, 'the router does not answer; what it left says where the traffic goes');
   } finally {
     await router.close();
   }
   try {
+    const haproxy = haproxyOptions(configuration);
+    if (haproxy !== null) return await writtenRecords(haproxy.directory, services);
     return await storedRoutes(gatewayConfigOf(configuration, paths).dataDir);
   } catch (error) {
     // A gateway that runs and does not answer is replaced next; what died with it is for the decider then.
@@ -69,7 +72,7 @@ async function routes(
 }
 
 /** Null where it has none, also because this gateway does not know a service that was configured since. */
-async function routeOf(router: ReturnType<typeof gatewayRouter>, service: string): Promise<RouteRecord | null> {
+async function routeOf(router: OpenRouter, service: string): Promise<RouteRecord | null> {
   try {
     return (await router.read(service)).record;
   } catch (error) {

@@ -18,6 +18,7 @@ import {
 import { entriesOf, mapText, type MapView } from './map-entries';
 import { openMasterCli, type MasterCli } from './master-cli';
 import { inFlight, ofEach, pinnedSessions, prepare, putInForce, requestsOf, viewOf } from './running';
+import { sequenceAt } from './sequence';
 import { serverStateText } from './slots';
 import { readStoredRoute, recordDigest, writeStoredRoute, type StoredRoute, type WrittenRoute } from './stored-route';
 
@@ -96,7 +97,7 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       fallback: written === null ? null : fallbackOf(written.record, view.fallbackSince),
       inFlight: state.inFlight,
       pinned,
-      lastSeq: 0,
+      lastSeq: sequenceAt(now),
     };
   }
 

@@ -78,3 +78,9 @@ export async function writeStoredRoute(directory: string, service: string, store
 export function recordDigest(record: RouteRecord): string {
   return createHash('sha256').update(JSON.stringify(record)).digest('hex').slice(0, 32);
 }
+
+/** What HAProxy finds when it starts: the newest record of each service, for whoever must have its servers running by then. */
+export async function writtenRecords(directory: string, services: readonly string[]): Promise<RouteRecord[]> {
+  const stored = await Promise.all(services.map((service) => readStoredRoute(directory, service)));
+  return stored.flatMap(({ intended }) => (intended === null ? [] : [intended.record]));
+}

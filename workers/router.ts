@@ -1,0 +1,30 @@
+import type { TrafficRouter } from '../activities/ports';
+import { gatewayRouter } from '../adapters/traffic/gateway';
+import { haproxyRouter, type HaproxyRouterOptions } from '../adapters/traffic/haproxy/haproxy';
+import type { Configuration } from './configuration/configuration';
+import type { RunPaths } from './embedded/paths';
+
+export type OpenRouter = TrafficRouter & { close(): Promise<void> };
+
+/** What the clients of all services go through. */
+export function openRouter(configuration: Configuration, paths: RunPaths): OpenRouter {
+  const options = haproxyOptions(configuration);
+  return options === null ? gatewayRouter({ address: paths.gatewayControl }) : haproxyRouter(options);
+}
+
+/** Null where the gateway routes. */
+export function haproxyOptions({ router, services }: Configuration): HaproxyRouterOptions | null {
+  if (router.kind !== 'haproxy') return null;
+  return {
+    directory: router.directory,
+    masterSocket: router.masterSocket,
+    services: services.map(({ name, listen, session, requestMaxMs, repeatable }) => ({
+      name,
+      listen,
+      sessionHeader: session.header,
+      sessionMaxMs: session.maxLifetimeMs,
+      requestMaxMs,
+      repeatable,
+    })),
+  };
+}
