@@ -237,6 +237,14 @@ function addLocal(program: Command, run: Run): void {
         return (await import('./commands/replay')).replay(context, some({ service, policy, from, to, csv, telemetry }));
       }),
     );
+  const haproxy = program.command('haproxy').description('HAProxy as the router');
+  verb(haproxy, 'config', 'print the configuration that HAProxy must run with')
+    .option('--write', 'put it, and empty routes, into router.directory')
+    .action((o: CommonOptions & { write?: true }) =>
+      run(o, async (context) =>
+        (await import('./commands/haproxy')).haproxyConfig(context, { write: o.write === true }),
+      ),
+    );
   verb(program, 'doctor', 'check this machine, with a remedy for each finding').action((o: Options) =>
     run(o, async (context) => (await import('./commands/doctor')).doctor(context)),
   );

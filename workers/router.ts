@@ -28,3 +28,6 @@ export function haproxyOptions({ router, services }: Configuration): HaproxyRout
     })),
   };
 }
+
+export { configText as haproxyConfigText } from '../adapters/traffic/haproxy/config-text';
+export { inspectHaproxy, writeHaproxyFiles, type HaproxyInspection } from '../adapters/traffic/haproxy/inspection';

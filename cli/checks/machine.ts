@@ -9,6 +9,7 @@ import { CliFailure } from '../failure';
 import { askHardware } from './hardware';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { checkDocker } from './docker';
+import { checkHaproxy } from './haproxy';
 import { checkMinimums } from './minimum';
 import { checkRunning } from './running';
 import { splitAddress, whyTaken, whyUnreachable } from './network';
@@ -78,6 +79,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
       : unmeasured('controller', 'does not answer', `lastgood up --config ${configuration.file}`),
     ...(running ? await checkRunning(context, configuration) : []),
     ...(await ports(configuration, running)),
+    ...(await checkHaproxy(configuration)),
     ...severalServices(configuration),
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),
     ...(await checkMinimums(configuration)),
@@ -116,7 +118,10 @@ async function ports(configuration: Configuration, running: boolean): Promise<Fi
   const wanted = [
     ['api.listen', configuration.api.listen],
     ['gateway.metrics', configuration.gateway.metrics],
-    ...configuration.services.map((service) => [`services.${service.name}.listen`, service.listen] as const),
+    // Those of HAProxy are looked at with it.
+    ...(configuration.router.kind === 'haproxy' ? [] : configuration.services).map(
+      (service) => [`services.${service.name}.listen`, service.listen] as const,
+    ),
   ] as const;
   return await Promise.all(
     wanted.map(async ([name, { host, port }]) => {

@@ -63,6 +63,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   up: [],
   init: ['--url', 'http://127.0.0.1:9', '--engine', 'open-inference'],
   validate: [],
+  'haproxy config': [],
   'artifacts manifest': ['no-such-directory', '--service', 'a', '--version', '1', '--model', 'm'],
   'artifacts import': ['no-such-directory'],
   'artifacts list': [],
