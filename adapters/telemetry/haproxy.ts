@@ -133,6 +133,7 @@ class Meter {
   private open = new Map<string, Totals>();
   private openSince = 0;
   private fallbackSeen: number | null = null;
+  private epochSeen = 0;
 
   constructor(private readonly service: string) {}
 
@@ -150,7 +151,7 @@ class Meter {
       }
     }
     for (const key of this.before.keys()) if (!stats.has(Number(key.split(' ')[0]))) this.before.delete(key);
-    this.takeFallback(stored, view, nowMs);
+    this.takeRoute(stored, view, nowMs);
     const failed = [...this.open.values()].some(({ failures }) => failures > 0);
     if (failed || nowMs - this.openSince >= rowMs) this.closeRow(stored, view.epoch, nowMs);
     const oldest = nowMs - keptMs;
@@ -180,22 +181,33 @@ class Meter {
     this.openSince = nowMs;
   }
 
-  private takeFallback(stored: StoredRoute, { epoch, fallbackSince }: MapView, nowMs: number): void {
-    if (fallbackSince === this.fallbackSeen) return;
+  /** What a follower must know to tell whose fallback it is: the route first, then what happened under it. */
+  private takeRoute(stored: StoredRoute, { epoch, digest, fallbackSince }: MapView, nowMs: number): void {
+    const written = [stored.intended, stored.confirmed].find((one) => one !== null && one.digest === digest) ?? null;
+    if (written === null) return;
+    const { primary, fallback = null } = written.record;
+    if (this.fallbackSeen !== null && (fallbackSince === null || epoch !== this.epochSeen)) {
+      const detail = epoch === this.epochSeen ? 'HAProxy was started anew' : 'a new route';
+      this.event('fallbackEnded', { version: null, epoch, detail }, nowMs, nowMs);
+      this.fallbackSeen = null;
+    }
+    if (epoch !== this.epochSeen) {
+      this.epochSeen = epoch;
+      this.event('routeApplied', { version: primary, epoch, detail: `primary ${primary}` }, written.at, nowMs);
+    }
+    if (fallbackSince === null || fallbackSince === this.fallbackSeen) return;
     this.fallbackSeen = fallbackSince;
-    if (fallbackSince === null) return;
-    const version = stored.intended?.record.fallback ?? null;
-    const row: EventRow = {
-      kind: 'event',
-      seq: this.next(nowMs),
-      fromMs: fallbackSince,
-      toMs: fallbackSince,
-      event: 'fallbackBegan',
-      version,
-      epoch,
-      detail: 'no server of the primary answered',
-    };
-    this.rows.push(row);
+    const detail = `no server of ${primary} answered`;
+    this.event('fallbackBegan', { version: fallback, epoch, detail }, fallbackSince, nowMs);
+  }
+
+  private event(
+    event: EventRow['event'],
+    of: Pick<EventRow, 'version' | 'epoch' | 'detail'>,
+    atMs: number,
+    nowMs: number,
+  ): void {
+    this.rows.push({ kind: 'event', seq: this.next(nowMs), fromMs: atMs, toMs: atMs, event, ...of });
   }
 
   private next(nowMs: number): number {

@@ -94,8 +94,16 @@ describeHaproxy("the telemetry from HAProxy's counters")("the telemetry from HAP
     await until('the event', () => seen.some((row) => row.kind === 'event' && row.event === 'fallbackBegan'));
     await until('its answers', () => total('requests', '1.1') === 4);
     expect(total('failures', '1.2')).toBe(0);
-    const event = seen.find((row) => row.kind === 'event');
-    expect(event).toMatchObject({ version: '1.1', epoch: 1, fromMs: (await router.read('mail')).fallback?.since });
+    const events = seen.filter((row) => row.kind === 'event');
+    expect(events.map(({ event }) => event)).toEqual(['routeApplied', 'fallbackBegan']);
+    expect(events[0]).toMatchObject({ version: '1.2', epoch: 1 });
+    expect(events[1]).toMatchObject({ version: '1.1', epoch: 1, fromMs: (await router.read('mail')).fallback?.since });
+    await router.apply(route(2, '1.1', backends));
+    await until('the end of it', () => seen.filter((row) => row.kind === 'event').length === 4);
+    expect(seen.flatMap((row) => (row.kind === 'event' ? [row.event] : [])).slice(2)).toEqual([
+      'fallbackEnded',
+      'routeApplied',
+    ]);
   });
 
   it('rejects while HAProxy is away, and says that answers, labels and samples are not to be had here', async () => {

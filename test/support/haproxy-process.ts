@@ -43,7 +43,7 @@ export class HaproxyProcess {
       ...part,
     });
     writeFileSync(configFile(haproxy.directory), configText(haproxy.options));
-    writeFileSync(mapFile(haproxy.directory, 'mail'), '');
+    writeFileSync(mapFile(haproxy.directory, haproxy.service.name), '');
     await haproxy.run();
     return haproxy;
   }

@@ -10,6 +10,8 @@ export interface InstallationOptions {
   readonly policy?: object;
   /** Laid over the service's configuration. */
   readonly service?: object;
+  /** What routes; default the gateway. Its port is `listen` of the service then. */
+  readonly router?: object;
 }
 
 export const SERVICE = 'mail-triage';
@@ -24,7 +26,7 @@ const quickPolicy = {
 };
 
 /** `lastgood.yaml` of an installation: any free ports, and what the options lay over the shipped values. */
-export function configurationText({ models, service = {}, policy }: InstallationOptions): string {
+export function configurationText({ models, service = {}, policy, router }: InstallationOptions): string {
   const { serving, ...rest } = service as { readonly serving?: object };
   const real = models === 'real';
   const server = real
@@ -34,6 +36,7 @@ export function configurationText({ models, service = {}, policy }: Installation
     dataDir: 'data',
     api: { listen: '127.0.0.1:0' },
     gateway: { metrics: '127.0.0.1:0' },
+    ...(router === undefined ? {} : { router }),
     alerts: { terminal: false },
     services: {
       [SERVICE]: {

@@ -78,6 +78,8 @@ export class Installation {
   }
 
   get entrance(): string {
+    const { router, service } = this.options;
+    if (router !== undefined) return `http://${(service as { listen: string }).listen}`;
     const report = this.json(this.paths.gatewayReport) as { addresses: Record<string, string> };
     const address = report.addresses[SERVICE] ?? '';
     return address.startsWith('http') ? address : `http://${address}`;
