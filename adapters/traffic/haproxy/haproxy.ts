@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../../disk/atomic-file';
 import { withFileLock } from '../../disk/file-lock';
 import { z } from 'zod';
 import { HaproxyAnswerRefused, HaproxyServiceUnknown } from './errors';
-import { planLanes, type LanePlan, type SlotPlan } from './lanes';
+import { planLanes, versionsNamed, type LanePlan, type SlotPlan } from './lanes';
 import {
   address,
   checkedDirectory,
@@ -151,7 +151,11 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       const refusal = refusalOf(record, stored, highest);
       if (refusal !== null) return refused(refusal.why, refusal.detail);
     }
-    const busy = await busyLanes(cli, name);
+    const placed = new Set(Object.values(stored.lanes).map(({ version }) => version));
+    // Only who needs a new lane asks which are busy: the counters are most of what HAProxy would have to answer.
+    const busy = versionsNamed(record).every((version) => placed.has(version))
+      ? new Set<number>()
+      : await busyLanes(cli, name);
     const planned = planLanes(stored, record, busy);
     if ('refused' in planned) return refused('invalid', planned.refused);
     const { plan } = planned;
