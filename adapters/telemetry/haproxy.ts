@@ -1,3 +1,4 @@
+import type { SampledInputs } from '../environment/sampled-inputs';
 import type { Telemetry } from '../../activities/ports';
 import type { CountsRow, EventRow, TelemetryRow } from '../../gateway/protocol';
 import type { HaproxyRouterOptions } from '../traffic/haproxy/haproxy';
@@ -25,7 +26,9 @@ const zero: Totals = { requests: 0, failures: 0, clientErrors: 0, repeated: 0 };
  * They are looked at from the first question on and kept in memory for two hours: what was before, and while no controller
  * ran, and what a worker answered between the last look and its end after a reload, is not measured. Latencies, classes, labels and single answers are never known here; the log has the answer record.
  */
-export function haproxyTelemetry(options: HaproxyTelemetryOptions): Telemetry & { close(): Promise<void> } {
+export function haproxyTelemetry(
+  options: HaproxyTelemetryOptions,
+): Telemetry & SampledInputs & { close(): Promise<void> } {
   const meters = new Map(options.services.map(({ name }) => [name, new Meter(name)]));
   const everyMs = options.everyMs ?? 250;
   let timer: NodeJS.Timeout | null = null;
@@ -102,6 +105,7 @@ export function haproxyTelemetry(options: HaproxyTelemetryOptions): Telemetry & 
       return meter.window(fromMs, toMs);
     },
     samples: () => Promise.resolve({ off: true, samples: [] }),
+    inputs: () => Promise.resolve({ off: true, inputs: [] }),
     feedback: (_, items) =>
       Promise.resolve({
         accepted: 0,
