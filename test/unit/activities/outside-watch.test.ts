@@ -49,7 +49,7 @@ describe('immediate metrics from outside', () => {
         expect(reading.tier).toBe('immediate');
         if (now < badMs) expect(reading.kind).not.toBe('degraded');
         if (found) began.push({ afterMs: now - badMs, id: found.id });
-        if (found) expect(found.verdict.statistic.falseAlarmDays).toBe(365);
+        if (found) expect(found.verdict.statistic.falseAlarmDays).toBe(about.falseAlarmDays);
       }
     }
     expect(began).toHaveLength(1);
