@@ -69,6 +69,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   'artifacts list': [],
   'artifacts verify': [],
   'artifacts prune': ['--reason', 'x'],
+  'artifacts profile': ['no-such-file'],
 };
 
 function errorIn(text: string): { what: string; todo: string | null; exitCode: number } {
