@@ -114,9 +114,11 @@ async function askBoth(ports: AttributionPorts, input: Input): Promise<AskedOfBo
   const why =
     previous === null
       ? 'no copy of a previous version is running'
-      : ports.repeatable(service)
-        ? null
-        : 'requests of this service are not repeatable';
+      : !ports.repeatable(service)
+        ? 'requests of this service are not repeatable'
+        : input.replay.maxInputs === 0
+          ? 'the policy allows none (detection.replay.maxInputs)'
+          : null;
   if (why !== null || previous === null)
     return { answers: why ?? '', ...(isOfTimes(input.verdict) && { times: why ?? '' }) };
   if (!isOfTimes(input.verdict)) return { answers: await replayed(ports, input, previous) };

@@ -61,8 +61,9 @@ export async function lookWhetherSlower(
 ): Promise<{ readonly judged: Judged | null; readonly looks: Looks | undefined }> {
   const before = { ...looksOf(input.charts, input.version), load: loadIn(input, rows) };
   const suspicion = suspicionOf(input, rows);
-  if (suspicion === null) return { judged: null, looks: before };
-  const { baking, now, service, version } = input;
+  // Who allows no replay allows no comparison of times either.
+  if (suspicion === null || input.policy.replay.maxInputs === 0) return { judged: null, looks: before };
+  const { baking, now, policy, service, version } = input;
   const compared = suspicion.suspect || baking === true;
   const told = (looks: Looks): { judged: Judged | null; looks: Looks } => ({
     judged: looks.confirmed && judgedOf(input, suspicion, looks.confirmed),
@@ -70,7 +71,7 @@ export async function lookWhetherSlower(
   });
   const everyMs = !compared ? LEARN_EVERY_MS : before.decisive && !before.confirmed ? AGAIN_MS : LOOK_EVERY_MS;
   if (now - before.at < everyMs) return told(compared ? before : { ...before, confirmed: null });
-  const budgetMs = Math.min(BUDGET_MS, input.policy.shortWindow.everyMs / 6);
+  const budgetMs = Math.min(BUDGET_MS, policy.replay.budgetMs, policy.shortWindow.everyMs / 6);
   const found = await timeBoth(service, version, budgetMs);
   if (typeof found === 'string') return told({ ...before, at: now, decisive: false });
   const { nats, times } = weighed(found, before.usual, suspicion.marginRatio);

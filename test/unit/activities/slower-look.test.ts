@@ -31,6 +31,7 @@ async function watched(
   charts: ChartStates = {},
   baking = false,
   history = known,
+  judgedBy = policy,
 ): Promise<{ found: (string | null)[]; asked: number; charts: ChartStates }> {
   let asked = 0;
   let kept = charts;
@@ -51,7 +52,7 @@ async function watched(
       baking,
       standing: [],
       baseline: history,
-      policy,
+      policy: judgedBy,
     };
     const { judged, looks: memory } = await lookWhetherSlower(
       timeBoth,
@@ -118,4 +119,13 @@ it('a copy that carries three times the load of its history is not accused of be
   const usual = { ...known, ratePerSecond: { 'error-rate': 1 / 9 } };
   const { found } = await watched(130, 1.35, 8, {}, false, usual);
   expect(found.every((one) => one === null)).toBe(true);
+});
+
+it('a policy that allows no replay allows no look at the copies', async () => {
+  const { found, asked } = await watched(160, 1.6, 8, {}, true, known, {
+    ...policy,
+    replay: { maxInputs: 0, budgetMs: 1 },
+  });
+  expect(found.every((one) => one === null)).toBe(true);
+  expect(asked).toBe(0);
 });
