@@ -12,12 +12,13 @@ import type {
   ObservedRoute,
   TierReading,
 } from '../workflows/contract/activities';
+import { TIMED } from '../workflows/contract/charts';
 import type { AnswersAssessed } from './answers/assess-answers';
 import { lookAtRouter } from './observe-route';
 import { rateSpecs, tallyOf, type RateSpec } from './detection/chart-specs';
 import { judgeLatency } from './detection/latency-window';
 import type { Judged } from './detection/judged';
-import { lookWhetherSlower, TIMED, type TimeBoth } from './detection/slower-look';
+import { lookWhetherSlower, type TimeBoth } from './detection/slower-look';
 import { environmentSince, quietly } from './detection/surroundings';
 import { rowsOf, sumRows, tallyIn } from './detection/window-sums';
 import { assessEstimates } from './estimates/assess-estimates';
@@ -55,22 +56,25 @@ export function assessShortWindow(ports: WindowPorts): ControlActivities['assess
     const estimating = Promise.all([reading, looking]).then(([seen, { changed }]) =>
       estimatesOf(input, { rows: rowsOf(seen ?? [], version), changed, level: alphaOf(input) }),
     );
-    const [rows, environment, observed, answers, estimates] = await Promise.all([
+    const timing = reading.then((seen) =>
+      seen === null || !ports.timeBoth ? null : lookWhetherSlower(ports.timeBoth, input, rowsOf(seen, version)),
+    );
+    const [rows, environment, observed, answers, estimates, slower] = await Promise.all([
       reading,
       looking,
       observe(ports.router, service),
       ports.answers?.(input) ?? NO_ANSWERS,
       estimating,
+      timing,
     ]);
     const live = rows === null ? null : rowsOf(rows, version);
-    const slower = live === null || !ports.timeBoth ? null : await lookWhetherSlower(ports.timeBoth, input, live);
     const counted =
       live === null ? [] : [...judgeRates(input, live), ...latencyOf(judgeLatency(input, live), slower?.judged)];
     const all = [...counted, ...answers.judged, ...estimates.judged];
     const standing = new Set(input.standing.map(({ verdict }) => verdict.metric));
     const prefix = (metric: string): string => `${version}/${metric}/w`;
     return {
-      charts: { ...answers.charts, ...estimates.charts, ...(slower && { [TIMED]: slower.looks }) },
+      charts: { ...answers.charts, ...estimates.charts, [TIMED]: slower?.looks ?? input.charts[TIMED] },
       began: all.flatMap(({ verdict }) =>
         verdict?.kind === 'degraded' && !standing.has(verdict.metric) && !isOver(verdict, input, live ?? [])
           ? [{ id: `${prefix(verdict.metric)}${now}`, verdict }]

@@ -27,6 +27,8 @@ type Previous = NonNullable<Input['previous']>;
 
 const SAMPLES_MS = 5_000;
 const CALL_MS = 2_000;
+/** The whole activity has a minute, whatever the policy allows. */
+const REPLAY_MAX_MS = 35_000;
 const ENVIRONMENT_MS = 3_000;
 const BEFORE_ONSET_MS = 5 * 60_000;
 /** Replays yield to live load: one at a time, and at most so many a second. */
@@ -124,7 +126,7 @@ async function askBoth(ports: AttributionPorts, input: Input): Promise<AskedOfBo
   if (!isOfTimes(input.verdict)) return { answers: await replayed(ports, input, previous) };
   return {
     answers: 'the verdict is on times',
-    times: await timeBoth(ports, { ...input, previous, budgetMs: input.replay.budgetMs }),
+    times: await timeBoth(ports, { ...input, previous, budgetMs: Math.min(REPLAY_MAX_MS, input.replay.budgetMs) }),
   };
 }
 
@@ -132,40 +134,46 @@ async function askBoth(ports: AttributionPorts, input: Input): Promise<AskedOfBo
 async function replayed(ports: AttributionPorts, input: Input, previous: Previous): Promise<PairedReplay | string> {
   const { model, replay, service, version } = input;
   const query = { version, labelled: true, limit: replay.maxInputs };
-  const [found, output] = await Promise.all([
+  const [state, found, output] = await Promise.all([
+    quietly(SAMPLES_MS, 'the route', () => ports.router.read(service)),
     quietly(SAMPLES_MS, 'the samples', () => ports.telemetry.samples(service, query)),
     quietly(SAMPLES_MS, 'the probes', () => labelOutput(ports.artifacts, service, previous.version)),
   ]);
   if (found === null) return 'the samples could not be read';
   if (found.off) return 'samples are off';
   if (output === null) return 'no golden probe names the output that holds the answer';
-  const samples = chosen(input, found.samples);
-  const until = performance.now() + replay.budgetMs;
+  const { samples, ofTheFault } = chosen(input, found.samples);
+  const live = state?.record?.backends[version]?.[0]?.address ?? null;
+  const until = performance.now() + Math.min(REPLAY_MAX_MS, replay.budgetMs);
+  const ask = (address: string, request: Json): Promise<string | null> =>
+    answerOf(ports.engine(service), address, model, request, output);
   const pairs = { n: 0, currentWrong: 0, previousWrong: 0, bothWrong: 0 };
   for (const { body, label, predicted } of samples) {
     if (performance.now() >= until) break;
     const request = parsed(body);
     if (request === undefined) continue;
-    const answer = await answerOf(ports.engine(service), previous.address, model, request, output);
+    const answer = await ask(previous.address, request);
     if (answer === null) continue;
     pairs.n += 1;
-    const live = predicted === label;
     const before = answer === label;
-    if (!live && before) pairs.currentWrong += 1;
-    if (live && !before) pairs.previousWrong += 1;
-    if (!live && !before) pairs.bothWrong += 1;
+    // What was wrong then and is right now was not the version: what failed behind it has healed since.
+    const again = before && predicted !== label && live !== null ? await ask(live, request) : null;
+    const ofLive = predicted === label || again === label;
+    if (!ofLive && before) pairs.currentWrong += 1;
+    if (ofLive && !before) pairs.previousWrong += 1;
+    if (!ofLive && !before) pairs.bothWrong += 1;
     await pause(GAP_MS);
   }
-  return pairs.n === 0 ? 'there are no labelled samples of the live version' : pairs;
+  return pairs.n === 0 ? 'there are no labelled samples of the live version' : { ...pairs, ofTheFault };
 }
 
 /** Those of the failing class since the onset, where there are enough; else with the other classes, else older ones too. */
-function chosen({ verdict, replay }: Input, samples: readonly Sample[]): Sample[] {
+function chosen({ verdict, replay }: Input, samples: readonly Sample[]): { samples: Sample[]; ofTheFault: boolean } {
   const labelled = samples.filter(({ label, predicted }) => label !== null && predicted !== null);
   const since = labelled.filter(({ atMs }) => atMs >= (verdict.onsetLowMs ?? verdict.onsetMs ?? 0));
   const ofClass = since.filter(({ label }) => verdict.classLabel === undefined || label === verdict.classLabel);
   const best = [ofClass, since, labelled].find((some) => some.length >= ENOUGH) ?? labelled;
-  return best.slice(0, replay.maxInputs);
+  return { samples: best.slice(0, replay.maxInputs), ofTheFault: best === ofClass };
 }
 
 /** The output that the golden probes judge a text by, e.g. `label`. */

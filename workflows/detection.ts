@@ -9,6 +9,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { chartsOfNextVersion } from './contract/charts';
 import type { DetectionInput, DetectionState } from './contract/inputs';
 import { signalNames, type RouteChanged } from './contract/signals';
 import { askCause, askCauseAgain, assessTrend, assessWindow, awaitCooldown, keepBaseline } from './detection/assessing';
@@ -143,7 +144,7 @@ class Detection implements Detecting {
         cursor: applied?.epoch === route.epoch ? applied.cursor : this.state.cursor,
         applied: null,
         watchCharts: {},
-        windowCharts: {},
+        windowCharts: chartsOfNextVersion(this.state.windowCharts),
         trendCharts: {},
         tiers: initialDetection().tiers,
         nextWindowAt: now + route.policy.detection.shortWindow.everyMs,

@@ -59,6 +59,7 @@ export function judgeQuickly(
     onsetLowMs: verdict.onsetLowMs,
     onsetHighMs: verdict.onsetHighMs,
     deployAgeMs: deployedAt === null ? null : now - deployedAt,
+    hard: verdict.hard,
     standbyProofFailedToo: standby.state === 'failed',
   });
   if (standby.state === 'failed') return { ...result, reasons: [...result.reasons, standby.why] };

@@ -4,11 +4,9 @@ import { DECISIVE_NATS, slowerNats, withoutUsual, type PairedLatency } from '../
 import { buildVerdict, clockText, numberText } from '../../domain/detection/verdict';
 import type { CountsRow } from '../../gateway/protocol';
 import type { AssessmentInput, ChartStates } from '../../workflows/contract/activities';
+import { TIMED } from '../../workflows/contract/charts';
 import type { Judged } from './judged';
 import { expectedAt, LATENCY, latencyIntervals, latencySpec } from './latency-chart';
-
-/** Under this name the looks travel in the charts of the detection workflow. */
-export const TIMED = '#timed';
 
 /** Slower than usual in the mean of so many of the newest intervals is a suspicion: a look costs little. */
 const NEWEST = 6;
@@ -32,6 +30,7 @@ export const HEAVY_LOAD = 2;
 export type TimeBoth = (service: string, version: string, budgetMs: number) => Promise<PairedLatency | string>;
 
 interface Confirmed {
+  readonly at: number;
   readonly nats: number;
   readonly times: number;
   readonly pairs: number;
@@ -65,25 +64,27 @@ export async function lookWhetherSlower(
   if (suspicion === null || input.policy.replay.maxInputs === 0) return { judged: null, looks: before };
   const { baking, now, policy, service, version } = input;
   const compared = suspicion.suspect || baking === true;
+  const confirmedBefore =
+    before.confirmed && now - before.confirmed.at <= LOOK_AGAIN_WITHIN_MS ? before.confirmed : null;
   const told = (looks: Looks): { judged: Judged | null; looks: Looks } => ({
     judged: looks.confirmed && judgedOf(input, suspicion, looks.confirmed),
     looks,
   });
   const everyMs = !compared ? LEARN_EVERY_MS : before.decisive && !before.confirmed ? AGAIN_MS : LOOK_EVERY_MS;
-  if (now - before.at < everyMs) return told(compared ? before : { ...before, confirmed: null });
+  const kept = { ...before, confirmed: compared ? confirmedBefore : null };
+  // An idle copy says nothing of one that carries a flood, and a flood needs no further requests.
+  if (now - before.at < everyMs || before.load >= HEAVY_LOAD) return told(kept);
   const budgetMs = Math.min(BUDGET_MS, policy.replay.budgetMs, policy.shortWindow.everyMs / 6);
   const found = await timeBoth(service, version, budgetMs);
-  if (typeof found === 'string') return told({ ...before, at: now, decisive: false });
-  const { nats, times } = weighed(found, before.usual, suspicion.marginRatio);
+  // Could not be measured: neither for nor against.
+  if (typeof found === 'string') return told({ ...kept, at: now });
+  const { nats, times, usualKnown } = weighed(found, before.usual, suspicion.marginRatio);
   const decisive =
-    compared &&
-    before.load < HEAVY_LOAD &&
-    nats >= DECISIVE_NATS &&
-    times >= 1 + EFFECT_MARGINS * suspicion.marginRatio;
-  const again = decisive && (before.confirmed !== null || (before.decisive && now - before.at <= LOOK_AGAIN_WITHIN_MS));
-  const confirmed = again ? { nats: round(nats), times: round(times), pairs: found.pairs } : null;
-  // A version that was slow from its first minute must not become what is usual.
-  const learns = !suspicion.suspect && nats < 0 && now - before.learnedAt >= LEARN_EVERY_MS;
+    compared && usualKnown && nats >= DECISIVE_NATS && times >= 1 + EFFECT_MARGINS * suspicion.marginRatio;
+  const again = decisive && (confirmedBefore !== null || (before.decisive && now - before.at <= LOOK_AGAIN_WITHIN_MS));
+  const confirmed = again ? { at: now, nats: round(nats), times: round(times), pairs: found.pairs } : null;
+  // A version that was slow from its first minute must not become what is usual: nothing is learned of one that bakes.
+  const learns = !suspicion.suspect && baking !== true && now - before.learnedAt >= LEARN_EVERY_MS;
   const learned = learns
     ? { learnedAt: now, usual: [...before.usual, round(found.meanLog)].slice(-USUAL_LOOKS) }
     : { learnedAt: before.learnedAt, usual: before.usual };
@@ -91,9 +92,13 @@ export async function lookWhetherSlower(
 }
 
 /** Evidence that the live version is slower by the margin, with what is usual between the copies taken off. */
-function weighed(found: PairedLatency, usual: readonly number[], marginRatio: number): { nats: number; times: number } {
+function weighed(
+  found: PairedLatency,
+  usual: readonly number[],
+  marginRatio: number,
+): { nats: number; times: number; usualKnown: boolean } {
   const apart = withoutUsual(found, usual);
-  return { nats: slowerNats(apart, 1 + marginRatio), times: Math.exp(apart.meanLog) };
+  return { nats: slowerNats(apart, 1 + marginRatio), times: Math.exp(apart.meanLog), usualKnown: apart.usualKnown };
 }
 
 /** Requests of the newest minutes against those of the history. */
@@ -188,11 +193,12 @@ function judgedOf(
   return { reading, verdict };
 }
 
-/** What this code did not write, or wrote of another version, is no memory. */
+/** What this code did not write is no memory; of another version only what is usual between a loaded and an idle copy. */
 function looksOf(charts: ChartStates, version: string): Looks {
   const none: Looks = { version, at: 0, decisive: false, confirmed: null, load: 1, learnedAt: 0, usual: [] };
   const kept = charts[TIMED] as Looks | undefined;
-  return kept?.version === version && Array.isArray(kept.usual) ? kept : none;
+  if (!kept || typeof kept !== 'object' || !Array.isArray(kept.usual)) return none;
+  return kept.version === version ? kept : { ...none, learnedAt: kept.learnedAt, usual: kept.usual };
 }
 
 function round(value: number): number {

@@ -31,6 +31,8 @@ const CALL_MS = 5_000;
 /** Yields to live load. */
 const GAP_MS = 20;
 const FAILURES_MAX = 5;
+const ONE_SIDED_MAX = 2;
+export const TAIL_LOG = Math.log(2);
 
 /**
  * Times the same requests on the live copy and on one of another version: recent inputs where they are sampled, else the
@@ -54,7 +56,8 @@ export async function timeBoth(ports: TimingPorts, about: BothCopies): Promise<P
   const requests = bodies.length > 0 ? bodies : (probes ?? []).map(({ request }) => request);
   if (requests.length === 0) return 'there are neither samples nor golden probes to ask';
   const copies = { engine: ports.engine(service), model: about.model, live: live.address, previous: previous.address };
-  return (await timedPairs(copies, requests, about.budgetMs)) ?? 'the copies did not both answer';
+  const found = await timedPairs(copies, requests, about.budgetMs);
+  return typeof found === 'string' ? found : { ...found, by: bodies.length > 0 ? 'samples' : 'probes' };
 }
 
 /** A sampled body may have been cut or redacted into something that is no JSON; then it is no input. */
@@ -74,30 +77,44 @@ interface Copies {
 }
 
 /**
- * Each pair in alternating order and one call at a time, the requests in turn and again. Null where fewer than two pairs
- * were answered within the budget.
+ * Each pair in alternating order and one call at a time, the requests in turn and again. A text where fewer than two pairs
+ * were answered within the budget, or where one copy alone does not answer: what is left would be its good side.
  */
-async function timedPairs(copies: Copies, requests: readonly Json[], budgetMs: number): Promise<PairedLatency | null> {
+async function timedPairs(
+  copies: Copies,
+  requests: readonly Json[],
+  budgetMs: number,
+): Promise<Omit<PairedLatency, 'by'> | string> {
   const { live, previous } = copies;
   const until = performance.now() + budgetMs;
   const logs: number[] = [];
-  let failures = 0;
+  const failed = { live: 0, previous: 0 };
   for (let round = 0; logs.length < PAIRS_MAX && performance.now() < until; round += 1) {
     const body = requests[round % requests.length] as Json;
     const first = round % 2 === 0 ? live : previous;
+    const began = performance.now();
     const [a, b] = [await timeOf(copies, first, body), await timeOf(copies, first === live ? previous : live, body)];
     if (a === null || b === null) {
-      failures += 1;
-      if (failures > FAILURES_MAX) break;
+      const [ofLive, ofPrevious] = first === live ? [a, b] : [b, a];
+      if (ofLive === null) failed.live += 1;
+      if (ofPrevious === null) failed.previous += 1;
+      if (failed.live + failed.previous > FAILURES_MAX) break;
       continue;
     }
     if (round >= WARM_UP) logs.push(first === live ? Math.log(a / b) : Math.log(b / a));
-    await pause(GAP_MS);
+    // As long a pause as a tenth of what it took: live load comes first.
+    await pause(Math.max(GAP_MS, (performance.now() - began) / 10));
   }
-  if (logs.length < 2) return null;
+  if (Math.abs(failed.live - failed.previous) > ONE_SIDED_MAX)
+    return `the copies do not answer alike: ${failed.live} calls failed on the live one, ${failed.previous} on the other`;
+  if (logs.length < 2) return 'the copies did not both answer';
   const meanLog = logs.reduce((sum, one) => sum + one, 0) / logs.length;
   const variance = logs.reduce((sum, one) => sum + (one - meanLog) ** 2, 0) / (logs.length - 1);
-  return { pairs: logs.length, meanLog, sdLog: Math.sqrt(variance) };
+  const tail = {
+    slower: logs.filter((one) => one > TAIL_LOG).length,
+    faster: logs.filter((one) => one < -TAIL_LOG).length,
+  };
+  return { pairs: logs.length, meanLog, sdLog: Math.sqrt(variance), tail };
 }
 
 /** Milliseconds of one good answer; null for any other. */

@@ -14,6 +14,8 @@ const LOOK_MS = 5 * 60_000;
 const READ_MS = 5_000;
 /** A store that does not answer is not asked for the whole week. */
 const FAILURES_MAX = 2;
+/** A slow store must not keep the baseline from being made at all: then there is no season this time. */
+const BUDGET_MS = 15_000;
 
 /** Five minutes of each hour of the last week that lie in a good period, oldest first. */
 export interface UsualHour {
@@ -33,7 +35,9 @@ export async function usualHours(
   const newest = Math.floor(to / HOUR_MS);
   const hours: UsualHour[] = [];
   let failures = 0;
+  const until = performance.now() + BUDGET_MS;
   for (let hour = newest - HOURS_BACK; hour <= newest; hour += 1) {
+    if (performance.now() > until) return [];
     const begin = hour * HOUR_MS + (HOUR_MS - LOOK_MS) / 2;
     const period = periods.find((one) => one.from <= begin && one.to >= begin + LOOK_MS);
     if (!period) continue;

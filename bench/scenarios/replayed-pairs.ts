@@ -1,5 +1,6 @@
 import type { AskedOfBoth } from '../../activities/attribute-cause';
 import { LATENCY } from '../../activities/detection/latency-chart';
+import { TAIL_LOG } from '../../activities/detection/timed-pairs';
 import type { PairedLatency, PairedReplay } from '../../domain/detection/paired-evidence';
 import type { Verdict } from '../../domain/detection/types';
 import type { DetectionPolicy } from '../../domain/policy';
@@ -41,7 +42,11 @@ export function timed(
   const logs = Array.from({ length: pairs }, () => apart + Math.SQRT2 * CALL_SD_LOG * draw());
   const meanLog = logs.reduce((sum, one) => sum + one, 0) / pairs;
   const variance = logs.reduce((sum, one) => sum + (one - meanLog) ** 2, 0) / (pairs - 1);
-  return { pairs, meanLog, sdLog: Math.sqrt(variance) };
+  const tail = {
+    slower: logs.filter((one) => one > TAIL_LOG).length,
+    faster: logs.filter((one) => one < -TAIL_LOG).length,
+  };
+  return { pairs, meanLog, sdLog: Math.sqrt(variance), tail, by: 'samples' };
 }
 
 /**

@@ -6,6 +6,7 @@ import { WatchFold } from '../../activities/detection/watch-fold';
 import type { ArtifactStore, Environment, Telemetry, TrafficRouter } from '../../activities/ports';
 import type { Attribution } from '../../domain/detection/attribution';
 import type { Verdict } from '../../domain/detection/types';
+import { TIMED } from '../../workflows/contract/charts';
 import type { ServicePolicy } from '../../domain/policy';
 import type { CountsRow } from '../../gateway/protocol';
 import type {
@@ -50,7 +51,9 @@ export async function watchDeploy(world: World, policy: ServicePolicy): Promise<
     timeBoth: async () => timed(world, clock.now, 'look'),
   });
   const clock = { now: deployMs };
-  let charts: ChartStates = {};
+  // A week with a standby has taught what an idle copy gains.
+  const usual = Array.from({ length: 5 }, () => timed(world, deployMs, 'look').meanLog);
+  let charts: ChartStates = { [TIMED]: { version: BEFORE, learnedAt: deployMs, usual } };
   const input: WatchInput = {
     service: SERVICE,
     version: DEPLOYED,

@@ -1,4 +1,5 @@
 import { binomialUpperTail } from './binomial-distribution';
+import { EXPLAINED } from './explained';
 import { DECISIVE_NATS, lossNats, slowerNats, type PairedLatency, type PairedReplay } from './paired-evidence';
 import { clockText, durationText, percentText } from './verdict';
 
@@ -8,7 +9,7 @@ export type Attribution = 'model' | 'environment' | 'undetermined';
 export interface AttributionInput {
   pairedReplay?: PairedReplay;
   /** The same requests timed on both versions, and the share by which a slower answer matters. */
-  pairedLatency?: PairedLatency & { idleSdLog: number; marginRatio: number };
+  pairedLatency?: PairedLatency & { idleSdLog: number; usualKnown: boolean; marginRatio: number };
   /** Environment signals that changed at the onset, and those that could not be measured. */
   environment: { changed: string[]; unmeasured: string[] };
   deployAtMs: number | null;
@@ -45,6 +46,7 @@ const TRUE_SHARE = 2 / 3;
 const MIN_REPLAY = 8;
 const MIN_TIMED = 5;
 const SURE_SE_LOG = 0.05;
+const TAIL_LEVEL = 0.05;
 const DEFAULT_DEPLOY_AGE_MS = 24 * 3600_000;
 /** A deploy and a change of the surroundings that both lie this near to an onset explain it equally well. */
 const COINCIDENCE_MS = 10 * 60_000;
@@ -65,11 +67,6 @@ export function attribute(input: AttributionInput): AttributionResult {
     reasons.push('the previous version, as standby, failed its own proof at the same time');
     return { attribution: 'environment', reasons };
   }
-  if (input.explainedBy !== undefined) {
-    // One cause shows in many metrics, in some of them later.
-    reasons.push(`${input.explainedBy} stands as well, and was laid to the environment`, ...unmeasuredReason(input));
-    return { attribution: 'environment', reasons };
-  }
   const { changed } = input.environment;
   if (changed.length > 0) {
     reasons.push(`changed at the same onset: ${changed.join(', ')}`);
@@ -78,6 +75,8 @@ export function attribute(input: AttributionInput): AttributionResult {
       return { attribution: 'undetermined', reasons };
     return { attribution: 'environment', reasons };
   }
+  if (isExplained(input, reasons))
+    return { attribution: 'environment', reasons: [...reasons, ...unmeasuredReason(input)] };
   if (causal === 'alike') {
     // The age of a deploy must not accuse a version that was just seen to be no worse than the one before it.
     reasons.push(...unmeasuredReason(input));
@@ -119,7 +118,7 @@ function judgeReplay(input: AttributionInput, reasons: string[]): Causal | null 
     return 'model';
   }
   const shared = sharedLoss(input, replay);
-  if (shared !== null && shared.nats >= DECISIVE_NATS) {
+  if (shared !== null && shared.nats >= DECISIVE_NATS && replay.ofTheFault !== false) {
     reasons.push(
       `the previous version is wrong on ${shared.previousTotal} of ${n} replayed inputs too ` +
         `(${percentText(shared.expected)} is normal): the inputs or what lies behind both versions changed`,
@@ -143,9 +142,9 @@ function judgeReplay(input: AttributionInput, reasons: string[]): Causal | null 
 /** The most that the previous version may be better on the same inputs (97.5 %) is less than two thirds of what was lost. */
 function gainsNothing(
   { expectedWrongRate: expected, observedWrongRate: observed }: AttributionInput,
-  { n, currentWrong, previousWrong }: PairedReplay,
+  { n, currentWrong, previousWrong, ofTheFault }: PairedReplay,
 ): boolean {
-  if (expected === undefined || observed === undefined) return false;
+  if (expected === undefined || observed === undefined || ofTheFault === false) return false;
   // One discordant pair more: none at all is no certainty either.
   const most = (currentWrong - previousWrong + Z975 * Math.sqrt(currentWrong + previousWrong + 1)) / n;
   return most < TRUE_SHARE * (observed - expected);
@@ -163,7 +162,7 @@ function sharedLoss(
 
 function judgeTimes({ pairedLatency, environment }: AttributionInput, reasons: string[]): Causal | null {
   if (pairedLatency === undefined) return null;
-  const { pairs, meanLog, sdLog, marginRatio } = pairedLatency;
+  const { pairs, meanLog, sdLog, marginRatio, usualKnown, tail, by } = pairedLatency;
   if (pairs < MIN_TIMED) {
     reasons.push(`${pairs} requests timed on both versions are too few to judge (${MIN_TIMED} needed)`);
     return null;
@@ -171,7 +170,9 @@ function judgeTimes({ pairedLatency, environment }: AttributionInput, reasons: s
   const said =
     `the same ${pairs} requests, asked of both versions in turn, take ${Math.exp(meanLog).toFixed(2)} times as long ` +
     'on the live version as on the previous one';
-  if (slowerNats(pairedLatency, 1 + marginRatio) >= DECISIVE_NATS) {
+  // Nobody knows yet what an idle copy gains here: then only twice the margin accuses.
+  const isSlower = usualKnown || meanLog >= 2 * Math.log(1 + marginRatio);
+  if (isSlower && slowerNats(pairedLatency, 1 + marginRatio) >= DECISIVE_NATS) {
     // An idle copy is faster than one that carries more than it used to.
     const load = environment.changed.find((signal) => LOAD_SIGNAL.test(signal));
     reasons.push(load === undefined ? said : `${said}, but it carries more load than before`);
@@ -179,12 +180,25 @@ function judgeTimes({ pairedLatency, environment }: AttributionInput, reasons: s
   }
   // What a return to the previous version would gain is less than what matters.
   const se = sdLog / Math.sqrt(pairs);
-  if (meanLog + 2 * se < Math.log(1 + marginRatio) || (se < SURE_SE_LOG && meanLog < Math.log(1 + 0.8 * marginRatio))) {
+  const inTheTail = tail.slower > tail.faster && exactMcNemar(tail.slower, tail.faster) < TAIL_LEVEL;
+  const gainsLittle =
+    meanLog + 2 * se < Math.log(1 + marginRatio) || (se < SURE_SE_LOG && meanLog < Math.log(1 + 0.8 * marginRatio));
+  if (gainsLittle && by === 'samples' && !inTheTail) {
     reasons.push(`${said}: the previous one would be too slow as well`);
     return 'environment';
   }
-  reasons.push(`${said}, which does not separate them`);
-  return null;
+  const why =
+    by === 'probes' ? ' (golden probes only: samples are off)' : inTheTail ? ' (some of them much slower)' : '';
+  reasons.push(`${said}, which does not separate them${why}`);
+  return gainsLittle && !inTheTail ? 'alike' : null;
+}
+
+/** One cause shows in many metrics, in some of them later; a deploy just before the onset is another cause. */
+function isExplained(input: AttributionInput, reasons: string[]): boolean {
+  if (input.explainedBy === undefined) return false;
+  if (deployExplains(input, reasons) && !isFarFromDeploy(input, reasons)) return false;
+  reasons.push(`${input.explainedBy} ${EXPLAINED}`);
+  return true;
 }
 
 /** The surroundings changed with the onset and the deploy was long over: the nearer change is the better explanation. */

@@ -12,6 +12,8 @@ export interface PairedReplay {
   currentWrong: number;
   previousWrong: number;
   bothWrong?: number;
+  /** False: too few inputs of the fault itself were there, older ones or other classes stand in. They acquit nobody. */
+  ofTheFault?: boolean;
 }
 
 /** The same requests timed on both versions in turn: ln(live ÷ previous), its mean and standard deviation. */
@@ -19,6 +21,10 @@ export interface PairedLatency {
   pairs: number;
   meanLog: number;
   sdLog: number;
+  /** Pairs in which one copy took more than twice as long: a fault of few inputs shows here, not in the mean. */
+  tail: { slower: number; faster: number };
+  /** Golden probes are not what users send: alike on them is no proof. */
+  by: 'samples' | 'probes';
 }
 
 /** From even odds to 99 to 1. */
@@ -30,14 +36,17 @@ export const DECISIVE_NATS = Math.log(99);
 const IDLE_SD_LOG = { unknown: 0.07, learned: 0.03 };
 const USUAL_LOOKS_MIN = 3;
 /** More than this is no matter of an idle copy. */
-const USUAL_MAX_LOG = 0.15;
+const USUAL_MAX_LOG = 0.5;
 
 /** What is usual between the copies was learned from some looks (their mean logs); it is taken off. */
-export function withoutUsual(found: PairedLatency, usual: readonly number[]): PairedLatency & { idleSdLog: number } {
+export function withoutUsual(
+  found: PairedLatency,
+  usual: readonly number[],
+): PairedLatency & { idleSdLog: number; usualKnown: boolean } {
   const middle = usual.length < USUAL_LOOKS_MIN ? null : median(usual);
-  if (middle === null) return { ...found, idleSdLog: IDLE_SD_LOG.unknown };
+  if (middle === null) return { ...found, idleSdLog: IDLE_SD_LOG.unknown, usualKnown: false };
   const usualLog = Math.max(0, Math.min(USUAL_MAX_LOG, middle));
-  return { ...found, meanLog: found.meanLog - usualLog, idleSdLog: IDLE_SD_LOG.learned };
+  return { ...found, meanLog: found.meanLog - usualLog, idleSdLog: IDLE_SD_LOG.learned, usualKnown: true };
 }
 
 /**
@@ -55,7 +64,7 @@ export function lossNats(wrong: number, n: number, normalRate: number, seenRate:
  * sampling error of the mean and what an idle copy may differ by.
  */
 export function slowerNats(
-  { pairs, meanLog, sdLog, idleSdLog }: PairedLatency & { idleSdLog: number },
+  { pairs, meanLog, sdLog, idleSdLog }: Pick<PairedLatency, 'pairs' | 'meanLog' | 'sdLog'> & { idleSdLog: number },
   times: number,
 ): number {
   const shift = Math.log(times);

@@ -109,6 +109,6 @@ export const defaultPolicyText = {
     unmeasuredAfter: '60s',
     minHistory: '30m',
     estimates: { minLabels: 100, onDegraded: 'ask' },
-    replay: { maxInputs: 400, budget: '40s' },
+    replay: { maxInputs: 300, budget: '30s' },
   },
 } as const;

@@ -64,10 +64,12 @@ export async function askCauseAgain(detection: Detecting): Promise<void> {
     return;
   }
   const cause = { ...(await causeOf(detection.service, entry, route, detection.state)), at: Date.now() };
-  const isNews = cause.attribution !== entry.cause.attribution;
+  // What was measured to be the environment's is overturned by an accusation, not by a question without an answer.
+  const isNews = cause.attribution !== entry.cause.attribution && cause.attribution !== 'undetermined';
+  const answer = isNews || cause.attribution === entry.cause.attribution ? cause : { ...entry.cause, at: cause.at };
   detection.change({
     standing: detection.state.standing.map((one) =>
-      one.id === entry.id ? { ...one, cause, told: isNews ? null : one.told } : one,
+      one.id === entry.id ? { ...one, cause: answer, told: isNews ? null : one.told } : one,
     ),
   });
 }

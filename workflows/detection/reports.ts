@@ -141,7 +141,7 @@ export class Reports {
       due.push({
         name: 'degradationBegan',
         payload: [this.beganOf(entry, now)],
-        sent: () => this.setTold(entry.id, told),
+        sent: () => this.setTold(entry, told),
       });
     }
     for (const end of state.ended)
@@ -204,9 +204,12 @@ export class Reports {
     return this.tiersTold === '' ? 'null' : JSON.stringify((JSON.parse(this.tiersTold) as unknown[])[1]);
   }
 
-  private setTold(id: string, told: string): void {
+  /** A cause that changed while the signal was under way is news that was not told. */
+  private setTold({ id, cause }: StandingEntry, told: string): void {
     const { standing } = this.about.state;
-    this.about.change({ standing: standing.map((entry) => (entry.id === id ? { ...entry, told } : entry)) });
+    this.about.change({
+      standing: standing.map((entry) => (entry.id === id && entry.cause === cause ? { ...entry, told } : entry)),
+    });
   }
 
   private forgetEnd(id: string): void {

@@ -78,6 +78,18 @@ function assessmentOf(change: Partial<AssessmentInput> = {}): AssessmentInput {
   };
 }
 
+const samples = Array.from({ length: 12 }, (_, index): Sample => ({
+  requestId: `r${index}`,
+  atMs: startMs + index,
+  version: '1.3',
+  path: '/',
+  contentType: 'application/json',
+  body: '{}',
+  predicted: 'ham',
+  score: null,
+  label: 'bulk',
+}));
+
 const lostClass = rows(500, (seq) =>
   counts(seq, { labels: { bulk: { n: 1, correct: seq % 2 }, ham: { n: 2, correct: 2 } } }),
 );
@@ -233,17 +245,6 @@ describe('the assessments', () => {
         return { status: 200, ms: 1, outputs: { label: 'bulk' }, headers: {} };
       },
     };
-    const samples = Array.from({ length: 12 }, (_, index): Sample => ({
-      requestId: `r${index}`,
-      atMs: startMs + index,
-      version: '1.3',
-      path: '/',
-      contentType: 'application/json',
-      body: '{}',
-      predicted: 'ham',
-      score: null,
-      label: 'bulk',
-    }));
     const ports = {
       telemetry: telemetryOf([], samples),
       artifacts: artifactsOf(null),
@@ -262,6 +263,13 @@ describe('the assessments', () => {
 
     expect(found.attribution).toBe('model');
     expect(headers).toContainEqual({ 'x-lastgood-mirror': '1' });
+    // The live copy answers the same inputs rightly now: what was wrong then was not the version.
+    const backends = { '1.3': [{ address: 'http://live', instance: 'l', digest: 'd' }] };
+    const record = { service: 's', epoch: 3, primary: '1.3', pins: [], backends };
+    const healed = { ...router, read: async () => ({ ...(await router.read('s')), record }) };
+    expect((await attributeCause({ ...ports, router: healed })({ ...about, previous, now })).attribution).not.toBe(
+      'model',
+    );
     const refused = await attributeCause({ ...ports, repeatable: () => false })({ ...about, previous, now });
     expect(refused).toMatchObject({ attribution: 'undetermined' });
     expect(refused.reasons.at(-1)).toContain('not repeatable');
@@ -269,7 +277,7 @@ describe('the assessments', () => {
 
   it.each([
     ['the live copy alone is slow', 1, 'model', 'on the live version as on the previous one'],
-    ['both copies are slow', 1.9, 'environment', 'too slow as well'],
+    ['both copies are slow', 2.8, 'environment', 'too slow as well'],
   ])('asks the same requests of both copies when it is slower: %s', async (_, previousTimes, wanted, words) => {
     const asked: string[] = [];
     const engine: Engine = {
@@ -279,7 +287,7 @@ describe('the assessments', () => {
       infer: async (address, _model, _body, options) => {
         expect(options.headers).toEqual({ 'x-lastgood-mirror': '1' });
         asked.push(address);
-        return { status: 200, ms: address === 'http://live' ? 200 : 100 * previousTimes, outputs: {}, headers: {} };
+        return { status: 200, ms: address === 'http://live' ? 300 : 100 * previousTimes, outputs: {}, headers: {} };
       },
     };
     const backend = (address: string): Backend => ({ address, instance: address, digest: 'd' });
@@ -295,7 +303,7 @@ describe('the assessments', () => {
     const verdict = seen.began.find((one) => one.verdict.metric === 'latency-p95')?.verdict;
     if (!verdict) throw new Error('no verdict');
     const found = await attributeCause({
-      telemetry: telemetryOf([]),
+      telemetry: telemetryOf([], samples.slice(0, 3)),
       artifacts: artifactsOf(null),
       environment,
       router: { ...router, read: async () => ({ ...(await router.read('s')), record }) },

@@ -1,7 +1,8 @@
-import { lookWhetherSlower, TIMED, usualBetween, type TimeBoth } from '../../../activities/detection/slower-look';
+import { lookWhetherSlower, usualBetween, type TimeBoth } from '../../../activities/detection/slower-look';
 import type { PairedLatency } from '../../../domain/detection/paired-evidence';
 import type { CountsRow } from '../../../gateway/protocol';
 import type { AssessmentInput, ChartStates } from '../../../workflows/contract/activities';
+import { TIMED } from '../../../workflows/contract/charts';
 import { baseline, counts, latency, policy } from './detection-rows';
 
 const MINUTE_MS = 60_000;
@@ -23,12 +24,25 @@ function minutesOf(p95Ms: number, minutes: number, fromMs: number): CountsRow[] 
   );
 }
 
+/** What the hours before have taught: an idle copy is a hundredth faster. */
+const learned: ChartStates = {
+  [TIMED]: {
+    version: '1.3',
+    at: 0,
+    decisive: false,
+    confirmed: null,
+    load: 1,
+    learnedAt: startMs,
+    usual: [0.01, 0.01, 0.01],
+  },
+};
+
 /** Assessments every 90 s over a service of this latency; the copies differ by `times`. */
 async function watched(
   p95Ms: number,
   times: number | string,
   looks: number,
-  charts: ChartStates = {},
+  charts: ChartStates = learned,
   baking = false,
   history = known,
   judgedBy = policy,
@@ -37,7 +51,15 @@ async function watched(
   let kept = charts;
   const timeBoth: TimeBoth = async () => {
     asked += 1;
-    return typeof times === 'string' ? times : ({ pairs: 60, meanLog: Math.log(times), sdLog: 0.25 } as PairedLatency);
+    return typeof times === 'string'
+      ? times
+      : ({
+          pairs: 60,
+          meanLog: Math.log(times),
+          sdLog: 0.25,
+          tail: { slower: 0, faster: 0 },
+          by: 'samples',
+        } satisfies PairedLatency);
   };
   const found: (string | null)[] = [];
   for (let look = 0; look < looks; look += 1) {
@@ -69,7 +91,7 @@ it('a version that is slower than the one before is found by two looks some minu
   const { found, asked } = await watched(130, 1.35, 8);
   expect(found.findIndex((one) => one !== null)).toBe(2);
   expect(found.slice(2).every((one) => one !== null)).toBe(true);
-  expect(found[2]).toContain('take 1.35 times as long as on the version before, in two looks');
+  expect(found[2]).toContain('take 1.34 times as long as on the version before, in two looks');
   expect(asked).toBe(3);
 });
 
@@ -80,11 +102,12 @@ it('a service whose copies are both slow is none, however long it lasts', async 
 });
 
 it('nothing is asked of the copies while the latency is as usual, but for what is usual between them', async () => {
-  const { found, asked, charts } = await watched(98, 1.1, 45);
+  const { found, asked, charts } = await watched(98, 1.1, 85, {});
   expect(found.every((one) => one === null)).toBe(true);
-  expect(asked).toBe(2);
-  expect(usualBetween(charts, '1.3')).toEqual([0.0953, 0.0953]);
-  expect(usualBetween(charts, '1.4')).toEqual([]);
+  expect(asked).toBe(3);
+  expect(usualBetween(charts, '1.3')).toEqual([0.0953, 0.0953, 0.0953]);
+  // The next version begins with it.
+  expect(usualBetween(charts, '1.4')).toEqual(usualBetween(charts, '1.3'));
 });
 
 it('copies that cannot be asked accuse nobody, and are not asked at every look', async () => {
@@ -105,9 +128,9 @@ it('what this code did not write is no memory', async () => {
 });
 
 it('in the bake period a slower version is found behind a quiet hour, and does not become what is usual', async () => {
-  const { found, charts } = await watched(90, 1.35, 8, {}, true);
+  const { found, charts } = await watched(90, 1.35, 8, learned, true);
   expect(found.findIndex((one) => one !== null)).toBe(2);
-  expect(usualBetween(charts, '1.3')).toEqual([]);
+  expect(usualBetween(charts, '1.3')).toEqual([0.01, 0.01, 0.01]);
 });
 
 it('after the bake period a quiet hour accuses nobody', async () => {
@@ -117,15 +140,29 @@ it('after the bake period a quiet hour accuses nobody', async () => {
 
 it('a copy that carries three times the load of its history is not accused of being slower than an idle one', async () => {
   const usual = { ...known, ratePerSecond: { 'error-rate': 1 / 9 } };
-  const { found } = await watched(130, 1.35, 8, {}, false, usual);
+  const { found } = await watched(130, 1.35, 8, learned, false, usual);
   expect(found.every((one) => one === null)).toBe(true);
 });
 
 it('a policy that allows no replay allows no look at the copies', async () => {
-  const { found, asked } = await watched(160, 1.6, 8, {}, true, known, {
+  const { found, asked } = await watched(160, 1.6, 8, learned, true, known, {
     ...policy,
     replay: { maxInputs: 0, budgetMs: 1 },
   });
   expect(found.every((one) => one === null)).toBe(true);
   expect(asked).toBe(0);
+});
+
+it('while nobody knows what an idle copy gains, nobody is accused', async () => {
+  const { found } = await watched(130, 1.35, 8, {});
+  expect(found.every((one) => one === null)).toBe(true);
+});
+
+it('what two looks agreed on is over when no look has renewed it for a quarter of an hour', async () => {
+  const first = await watched(130, 1.35, 4);
+  const kept = first.charts[TIMED] as { confirmed: { at: number } | null };
+  expect(kept.confirmed).not.toBeNull();
+  const old = { [TIMED]: { ...kept, confirmed: { ...kept.confirmed, at: startMs - 60 * MINUTE_MS } } };
+  const { found } = await watched(130, 'no copy of a previous version is running', 2, old);
+  expect(found).toEqual([null, null]);
 });

@@ -89,7 +89,15 @@ test('the exact test of discordant pairs is the binomial one', () => {
 });
 
 describe('times of the same requests on both versions', () => {
-  const sure = { pairs: 60, sdLog: 0.3, idleSdLog: 0.07, marginRatio: 0.25 };
+  const sure = {
+    pairs: 60,
+    sdLog: 0.3,
+    idleSdLog: 0.03,
+    usualKnown: true,
+    marginRatio: 0.25,
+    tail: { slower: 2, faster: 1 },
+    by: 'samples' as const,
+  };
   const slower = { ...sure, meanLog: Math.log(1.4) };
 
   it('accuse the model when only the live version is slower, whatever else changed', () => {
@@ -111,6 +119,22 @@ describe('times of the same requests on both versions', () => {
     expect(attribute(late).attribution).toBe('environment');
   });
 
+  it('accuse nobody by the margin alone while it is not known what an idle copy gains', () => {
+    const unknown = { ...slower, idleSdLog: 0.07, usualKnown: false };
+    expect(attribute({ ...quiet, deployAtMs: null, pairedLatency: unknown }).attribution).toBe('undetermined');
+    const twice = { ...unknown, meanLog: Math.log(1.7) };
+    expect(attribute({ ...quiet, deployAtMs: null, pairedLatency: twice }).attribution).toBe('model');
+  });
+
+  it('acquit nobody by golden probes, nor where some requests are much slower', () => {
+    const alike = { ...sure, meanLog: Math.log(1.05) };
+    const probes = attribute({ ...quiet, pairedLatency: { ...alike, by: 'probes' } });
+    expect(probes).toMatchObject({ attribution: 'undetermined' });
+    expect(probes.reasons[0]).toContain('golden probes only: samples are off');
+    const some = { ...alike, tail: { slower: 12, faster: 2 } };
+    expect(attribute({ ...quiet, pairedLatency: some }).attribution).toBe('model');
+  });
+
   it('decide nothing when they are few or in between', () => {
     const few = attribute({ ...quiet, deployAtMs: null, pairedLatency: { ...slower, pairs: 4 } });
     expect(few.attribution).toBe('undetermined');
@@ -120,6 +144,12 @@ describe('times of the same requests on both versions', () => {
 });
 
 describe('answers of both versions to the same inputs', () => {
+  it('acquit nobody by inputs that are not those of the fault', () => {
+    const old = { n: 300, currentWrong: 5, previousWrong: 3, bothWrong: 8, ofTheFault: false };
+    const rates = { expectedWrongRate: 0.05, observedWrongRate: 0.15 };
+    expect(attribute({ ...quiet, ...rates, pairedReplay: old }).attribution).toBe('model');
+  });
+
   const seen = { ...quiet, expectedWrongRate: 0.05, observedWrongRate: 0.15 };
 
   it('acquit a version that is no worse than the one before it, even right after a deploy', () => {
@@ -159,6 +189,7 @@ describe('a change of the environment at the onset, hours after a deploy', () =>
 it('what stands already and was laid to the environment explains the next metric, unless the replay names the model', () => {
   const later = { ...quiet, onsetMs: deployAtMs + 3_600_000, explainedBy: 'accuracy' };
   expect(attribute(later)).toMatchObject({ attribution: 'environment' });
+  expect(attribute({ ...later, onsetMs: deployAtMs + 60_000 }).attribution).toBe('model');
   const worse = { n: 60, currentWrong: 13, previousWrong: 1, bothWrong: 3 };
   expect(attribute({ ...later, pairedReplay: worse }).attribution).toBe('model');
 });
