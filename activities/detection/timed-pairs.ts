@@ -111,8 +111,8 @@ async function timedPairs(
   const meanLog = logs.reduce((sum, one) => sum + one, 0) / logs.length;
   const variance = logs.reduce((sum, one) => sum + (one - meanLog) ** 2, 0) / (logs.length - 1);
   const tail = {
-    slower: logs.filter((one) => one > TAIL_LOG).length,
-    faster: logs.filter((one) => one < -TAIL_LOG).length,
+    slower: logs.filter((one) => one - meanLog > TAIL_LOG).length,
+    faster: logs.filter((one) => meanLog - one > TAIL_LOG).length,
   };
   return { pairs: logs.length, meanLog, sdLog: Math.sqrt(variance), tail };
 }

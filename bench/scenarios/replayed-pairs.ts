@@ -43,8 +43,8 @@ export function timed(
   const meanLog = logs.reduce((sum, one) => sum + one, 0) / pairs;
   const variance = logs.reduce((sum, one) => sum + (one - meanLog) ** 2, 0) / (pairs - 1);
   const tail = {
-    slower: logs.filter((one) => one > TAIL_LOG).length,
-    faster: logs.filter((one) => one < -TAIL_LOG).length,
+    slower: logs.filter((one) => one - meanLog > TAIL_LOG).length,
+    faster: logs.filter((one) => meanLog - one > TAIL_LOG).length,
   };
   return { pairs, meanLog, sdLog: Math.sqrt(variance), tail, by: 'samples' };
 }

@@ -46,7 +46,7 @@ const TRUE_SHARE = 2 / 3;
 const MIN_REPLAY = 8;
 const MIN_TIMED = 5;
 const SURE_SE_LOG = 0.05;
-const TAIL_LEVEL = 0.05;
+const TAIL_LEVEL = 0.001;
 const DEFAULT_DEPLOY_AGE_MS = 24 * 3600_000;
 /** A deploy and a change of the surroundings that both lie this near to an onset explain it equally well. */
 const COINCIDENCE_MS = 10 * 60_000;
@@ -190,7 +190,7 @@ function judgeTimes({ pairedLatency, environment }: AttributionInput, reasons: s
   const why =
     by === 'probes' ? ' (golden probes only: samples are off)' : inTheTail ? ' (some of them much slower)' : '';
   reasons.push(`${said}, which does not separate them${why}`);
-  return gainsLittle && !inTheTail ? 'alike' : null;
+  return gainsLittle ? 'alike' : null;
 }
 
 /** One cause shows in many metrics, in some of them later; a deploy just before the onset is another cause. */

@@ -21,7 +21,7 @@ export interface PairedLatency {
   pairs: number;
   meanLog: number;
   sdLog: number;
-  /** Pairs in which one copy took more than twice as long: a fault of few inputs shows here, not in the mean. */
+  /** Pairs in which one copy took more than twice as long as the mean pair says: a fault of few inputs shows here, not in the mean. */
   tail: { slower: number; faster: number };
   /** Golden probes are not what users send: alike on them is no proof. */
   by: 'samples' | 'probes';
