@@ -1,5 +1,6 @@
 import { isCancellation } from '@temporalio/workflow';
 import type { AssessmentInput, StandingVerdict, WatchInput } from '../contract/activities';
+import { chartsOfNextVersion } from '../contract/charts';
 import type { DetectionState, StandingEntry } from '../contract/inputs';
 import type { RouteChanged } from '../contract/signals';
 import { EXPLAINED } from '../../domain/detection/explained';
@@ -71,7 +72,7 @@ export async function causeOf(
         deployedAt: route.deployedAt,
         replay: route.policy.detection.replay,
         ...(explaining && { explainedBy: explaining.verdict.metric }),
-        windowCharts,
+        windowCharts: chartsOfNextVersion(windowCharts),
         now: Date.now(),
       },
     ]);

@@ -5,6 +5,7 @@ import { computeBaseline } from '../../../activities/compute-baseline';
 import type { ArtifactStore, Engine, Telemetry, TrafficRouter } from '../../../activities/ports';
 import type { Backend } from '../../../domain/route';
 import type { CountsRow, Sample } from '../../../gateway/protocol';
+import { chartsOfNextVersion, TIMED } from '../../../workflows/contract/charts';
 import type { AssessmentInput, Baseline } from '../../../workflows/contract/activities';
 import { baseline, counts, latency, policy, rows, startMs } from './detection-rows';
 
@@ -107,6 +108,14 @@ describe('the assessments', () => {
     const standing = first.began.map(({ id, verdict }) => ({ id, verdict }));
     expect((await assess(assessmentOf({ standing }))).began).toEqual([]);
     expect(first.observed?.floor).toBe(3);
+  });
+
+  it('keeps what the looks at both copies found when one window cannot be read', async () => {
+    const unread: Telemetry = { ...telemetryOf([]), window: () => Promise.reject(new Error('down')) };
+    const timeBoth = unused;
+    const assess = assessShortWindow({ telemetry: unread, router, environment, timeBoth });
+    const looks = { version: '1.3', usual: [0.1, 0.1, 0.1] };
+    expect((await assess(assessmentOf({ charts: { [TIMED]: looks } }))).charts[TIMED]).toEqual(looks);
   });
 
   it('ends a verdict of the window when the window is good again', async () => {
@@ -325,4 +334,9 @@ describe('the assessments', () => {
     const live = asked.filter((address) => address === 'http://live').length;
     expect(live).toBe(asked.length / 2);
   });
+});
+
+it('of the charts of a version only what is usual between two copies is handed to the next one', () => {
+  expect(chartsOfNextVersion({ [TIMED]: { usual: [0.1] }, answers: 1 })).toEqual({ [TIMED]: { usual: [0.1] } });
+  expect(chartsOfNextVersion({ answers: 1 })).toEqual({});
 });
