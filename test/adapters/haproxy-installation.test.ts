@@ -32,6 +32,10 @@ describe('a configuration with router haproxy', () => {
     ['', /services\.mail\.listen: found port 0, expected the port that HAProxy listens on/],
     ['    listen: 127.0.0.1:8080\n    samples: {share: 0.1}\n', /samples\.share: .*HAProxy keeps no inputs/],
     ['    listen: 127.0.0.1:8080\n    answer: {class: label}\n', /answer: .*HAProxy does not read answers/],
+    [
+      '    listen: 127.0.0.1:8080\ngateway: {blindWebhook: {url: "http://127.0.0.1:9/"}}\n',
+      /gateway\.blindWebhook: .*nobody reads the rows of the gateway/,
+    ],
   ])('is refused where it asks for what HAProxy does not do', (service, message) => {
     expect(() => loadConfiguration(configured(service))).toThrow(message);
   });

@@ -24,7 +24,15 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
       problem: `found ${gateway.metrics.host}, which is not loopback: the gateway's metrics have no TLS and no token, expected a loopback address`,
     });
   }
-  if (text.router.kind === 'haproxy') found.push(...checkHaproxy(text.router.directory, services));
+  if (text.router.kind === 'haproxy') {
+    found.push(...checkHaproxy(text.router.directory, services));
+    // Nobody reads the gateway's rows then, so it would say "blind" for ever.
+    if (gateway.blindWebhook !== undefined) {
+      const problem =
+        'found a webhook, expected none with router haproxy: nobody reads the rows of the gateway, so it would say "blind" for ever';
+      found.push({ path: ['gateway', 'blindWebhook'], problem });
+    }
+  }
   for (const [name, service] of Object.entries(services)) {
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
