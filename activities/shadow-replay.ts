@@ -4,6 +4,7 @@ import type { Sample } from '../gateway/protocol';
 import type { ControlActivities } from '../workflows/contract/activities';
 import { messageOf } from './failures';
 import { withHeartbeat } from './heartbeat';
+import { mirrorHeaders } from './detection/mirror';
 import type { ArtifactStore, Engine, Telemetry } from './ports';
 
 type Input = Parameters<ControlActivities['shadowReplay']>[0];
@@ -17,8 +18,6 @@ interface Ports {
 }
 
 const callTimeoutMs = 2_000;
-/** Marks a replayed request for the model and everything behind it. */
-const mirrorHeaders = { 'x-lastgood-mirror': '1' };
 /** Chance below which "worse than the version that is left" is no accident. */
 const level = 0.01;
 /** Fewer unlabelled comparisons than this, or a larger share of agreement, are no reason to refuse. */

@@ -8,6 +8,7 @@ import type { Judged } from '../detection/judged';
 import type { AnswerChecks, ArtifactStore, Engine, FrozenAnswers, GoldenProbe, TrafficRouter } from '../ports';
 import { CANARY, withReading, withWindow, type AnswerState } from './answer-state';
 import { seenAnswers } from './seen-answers';
+import { mirrorHeaders } from '../detection/mirror';
 import { inSlices } from './slices';
 
 export interface CanaryPorts {
@@ -25,8 +26,6 @@ export interface CanaryResult {
 const BASELINE_ROUNDS = 5;
 const PROMPTS_MAX = 20;
 const CALL_MS = 10_000;
-/** Not a request of a user, for the model and everything behind it. */
-const mirrorHeaders = { 'x-lastgood-mirror': '1' };
 
 /**
  * The prompts of the golden probes, asked again of the live copy when they are due, against the answers of the same version

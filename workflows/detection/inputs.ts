@@ -3,8 +3,8 @@ import type { AssessmentInput, StandingVerdict, WatchInput } from '../contract/a
 import { chartsOfNextVersion } from '../contract/charts';
 import type { DetectionState, StandingEntry } from '../contract/inputs';
 import type { RouteChanged } from '../contract/signals';
-import { EXPLAINED } from '../../domain/detection/explained';
 import { control } from '../proxies';
+import { explains } from './explaining';
 
 /** A watch without news comes back so often; while an incident waits for its confirmation the service needs readings. */
 const WATCH_RETURN_MS = 15 * 60_000;
@@ -99,23 +99,4 @@ function previousOf({ standby }: RouteChanged): WatchInput['standby'] {
 
 function standingOf(state: DetectionState): StandingVerdict[] {
   return state.standing.map(({ endsWith, verdict }) => ({ id: endsWith, verdict }));
-}
-
-/** Verdicts of one kind that began within this time of each other may have one cause. */
-const ONE_CAUSE_MS = 2 * 3_600_000;
-
-/**
- * One cause shows in many metrics. Only of the same kind (what is counted by labels, or what users wait for), only near to it
- * in time, only when the verdict is asked for the first time, and no verdict that was explained itself.
- */
-function explains(
-  one: StandingEntry,
-  { verdict, version, cause }: Pick<StandingEntry, 'verdict' | 'version' | 'cause'>,
-): boolean {
-  const known = one.cause;
-  if (cause !== null || known?.attribution !== 'environment' || one.version !== version) return false;
-  if (one.verdict.metric === verdict.metric || known.reasons.some((reason) => reason.includes(EXPLAINED))) return false;
-  const [a, b] = [one.verdict.onsetMs ?? one.verdict.sinceMs, verdict.onsetMs ?? verdict.sinceMs];
-  const near = a !== null && b !== null && Math.abs(a - b) <= ONE_CAUSE_MS;
-  return near && (one.verdict.lcl === null) === (verdict.lcl === null);
 }
