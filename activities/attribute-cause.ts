@@ -3,6 +3,7 @@ import { attribute, type AttributionResult } from '../domain/detection/attributi
 import { withoutUsual, type PairedLatency, type PairedReplay } from '../domain/detection/paired-evidence';
 import { withPlaces } from '../domain/detection/where-to-look';
 import type { Json } from '../domain/ledger';
+import type { Backend } from '../domain/route';
 import type { Sample } from '../gateway/protocol';
 import type { ControlActivities } from '../workflows/contract/activities';
 import { LATENCY } from './detection/latency-chart';
@@ -10,6 +11,7 @@ import { mirrorHeaders } from './detection/mirror';
 import { HEAVY_LOAD, loadOf, usualBetween } from './detection/slower-look';
 import { changesSeen, environmentSince, onsetOf, quietly, type EnvironmentSeen } from './detection/surroundings';
 import { parsed, timeBoth } from './detection/timed-pairs';
+import { engineOn } from './engine-on';
 import type { ArtifactStore, Engine, Environment, Telemetry, TrafficRouter } from './ports';
 
 export interface AttributionPorts {
@@ -143,16 +145,16 @@ async function replayed(ports: AttributionPorts, input: Input, previous: Previou
   if (found.off) return 'samples are off';
   if (output === null) return 'no golden probe names the output that holds the answer';
   const { samples, ofTheFault } = chosen(input, found.samples);
-  const live = state?.record?.backends[version]?.[0]?.address ?? null;
+  const live = state?.record?.backends[version]?.[0] ?? null;
   const until = performance.now() + Math.min(REPLAY_MAX_MS, replay.budgetMs);
-  const ask = (address: string, request: Json): Promise<string | null> =>
-    answerOf(ports.engine(service), address, model, request, output);
+  const ask = (backend: Backend, request: Json): Promise<string | null> =>
+    answerOf(engineOn(ports.engine(service), backend), backend.address, model, request, output);
   const pairs = { n: 0, currentWrong: 0, previousWrong: 0, bothWrong: 0 };
   for (const { body, label, predicted } of samples) {
     if (performance.now() >= until) break;
     const request = parsed(body);
     if (request === undefined) continue;
-    const answer = await ask(previous.address, request);
+    const answer = await ask(previous, request);
     if (answer === null) continue;
     pairs.n += 1;
     const before = answer === label;

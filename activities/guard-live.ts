@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { Backend } from '../domain/route';
 import type { LiveInput, LiveResult, WatchActivities } from '../workflows/contract/activities';
+import { engineOn } from './engine-on';
 import { messageOf } from './failures';
 import { lookAt } from './golden-probes';
 import { hintsOf } from './instance-hints';
@@ -60,8 +61,9 @@ export function guardLive(ports: LivePorts): WatchActivities['guardLive'] {
 /** One copy that answers is enough; all must be dead to be called so. */
 async function look(ports: LivePorts, input: LiveInput): Promise<Seen> {
   const { service, version, model, copies } = input;
-  const engine = ports.engine(service);
-  const ask = async ({ address, digest, instance }: Backend): Promise<string | null> => {
+  const ask = async (backend: Backend): Promise<string | null> => {
+    const { address, digest, instance } = backend;
+    const engine = engineOn(ports.engine(service), backend);
     const seen = await lookAt({ engine, address, model, timeoutMs: CALL_MS }, { digest, version });
     return seen.ok ? null : `${instance}: ${seen.why}`;
   };

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { GuardResult, StepOutcome, WatchActivities } from '../workflows/contract/activities';
+import { engineOn } from './engine-on';
 import { messageOf } from './failures';
 import { askProbes, lookAt } from './golden-probes';
 import type { ArtifactStore, Engine, GoldenProbe } from './ports';
@@ -30,7 +31,12 @@ export function guardStandby(ports: GuardPorts): WatchActivities['guardStandby']
     const prove = async (): Promise<StepOutcome> => {
       probes ??= await ports.artifacts.probes(input.service, input.version);
       const { backend, model, service, version } = input;
-      const asked = { engine: ports.engine(service), address: backend.address, model, timeoutMs: CALL_MS };
+      const asked = {
+        engine: engineOn(ports.engine(service), backend),
+        address: backend.address,
+        model,
+        timeoutMs: CALL_MS,
+      };
       const seen = await lookAt(asked, { digest: backend.digest, version });
       return seen.ok ? await askProbes(asked, probes, signal) : seen;
     };

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ArtifactProblem } from '../domain/version';
 import type { HostActivities } from '../workflows/contract/activities';
+import { engineOn } from './engine-on';
 import { isNamed, messageOf } from './failures';
 import { identityProblem } from './golden-probes';
 import { withHeartbeat } from './heartbeat';
@@ -40,7 +41,8 @@ export function loadTarget(ports: Ports): HostActivities['loadTarget'] {
       const ready = await untilReady(ports, runtime, input, started, signal);
       if (!ready.ok) return ready;
       const { address, instance } = ready;
-      const backend = { address, instance, digest: input.digest };
+      const { selector } = started;
+      const backend = { address, instance, digest: input.digest, ...(selector && { selector }) };
       return { ok: true, backend, ms: Math.round(performance.now() - beganAt), found };
     });
 }
@@ -98,7 +100,7 @@ async function untilReady(
   const { service, version, digest, model, readyWithinMs } = input;
   const { instance, address } = started;
   if (address === null) return { ok: false, why: `${instance} reported no address` };
-  const engine = ports.engine(service);
+  const engine = engineOn(ports.engine(service), started);
   const until = performance.now() + readyWithinMs;
   let inspectAt = performance.now() + inspectEveryMs;
   let why = 'it was not asked';

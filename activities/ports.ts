@@ -8,7 +8,7 @@ import type { OutsideValue } from '../domain/detection/outside-metric';
 import type { FeatureOptions } from '../domain/detection/answer-features';
 import type { SeenAnswer } from '../domain/detection/answer-drift';
 import type { Actor, ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
-import type { RouteRecord } from '../domain/route';
+import type { RouteRecord, VersionSelector } from '../domain/route';
 import type { ArtifactProblem, VersionInfo } from '../domain/version';
 import type {
   AnswerLookup,
@@ -57,6 +57,8 @@ export interface InstanceState {
   readonly address: string | null;
   /** Digest that the copy itself reports. */
   readonly digest: string | null;
+  /** How it is named at that address; absent where it has the address to itself. */
+  readonly selector?: VersionSelector;
   readonly startedAt: number;
   readonly exit: { readonly at: number; readonly code: string; readonly logTail: string } | null;
   readonly memoryBytes: number | null;

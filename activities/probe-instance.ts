@@ -1,4 +1,5 @@
 import type { ControlActivities } from '../workflows/contract/activities';
+import { engineOn } from './engine-on';
 import { askProbes, lookAt } from './golden-probes';
 import { withHeartbeat } from './heartbeat';
 import type { ArtifactStore, Engine } from './ports';
@@ -13,7 +14,12 @@ export function probeInstance(ports: {
   return async ({ service, version, model, backend }) =>
     await withHeartbeat(1_000, async (signal) => {
       const beganAt = performance.now();
-      const asked = { engine: ports.engine(service), address: backend.address, model, timeoutMs: callTimeoutMs };
+      const asked = {
+        engine: engineOn(ports.engine(service), backend),
+        address: backend.address,
+        model,
+        timeoutMs: callTimeoutMs,
+      };
       const seen = await lookAt(asked, { digest: backend.digest, version });
       if (!seen.ok) return seen;
       const probes = await ports.artifacts.probes(service, version);

@@ -2,6 +2,7 @@ import type { Json } from '../domain/ledger';
 import { exactMcNemar } from '../domain/detection/attribution';
 import type { Sample } from '../gateway/protocol';
 import type { ControlActivities } from '../workflows/contract/activities';
+import { engineOn } from './engine-on';
 import { messageOf } from './failures';
 import { withHeartbeat } from './heartbeat';
 import { mirrorHeaders } from './detection/mirror';
@@ -102,7 +103,7 @@ async function compare(
   const request = parsed(body);
   if (request === undefined) return;
   seen.asked += 1;
-  const answer = await answerOf(engine, backend.address, model, request, output);
+  const answer = await answerOf(engineOn(engine, backend), backend.address, model, request, output);
   if (answer === null) {
     seen.failed += 1;
     return;

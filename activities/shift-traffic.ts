@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import { sameRoute, type Backend, type RouteRecord } from '../domain/route';
 import type { RouterState } from '../gateway/protocol';
 import type { RouterActivities, ShiftOutcome, StepOutcome } from '../workflows/contract/activities';
+import { engineOn } from './engine-on';
 import { messageOf, within } from './failures';
 import { askProbe, lookAt } from './golden-probes';
 import type { ArtifactStore, Engine, ServiceStanding, StandingView, TrafficRouter } from './ports';
@@ -94,7 +95,12 @@ async function lookTwice(ports: Ports, { record, service, model }: Input): Promi
   const backends = record.backends[version] ?? [];
   if (backends.length === 0) return { ok: false, why: `the record names no copy of ${version}` };
   const look = async (backend: Backend): Promise<StepOutcome> => {
-    const asked = { engine: ports.engine(service), address: backend.address, model, timeoutMs: lookTimeoutMs };
+    const asked = {
+      engine: engineOn(ports.engine(service), backend),
+      address: backend.address,
+      model,
+      timeoutMs: lookTimeoutMs,
+    };
     const expected = { digest: backend.digest, version };
     const first = await lookAt(asked, expected);
     const seen = first.ok ? first : await lookAt(asked, expected);

@@ -1,5 +1,18 @@
 import type { ObservedServing } from './observed-serving';
 
+/**
+ * How a request names its version where several answer at one address; the router writes it into the request, so that
+ * clients never name a version.
+ * - `path`: a path that is `from`, or begins with `from/`, begins with `to` instead (a version of a model in Triton).
+ * - `model`: the JSON field `model` of the request is `name` instead of `public`, and `public` again in the answer and
+ *   in every chunk of a stream (a LoRA adapter in vLLM).
+ * - `header`: the request has this header with this value, whatever the client sent.
+ */
+export type VersionSelector =
+  | { readonly by: 'path'; readonly from: string; readonly to: string }
+  | { readonly by: 'model'; readonly public: string; readonly name: string }
+  | { readonly by: 'header'; readonly header: string; readonly value: string };
+
 /** One running copy of a version, as the router sees it. */
 export interface Backend {
   /** `http://host:port`, no path. */
@@ -8,6 +21,8 @@ export interface Backend {
   readonly instance: string;
   /** `sha256:…` of the version's manifest, as the running copy itself reports it. */
   readonly digest: string;
+  /** Absent where the address alone names the version. */
+  readonly selector?: VersionSelector;
 }
 
 /** A second version that takes a part of the new requests until a moment that the router enforces by itself. */
@@ -91,9 +106,26 @@ function normalised(record: RouteRecord): unknown {
       .sort()
       .map((version) => [
         version,
-        (record.backends[version] ?? []).map((backend) => [backend.address, backend.instance, backend.digest]),
+        (record.backends[version] ?? []).map(({ address, instance, digest, selector }) => [
+          address,
+          instance,
+          digest,
+          ...(selector === undefined ? [] : [selectorWords(selector)]),
+        ]),
       ]),
   };
+}
+
+/** The same words for the same selector, for people and for comparison. */
+export function selectorWords(selector: VersionSelector): string {
+  switch (selector.by) {
+    case 'path':
+      return `path ${selector.from} -> ${selector.to}`;
+    case 'model':
+      return `model ${selector.public} -> ${selector.name}`;
+    case 'header':
+      return `header ${selector.header.toLowerCase()}: ${selector.value}`;
+  }
 }
 
 /** What a look at the router gives for reconcile. */

@@ -27,10 +27,26 @@ const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const epoch = z.int().min(0);
 const instant = z.number().min(0);
 
+/** No `.`, `?` or `#` in a way out of it: a path that the router writes leads where its record says. */
+const selectedPath = z
+  .string()
+  .max(300)
+  .regex(/^(?:\/[A-Za-z0-9_~+@-]+(?:\.[A-Za-z0-9_~+@-]+)*)+$/);
+const selectorSchema = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.literal('path'), from: selectedPath, to: selectedPath }),
+  z.strictObject({ by: z.literal('model'), public: z.string().min(1).max(200), name: z.string().min(1).max(200) }),
+  z.strictObject({
+    by: z.literal('header'),
+    header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/),
+    value: z.string().regex(/^[\x21-\x7e]{1,200}$/),
+  }),
+]);
+
 export const backendSchema = z.strictObject({
   address: z.string().regex(/^https?:\/\/[^/\s]+$/),
   instance: z.string().min(1).max(200),
   digest: z.string().max(200),
+  selector: selectorSchema.exactOptional(),
 });
 
 export const routeRecordSchema: z.ZodType<RouteRecord> = z.strictObject({

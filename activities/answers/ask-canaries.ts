@@ -5,6 +5,7 @@ import { seededUniform } from '../../domain/detection/seeded-random';
 import { buildVerdict, clockText } from '../../domain/detection/verdict';
 import type { AssessmentInput, TierReading } from '../../workflows/contract/activities';
 import type { Judged } from '../detection/judged';
+import { engineOn } from '../engine-on';
 import type { AnswerChecks, ArtifactStore, Engine, FrozenAnswers, GoldenProbe, TrafficRouter } from '../ports';
 import { CANARY, withReading, withWindow, type AnswerState } from './answer-state';
 import { seenAnswers } from './seen-answers';
@@ -49,16 +50,16 @@ export async function askCanaries(
   }
   const state = { ...before, canaryAt: now };
   const probes = (await ports.artifacts.probes(service, version)).slice(0, PROMPTS_MAX);
-  const address = (await ports.router.read(service)).record?.backends[version]?.[0]?.address;
-  if (probes.length === 0 || address === undefined) return { judged: [undecidedCanary('unmeasured', 0, now)], state };
+  const backend = (await ports.router.read(service)).record?.backends[version]?.[0];
+  if (probes.length === 0 || backend === undefined) return { judged: [undecidedCanary('unmeasured', 0, now)], state };
 
   const ask = async (rounds: number): Promise<FrozenAnswers> => {
-    const engine = ports.engine(service);
+    const engine = engineOn(ports.engine(service), backend);
     const said: { prompt: string; answer: string }[] = [];
     for (let round = 0; round < rounds; round += 1) {
       for (const probe of probes) {
         signal.throwIfAborted();
-        const answer = await answerOf(engine, address, checks.model, probe);
+        const answer = await answerOf(engine, backend.address, checks.model, probe);
         if (answer !== null) said.push({ prompt: probe.id, answer });
       }
     }

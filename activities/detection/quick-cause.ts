@@ -3,6 +3,7 @@ import type { Verdict } from '../../domain/detection/types';
 import { withPlaces } from '../../domain/detection/where-to-look';
 import type { WatchInput } from '../../workflows/contract/activities';
 import { AnswerLate, within } from '../failures';
+import { engineOn } from '../engine-on';
 import { askProbes, lookAt } from '../golden-probes';
 import type { ArtifactStore, Engine, Environment } from '../ports';
 import { changesSeen, environmentSince, lookedAtWhatIsShared, onsetOf, type EnvironmentSeen } from './surroundings';
@@ -74,9 +75,10 @@ export function judgeQuickly(
 async function proveStandby(ports: CausePorts, { service, model, standby }: WatchInput): Promise<StandbyAnswer> {
   if (standby === null) return { state: 'unmeasured' };
   const { version, digest, address } = standby;
+  const engine = engineOn(ports.engine(service), standby);
   const late = AbortSignal.timeout(STANDBY_MS);
   const prove = async (): Promise<StandbyAnswer> => {
-    const asked = { engine: ports.engine(service), address, model, timeoutMs: CALL_MS };
+    const asked = { engine, address, model, timeoutMs: CALL_MS };
     const probes = ports.artifacts.probes(service, version);
     probes.catch(() => undefined);
     const seen = await lookAt(asked, { digest, version });

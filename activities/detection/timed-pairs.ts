@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PairedLatency } from '../../domain/detection/paired-evidence';
 import type { Json } from '../../domain/ledger';
+import type { Backend } from '../../domain/route';
 import type { ArtifactStore, Engine, Telemetry, TrafficRouter } from '../ports';
+import { engineOn } from '../engine-on';
 import { mirrorHeaders } from './mirror';
 import { quietly } from './surroundings';
 
@@ -17,7 +19,7 @@ export interface BothCopies {
   readonly model: string;
   readonly version: string;
   /** The copy of another version to compare with; null: the fallback of the record in force. */
-  readonly previous: { readonly version: string; readonly address: string } | null;
+  readonly previous: (Pick<Backend, 'address' | 'selector'> & { readonly version: string }) | null;
   readonly budgetMs: number;
 }
 
@@ -45,8 +47,8 @@ export async function timeBoth(ports: TimingPorts, about: BothCopies): Promise<P
   const live = record?.backends[version]?.[0];
   if (!record || !live) return 'the router names no copy of the live version';
   const standby = record.fallback;
-  const address = standby === undefined ? undefined : record.backends[standby]?.[0]?.address;
-  const previous = about.previous ?? (standby && address ? { version: standby, address } : null);
+  const warm = standby === undefined ? undefined : record.backends[standby]?.[0];
+  const previous = about.previous ?? (standby && warm ? { ...warm, version: standby } : null);
   if (previous === null) return 'no copy of a previous version is running';
   const [sampled, probes] = await Promise.all([
     quietly(ASK_MS, 'the samples', () => ports.telemetry.samples(service, { version, limit: INPUTS })),
@@ -55,7 +57,7 @@ export async function timeBoth(ports: TimingPorts, about: BothCopies): Promise<P
   const bodies = (sampled?.samples ?? []).flatMap(({ body }) => parsed(body) ?? []);
   const requests = bodies.length > 0 ? bodies : (probes ?? []).map(({ request }) => request);
   if (requests.length === 0) return 'there are neither samples nor golden probes to ask';
-  const copies = { engine: ports.engine(service), model: about.model, live: live.address, previous: previous.address };
+  const copies = { engine: ports.engine(service), model: about.model, live, previous };
   const found = await timedPairs(copies, requests, about.budgetMs);
   return typeof found === 'string' ? found : { ...found, by: bodies.length > 0 ? 'samples' : 'probes' };
 }
@@ -69,11 +71,12 @@ export function parsed(body: string): Json | undefined {
   }
 }
 
+type Copy = Pick<Backend, 'address' | 'selector'>;
 interface Copies {
   readonly engine: Engine;
   readonly model: string;
-  readonly live: string;
-  readonly previous: string;
+  readonly live: Copy;
+  readonly previous: Copy;
 }
 
 /**
@@ -118,9 +121,9 @@ async function timedPairs(
 }
 
 /** Milliseconds of one good answer; null for any other. */
-async function timeOf({ engine, model }: Copies, address: string, body: Json): Promise<number | null> {
+async function timeOf({ engine, model }: Copies, copy: Copy, body: Json): Promise<number | null> {
   const ask = (): ReturnType<Engine['infer']> =>
-    engine.infer(address, model, body, { timeoutMs: CALL_MS, headers: mirrorHeaders });
+    engineOn(engine, copy).infer(copy.address, model, body, { timeoutMs: CALL_MS, headers: mirrorHeaders });
   const answer = await quietly(CALL_MS + 500, 'a timed request', ask);
   return answer?.status === 200 && answer.ms > 0 ? answer.ms : null;
 }

@@ -80,3 +80,8 @@ export function answerJson(url: string, answer: HttpAnswer): unknown {
     throw new EngineAnswerRefused(`${url}: expected JSON, found ${found} (status ${answer.status})`);
   }
 }
+
+/** A model's name in a path. One of several versions at an address is asked for as `m/versions/3`; see `engineOn`. */
+export function modelPath(model: string): string {
+  return model.split('/').map(encodeURIComponent).join('/');
+}

@@ -3,7 +3,7 @@ import type { Engine } from '../../activities/ports';
 import type { Json } from '../../domain/ledger';
 import { EngineAnswerRefused, EngineUnreachable } from './errors';
 import { fingerprint, headerIdentity, type IdentityOptions } from './identity';
-import { answerJson, httpCall, type HttpAnswer } from './http';
+import { answerJson, httpCall, modelPath, type HttpAnswer } from './http';
 
 export interface OpenInferenceOptions extends IdentityOptions {
   readonly limitBytes?: number;
@@ -42,7 +42,7 @@ export function openInferenceEngine(options: OpenInferenceOptions & { modelReady
   }
 
   const infer: Engine['infer'] = async (address, model, body, { timeoutMs, headers }) => {
-    const url = `${address}/v2/models/${encodeURIComponent(model)}/infer`;
+    const url = `${address}/v2/models/${modelPath(model)}/infer`;
     const call = { url, method: 'POST' as const, body: JSON.stringify(body), timeoutMs, limitBytes };
     const answer = await httpCall(headers === undefined ? call : { ...call, headers });
     return { status: answer.status, ms: answer.ms, outputs: firstData(url, answer), headers: answer.headers };
@@ -51,7 +51,7 @@ export function openInferenceEngine(options: OpenInferenceOptions & { modelReady
   return {
     name: 'open-inference',
     async ready(address, model, { timeoutMs }) {
-      const ofModel = await readyAt(`${address}/v2/models/${encodeURIComponent(model)}/ready`, timeoutMs);
+      const ofModel = await readyAt(`${address}/v2/models/${modelPath(model)}/ready`, timeoutMs);
       if (ofModel !== 'ready' && ofModel !== 'not offered') return { ready: false, why: ofModel };
       if (options.modelReadyOnly && ofModel === 'ready') return { ready: true, why: 'the model is ready' };
       const ofServer = await readyAt(`${address}/v2/health/ready`, timeoutMs);
@@ -62,7 +62,7 @@ export function openInferenceEngine(options: OpenInferenceOptions & { modelReady
       return { ready: false, why: ofServer === 'not offered' ? `${address} offers no readiness path` : ofServer };
     },
     async identity(address, model, { timeoutMs }) {
-      const url = `${address}/v2/models/${encodeURIComponent(model)}`;
+      const url = `${address}/v2/models/${modelPath(model)}`;
       const answer = await get(url, timeoutMs);
       if (answer.status !== 200) throw new EngineAnswerRefused(`${url} answered ${answer.status}`);
       const metadata = metadataSchema.safeParse(answerJson(url, answer));
@@ -90,7 +90,7 @@ export function openInferenceEngine(options: OpenInferenceOptions & { modelReady
     const probes = options.fingerprintProbes ?? [];
     const first = probes[0];
     if (first !== undefined) {
-      const url = `${address}/v2/models/${encodeURIComponent(model)}/infer`;
+      const url = `${address}/v2/models/${modelPath(model)}/infer`;
       const answer = await httpCall({ url, method: 'POST', body: JSON.stringify(first), timeoutMs, limitBytes });
       const header = headerIdentity(answer.headers, options);
       if (header.digest !== null)

@@ -1,7 +1,7 @@
 import type { Engine } from '../../activities/ports';
 import { outputsAt, valueAt } from './answer-paths';
 import { EngineAnswerRefused, EngineUnreachable } from './errors';
-import { answerJson, httpCall } from './http';
+import { answerJson, httpCall, modelPath } from './http';
 import { fingerprint, headerIdentity, type IdentityOptions } from './identity';
 
 export interface PlainHttpOptions extends IdentityOptions {
@@ -20,7 +20,7 @@ export interface PlainHttpOptions extends IdentityOptions {
 export function plainHttpEngine(options: PlainHttpOptions): Engine {
   const limitBytes = options.limitBytes ?? 4 * 1024 * 1024;
   const at = (address: string, path: string, model: string): string =>
-    `${address}${path.replaceAll('{model}', encodeURIComponent(model))}`;
+    `${address}${path.replaceAll('{model}', modelPath(model))}`;
 
   const infer: Engine['infer'] = async (address, model, body, { timeoutMs, headers }) => {
     const url = at(address, options.inferPath, model);

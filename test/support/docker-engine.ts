@@ -46,7 +46,7 @@ let told = false;
 /** Why no private engine can be had here; null where one can. */
 function whyNoEngine(): string | null {
   if (process.getuid?.() !== 0) return 'dockerd needs root';
-  if (!onPath('dockerd')) return 'no dockerd on PATH (scripts/install-docker.sh installs it)';
+  if (!onPath('dockerd')) return 'no dockerd on PATH (scripts/test-deps/docker.sh installs it)';
   return null;
 }
 

@@ -16,7 +16,7 @@ export const haproxyVersion = found.status === 0 ? (/version (\S+)/.exec(found.s
 /** `describe`, or with one visible line `describe.skip`. */
 export function describeHaproxy(what: string): jest.Describe {
   if (haproxyVersion !== null) return describe;
-  process.stdout.write(`skipped: ${what} (no haproxy on PATH; scripts/install-haproxy.sh installs it)\n`);
+  process.stdout.write(`skipped: ${what} (no haproxy on PATH; scripts/test-deps/haproxy.sh installs it)\n`);
   return describe.skip;
 }
 
