@@ -10,6 +10,8 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   cloud: () => import('./cloud'),
   semantic: () => import('./semantic'),
   scenarios: () => import('./scenarios'),
+  swap: () => import('./swap'),
+  crash: () => import('./crash'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]
