@@ -8,7 +8,6 @@ import { z } from 'zod';
 import type { ApiPorts } from '../api/ports';
 import { createApiServer } from '../api/server';
 import type { Health } from '../api/types';
-import { openSqliteLedger } from '../adapters/ledger/sqlite-ledger';
 import type { LedgerEntry } from '../domain/ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
@@ -22,6 +21,7 @@ import { openEvidence, openOutside } from './outside';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
+import { openLedger } from './ledger';
 import { openEnvironment } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
@@ -39,10 +39,9 @@ export async function runController(options: ProcessOptions): Promise<void> {
   installRuntime(log);
   const startedAt = Date.now();
   const metrics = new ControllerMetrics();
-  const sqlite = await openSqliteLedger({
-    ...configuration.ledger,
-    onAnchorFailed: (error) => log.error({ err: error }, 'the ledger could not be anchored'),
-  });
+  const book = await openLedger(configuration, environment, (error) =>
+    log.error({ err: error }, 'the ledger could not be anchored'),
+  );
   const adapters = await openAdapters(configuration, paths, environment);
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
   const hostEnvironment = openEnvironment(configuration, adapters);
@@ -60,16 +59,16 @@ export async function runController(options: ProcessOptions): Promise<void> {
     metrics.countEntry(entry);
     if (entry.kind === 'settled') settled.add(entry.service);
   };
-  const ledger = countedLedger(sqlite, counted, (entry) => metrics.learn(entry));
+  const ledger = countedLedger(book, counted, (entry) => metrics.learn(entry));
   const state = { workers: false, temporal: false, temporalWhy: 'not asked yet' };
 
   const health = async (): Promise<Health> => {
     const gateway = await reason(adapters.router.read(configuration.services[0]?.name ?? ''));
-    const book = await reason(sqlite.services());
+    const unread = await reason(book.services());
     const parts: Health['parts'] = [
       { part: 'temporal', ok: state.temporal, why: state.temporalWhy },
       { part: 'workers', ok: state.workers, why: state.workers ? 'polling' : 'not polling' },
-      { part: 'ledger', ok: book === null, why: book ?? 'readable' },
+      { part: 'ledger', ok: unread === null, why: unread ?? 'readable' },
       { part: 'gateway', ok: gateway === null, why: gateway ?? 'answers' },
     ];
     return { ok: parts.every(({ ok }) => ok), pid: process.pid, startedAt, version: packageVersion(), parts };
@@ -178,7 +177,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     await adapters.close();
     await outside.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));
-    await sqlite.close();
+    await book.close();
     await rm(paths.controllerReport, { force: true });
   }
 }

@@ -20,29 +20,44 @@ export interface LedgerTables {
   ledger_schema: { version: number };
 }
 
-type Migration = (db: Kysely<LedgerTables>) => Promise<void>;
+export type LedgerDialect = 'sqlite' | 'postgres';
+type Migration = (db: Kysely<LedgerTables>, dialect: LedgerDialect) => Promise<void>;
 
 /** Forward only: version n is the n-th of these, and none is ever edited after a release. */
 const migrations: readonly Migration[] = [createChains];
 
-/** Brings the file to the newest version; refuses one that a newer lastgood wrote. */
-export async function migrate(db: Kysely<LedgerTables>, file: string): Promise<void> {
+/** Locks out every other controller that comes up in the same moment. */
+const MIGRATION_LOCK = 7_312_904;
+
+/** Brings the tables to the newest version; refuses those that a newer lastgood wrote. `where` names them for people. */
+export async function migrate(db: Kysely<LedgerTables>, where: string, dialect: LedgerDialect): Promise<void> {
   await db.transaction().execute(async (tx) => {
+    if (dialect === 'postgres') {
+      await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(tx);
+      // With the tables in place and owned by another role, no right to create any is needed.
+      if ((await postgresVersion(tx)) === migrations.length) return;
+    }
     await tx.schema
       .createTable('ledger_schema')
       .ifNotExists()
       .addColumn('version', 'integer', (column) => column.notNull())
       .execute();
     const found = (await tx.selectFrom('ledger_schema').select('version').executeTakeFirst())?.version ?? 0;
-    if (found > migrations.length) throw new LedgerSchemaUnknown(file, found, migrations.length);
+    if (found > migrations.length) throw new LedgerSchemaUnknown(where, found, migrations.length);
     if (found === migrations.length) return;
-    for (const migration of migrations.slice(found)) await migration(tx);
+    for (const migration of migrations.slice(found)) await migration(tx, dialect);
     await tx.deleteFrom('ledger_schema').execute();
     await tx.insertInto('ledger_schema').values({ version: migrations.length }).execute();
   });
 }
 
-async function createChains(db: Kysely<LedgerTables>): Promise<void> {
+async function postgresVersion(tx: Kysely<LedgerTables>): Promise<number | null> {
+  const { rows } = await sql<{ found: string | null }>`select to_regclass('ledger_schema') as found`.execute(tx);
+  if ((rows[0]?.found ?? null) === null) return null;
+  return (await tx.selectFrom('ledger_schema').select('version').executeTakeFirst())?.version ?? null;
+}
+
+async function createChains(db: Kysely<LedgerTables>, dialect: LedgerDialect): Promise<void> {
   await db.schema
     .createTable('ledger_entry')
     .addColumn('service', 'text', (column) => column.notNull())
@@ -68,11 +83,11 @@ async function createChains(db: Kysely<LedgerTables>): Promise<void> {
     .addColumn('seq', 'bigint', (column) => column.notNull())
     .addColumn('hash', 'text', (column) => column.notNull())
     .execute();
-  await forbid(db);
+  await (dialect === 'sqlite' ? forbidInSqlite(db) : forbidInPostgres(db));
 }
 
-/** The database itself refuses what the interface does not have: update and delete. SQLite's syntax for triggers. */
-async function forbid(db: Kysely<LedgerTables>): Promise<void> {
+/** The database itself refuses what the interface does not have: update and delete. */
+async function forbidInSqlite(db: Kysely<LedgerTables>): Promise<void> {
   const never = (name: string, event: string, when: string) =>
     sql
       .raw(`CREATE TRIGGER ${name} BEFORE ${event} ${when} BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END`)
@@ -81,4 +96,15 @@ async function forbid(db: Kysely<LedgerTables>): Promise<void> {
   await never('ledger_entry_no_delete', 'DELETE', 'ON ledger_entry');
   await never('ledger_head_no_delete', 'DELETE', 'ON ledger_head');
   await never('ledger_head_only_grows', 'UPDATE', 'ON ledger_head WHEN NEW.seq <= OLD.seq');
+}
+
+async function forbidInPostgres(db: Kysely<LedgerTables>): Promise<void> {
+  const run = (text: string) => sql.raw(text).execute(db);
+  await run(`CREATE FUNCTION ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$`);
+  const never = (name: string, event: string, table: string, more = '') =>
+    run(`CREATE TRIGGER ${name} BEFORE ${event} ON ${table} ${more} EXECUTE FUNCTION ledger_append_only()`);
+  await never('ledger_entry_only_grows', 'UPDATE OR DELETE OR TRUNCATE', 'ledger_entry', 'FOR EACH STATEMENT');
+  await never('ledger_head_stays', 'DELETE OR TRUNCATE', 'ledger_head', 'FOR EACH STATEMENT');
+  await never('ledger_head_only_grows', 'UPDATE', 'ledger_head', 'FOR EACH ROW WHEN (NEW.seq <= OLD.seq)');
 }

@@ -8,6 +8,7 @@ import { askEmbedder } from './embedder';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
 import { askHardware } from './hardware';
+import { askLedger } from './ledger';
 import { askOutside } from './outside';
 
 const timeoutMs = 3_000;
@@ -30,6 +31,7 @@ export async function askSources(configuration: Configuration, environment: Envi
     );
     return [
       await askTemporal(configuration, environment),
+      ...(await askLedger(configuration, environment)),
       ...perService.flat(),
       ...(await askOutside(configuration, Date.now())),
       ...configuration.alerts.webhooks.map((webhook) => askSecret(webhook, environment)),

@@ -26,9 +26,25 @@ export interface Configuration {
   };
   readonly router: RouterConfiguration;
   readonly artifactDirectory: string;
-  readonly ledger: { readonly file: string; readonly anchorFile: string };
+  readonly ledger: {
+    readonly file: string;
+    readonly anchorFile: string;
+    /** Null: the file. */
+    readonly postgres: PostgresConfiguration | null;
+  };
   readonly alerts: { readonly terminal: boolean; readonly webhooks: readonly WebhookConfiguration[] };
   readonly services: readonly ServiceConfiguration[];
+}
+
+export interface PostgresConfiguration {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  /** Null: the server asks for none (a certificate, `trust` on loopback). */
+  readonly password: { readonly file: string } | { readonly env: string } | null;
+  readonly tls: { readonly caFile: string | null; readonly serverName: string | null } | null;
+  readonly schema: string;
 }
 
 export type RouterConfiguration =

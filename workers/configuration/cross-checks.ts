@@ -18,6 +18,13 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
       problem: `found ${api.listen.host}, which is not loopback: others could reach it, so api.tls (certFile, keyFile) and api.tokenFile are needed`,
     });
   }
+  const { postgres } = text.ledger;
+  if (postgres !== undefined && !isLoopback(postgres.host) && postgres.tls === undefined) {
+    found.push({
+      path: ['ledger', 'postgres', 'host'],
+      problem: `found ${postgres.host}, which is not loopback: who decides, and on what, would cross the network unencrypted; expected ledger.postgres.tls ({} where a known authority signed the server's certificate)`,
+    });
+  }
   if (!isLoopback(gateway.metrics.host)) {
     found.push({
       path: ['gateway', 'metrics'],

@@ -5,6 +5,7 @@ import {
   ConfigurationError,
   type Configuration,
   type ConfiguredProbe,
+  type PostgresConfiguration,
   type RouterConfiguration,
   type SemanticConfiguration,
   type ServiceConfiguration,
@@ -127,6 +128,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
     ledger: {
       file: resolve(dataDir, 'ledger', 'ledger.db'),
       anchorFile: orNull(text.ledger.anchorFile) ?? resolve(dataDir, 'anchors', 'ledger.jsonl'),
+      postgres: resolvePostgres(text.ledger.postgres, orNull),
     },
     alerts: {
       terminal: alerts.terminal,
@@ -138,6 +140,25 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
     services: Object.entries(text.services).map(([name, service]) =>
       resolveService(name, service, { here, unverified }),
     ),
+  };
+}
+
+function resolvePostgres(
+  text: ConfigurationText['ledger']['postgres'],
+  orNull: (path: string | undefined) => string | null,
+): PostgresConfiguration | null {
+  if (text === undefined) return null;
+  const { host, port, database, user, passwordFile, passwordEnv, tls, schema } = text;
+  const file = orNull(passwordFile);
+  const password = file !== null ? { file } : passwordEnv !== undefined ? { env: passwordEnv } : null;
+  return {
+    host,
+    port,
+    database,
+    user,
+    password,
+    tls: tls === undefined ? null : { caFile: orNull(tls.caFile), serverName: tls.serverName ?? null },
+    schema,
   };
 }
 

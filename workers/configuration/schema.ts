@@ -57,6 +57,28 @@ const webhook = z
     message: 'exactly one of secretFile and secretEnv (the secret itself never stands in this file)',
   });
 
+const hostName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$/, 'a host name or an address');
+
+/** The ledger in PostgreSQL instead of a file of the controller. */
+const postgresLedger = z
+  .strictObject({
+    host: hostName,
+    port: z.int().min(1).max(65_535).prefault(5432),
+    database: z.string().min(1).max(63),
+    user: z.string().min(1).max(63),
+    passwordFile: file.optional(),
+    passwordEnv: secretSource.secretEnv,
+    /** Certificates of the server are always checked; without `caFile` against those that Node knows. */
+    tls: z.strictObject({ caFile: file.optional(), serverName: hostName.optional() }).optional(),
+    schema: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'lower-case letters, digits and _')
+      .prefault('lastgood'),
+  })
+  .refine((given) => given.passwordFile === undefined || given.passwordEnv === undefined, {
+    message: 'at most one of passwordFile and passwordEnv (the password itself never stands in this file)',
+  });
+
 const processServing = z.strictObject({
   runtime: z.literal('process'),
   ...protocol,
@@ -263,6 +285,7 @@ export const configurationSchema = z.strictObject({
     .strictObject({
       /** Belongs on another disk or host than the ledger. */
       anchorFile: path.optional(),
+      postgres: postgresLedger.optional(),
     })
     .prefault({}),
   alerts: z
