@@ -34,6 +34,12 @@ export const observationsBody = z.strictObject({
 
 /** The moment that a report is about: it does not say so itself. */
 export const reportQuery = z.strictObject({ at: moment });
+/** What an Alertmanager posts, as far as it is looked at; later releases may add to it. */
+export const alertmanagerBody = z.object({
+  version: z.literal('4', 'the webhook of an Alertmanager, version "4"'),
+  alerts: z.array(z.object({ status: z.enum(['firing', 'resolved']) })).max(10_000),
+});
+
 export const reportTool = z.enum(['evidently', 'whylogs']);
 
 export const importBody = z.strictObject({ path: z.string().min(1).max(4_096) });

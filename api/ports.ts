@@ -32,6 +32,8 @@ export interface ApiPorts {
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;
   readonly pushed: PushedMetrics;
+  /** An Alertmanager has said something: the alerts that the service declares are asked for at once. How many. */
+  alertsChanged(service: string): number;
   readonly evidence: Pick<EvidenceStore, 'read'>;
   readonly ledger: Ledger;
   readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };

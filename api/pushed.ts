@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { observationsBody, reportQuery, reportTool } from './bodies';
+import { alertmanagerBody, observationsBody, reportQuery, reportTool } from './bodies';
 import type { ApiPorts } from './ports';
 import { badRequest, read } from './problem';
 
@@ -9,7 +9,7 @@ import { badRequest, read } from './problem';
  */
 export function registerPushed(
   app: FastifyInstance,
-  { pushed }: ApiPorts,
+  { pushed, alertsChanged }: ApiPorts,
   serviceOf: (request: FastifyRequest) => string,
 ): void {
   app.post('/v1/services/:service/observations', async (request) => {
@@ -23,6 +23,16 @@ export function registerPushed(
     const tool = read(reportTool, (request.params as { tool: string }).tool, 'tool');
     const { at } = read(reportQuery, request.query, 'query');
     return taken(await pushed.takeReport(service, tool, at, request.body));
+  });
+
+  // Its content is not believed: it makes lastgood ask the Alertmanager that the configuration names.
+  app.post('/v1/services/:service/alertmanager', (request) => {
+    const service = serviceOf(request);
+    const { alerts } = read(alertmanagerBody, request.body, 'body');
+    const asked = alertsChanged(service);
+    if (asked === 0)
+      throw badRequest(`${service} declares no metric of an Alertmanager; see services.${service}.metrics`);
+    return { asked, alerts: alerts.length };
   });
 }
 

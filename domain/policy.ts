@@ -41,7 +41,7 @@ export interface OutsideMetric {
   /** How far back an assessment looks. */
   readonly windowMs: number;
   /** `pushed`: whoever has a token can write it. `engine`: the serving copies of the live version tell it. */
-  readonly from: 'pushed' | 'prometheus' | 'engine';
+  readonly from: 'pushed' | 'prometheus' | 'engine' | 'alertmanager';
 }
 
 export interface DetectionPolicy {

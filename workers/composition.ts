@@ -10,6 +10,7 @@ import type {
   TrafficRouter,
 } from '../activities/ports';
 import type { ServingPlaces } from '../activities/watch-serving';
+import { alertmanagerSink } from '../adapters/alerts/alertmanager';
 import { fanOutAlerts } from '../adapters/alerts/fan-out';
 import { journalSink } from '../adapters/alerts/journal';
 import type { AlertSink } from '../adapters/alerts/sink';
@@ -211,6 +212,10 @@ export function openAlerts(
     sinks.push(
       webhookSink({ url: webhook.url, secrets: [secret], name: `webhook ${index + 1} ${hostOf(webhook.url)}` }),
     );
+  });
+  configuration.alerts.alertmanagers.forEach(({ url, tokenFile }, index) => {
+    const token = tokenFile === null ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() };
+    sinks.push(alertmanagerSink({ url, ...token, name: `alertmanager ${index + 1} ${hostOf(url)}` }));
   });
   return fanOutAlerts({ sinks });
 }

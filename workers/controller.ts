@@ -16,6 +16,7 @@ import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
 import { ControllerMetrics, countedLedger } from './metrics';
+import { openAlertLooks } from './alertmanager';
 import { openEngineMetrics } from './engine-metrics';
 import { openEvidence, openOutside } from './outside';
 import { pause, untilDone, type ProcessOptions } from './process-options';
@@ -50,6 +51,10 @@ export async function runController(options: ProcessOptions): Promise<void> {
     if (problems.length > 0) log.warn({ service, problems }, 'metrics of the serving copies are not all read');
     else log.info({ service }, 'metrics of the serving copies are read again');
   });
+  const alertLooks = openAlertLooks(configuration, paths, ({ service }, problems) => {
+    if (problems.length > 0) log.warn({ service, problems }, 'an Alertmanager cannot be asked');
+    else log.info({ service }, 'the Alertmanager answers again');
+  });
   const evidence = openEvidence(configuration);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
@@ -79,6 +84,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,
+    alertsChanged: (service) => alertLooks.now(service),
     evidence,
     ledger,
     artifacts: adapters.store,
@@ -174,6 +180,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();
     await engines.close();
+    await alertLooks.close();
     await adapters.close();
     await outside.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));

@@ -14,7 +14,7 @@ export function openEngineMetrics(
   configuration: Configuration,
   paths: RunPaths,
   router: Pick<TrafficRouter, 'read'>,
-  onChange: (group: EngineGroup, problems: readonly string[]) => void,
+  onChange: (group: { readonly service: string }, problems: readonly string[]) => void,
 ): EngineMetrics {
   const groups = engineGroups(configuration);
   const store = gatewayObservations({ address: paths.gatewayControl });

@@ -33,7 +33,7 @@ export function sourceOf(configuration: Configuration, service: string, metric: 
   if (declared === undefined) return null;
   const { source } = declared;
   if (source.from === 'prometheus') return source;
-  return { from: source.from === 'engine' ? 'engine' : 'pushed' };
+  return { from: source.from === 'engine' || source.from === 'alertmanager' ? 'engine' : 'pushed' };
 }
 
 function wantedOf(configuration: Configuration, service: string, tool: ReportTool): WantedValue[] {

@@ -22,6 +22,7 @@ const WORDS: Readonly<Record<OutsideMetric['from'], string>> = {
   pushed: 'good periods (pushed from outside)',
   prometheus: 'good periods (read from Prometheus)',
   engine: 'good periods (read from the serving copies)',
+  alertmanager: 'good periods (read from Alertmanager)',
 };
 
 type Entry = Baseline['metrics'][string];

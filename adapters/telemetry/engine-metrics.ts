@@ -7,6 +7,7 @@ import {
   type EngineSnapshot,
 } from '../../domain/detection/engine-reading';
 import { readExposition } from './exposition';
+import { repeatLooks, type Look, type RepeatedLooks } from './repeated-looks';
 
 export interface EngineMetric {
   readonly metric: string;
@@ -153,48 +154,18 @@ export class EngineLook {
   }
 }
 
-export interface EngineWatch {
-  close(): Promise<void>;
-}
-
-/**
- * Looks at every group at its interval until it is closed; a look that takes longer than the interval leaves the next one
- * out. `onChange` hears what is wrong when that changes, and an empty list when all is well again.
- */
+/** Looks at every group at its interval until it is closed. */
 export function watchEngines(
   groups: readonly EngineGroup[],
   sources: EngineSources,
-  onChange: (group: EngineGroup, problems: readonly string[]) => void,
-): EngineWatch {
-  const ending = new AbortController();
-  const running = new Set<Promise<void>>();
-  const timers = groups.map((group) => {
-    const look = new EngineLook(group, sources);
-    let said = '';
-    let busy = false;
-    const once = async (): Promise<void> => {
-      if (busy) return;
-      busy = true;
-      const problems = await look.look(Date.now(), ending.signal);
-      busy = false;
-      const saying = problems.join('\n');
-      if (saying !== said && !ending.signal.aborted) onChange(group, problems);
-      said = saying;
-    };
-    const begin = (): void => {
-      const one = once().finally(() => running.delete(one));
-      running.add(one);
-    };
-    begin();
-    return setInterval(begin, group.everyMs).unref();
+  onChange: (group: { readonly service: string }, problems: readonly string[]) => void,
+): RepeatedLooks {
+  const looks = groups.map((group): Look => {
+    const one = new EngineLook(group, sources);
+    const { service, everyMs } = group;
+    return { service, everyMs, look: (nowMs, signal) => one.look(nowMs, signal) };
   });
-  return {
-    async close() {
-      timers.forEach(clearInterval);
-      ending.abort();
-      await Promise.all(running);
-    },
-  };
+  return repeatLooks(looks, onChange);
 }
 
 function messageOf(fault: unknown): string {

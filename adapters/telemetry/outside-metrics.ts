@@ -12,6 +12,7 @@ import { readWhylogs } from './reports/whylogs';
 /** Where a declared metric of one service comes from. */
 export type OutsideSource =
   | { readonly from: 'pushed' }
+  /** Read by lastgood itself and kept where the pushed ones are. */
   | { readonly from: 'engine' }
   | ({ readonly from: 'prometheus'; readonly everyMs: number } & PrometheusQuery);
 
@@ -77,7 +78,9 @@ export function outsideMetrics({
     async take(service, batch) {
       const problems = batch.items.flatMap(({ metric }, index) =>
         sourceOf(service, metric)?.from === 'engine'
-          ? [`items.${index}.metric: found "${metric}", which lastgood reads from the serving copies itself`]
+          ? [
+              `items.${index}.metric: found "${metric}", which lastgood reads itself (from the serving copies, or an Alertmanager)`,
+            ]
           : [],
       );
       return problems.length > 0

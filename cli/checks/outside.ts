@@ -8,12 +8,13 @@ const lookBackMs = 10 * 60_000;
  * pushed cannot be asked for.
  */
 export async function askOutside(configuration: Configuration, now: number): Promise<Finding[]> {
+  const alerts = await askAlertmanagers(configuration);
   const asked = configuration.services.flatMap(({ name, metrics }) =>
     metrics
       .filter(({ source }) => source.from === 'prometheus' || source.from === 'engine')
       .map(({ policy, source }) => ({ name, metric: policy.metric, isEngine: source.from === 'engine' })),
   );
-  if (asked.length === 0) return [];
+  if (asked.length === 0) return alerts;
   const { openOutside } = await import('../../workers/outside');
   const { runPaths } = await import('../../workers/embedded/paths');
   const outside = openOutside(configuration, runPaths(configuration.dataDir));
@@ -41,8 +42,24 @@ export async function askOutside(configuration: Configuration, now: number): Pro
         }
       }),
     );
-    return findings.filter((finding) => finding !== null);
+    return [...findings.filter((finding) => finding !== null), ...alerts];
   } finally {
     await outside.close();
   }
+}
+
+async function askAlertmanagers(configuration: Configuration): Promise<Finding[]> {
+  const { alertMetrics, isFiring } = await import('../../workers/alertmanager');
+  return await Promise.all(
+    alertMetrics(configuration).map(async (asked) => {
+      const what = `${asked.service}: metric ${asked.metric}`;
+      try {
+        const fires = await isFiring(asked, AbortSignal.timeout(5_000));
+        return fine(what, `the alert ${asked.labels['alertname'] ?? ''} ${fires ? 'fires' : 'does not fire'}`);
+      } catch (error) {
+        const todo = `correct services.${asked.service}.metrics.${asked.metric}.source.alertmanager`;
+        return wrong(what, messageOf(error), todo);
+      }
+    }),
+  );
 }

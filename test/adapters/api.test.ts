@@ -39,6 +39,7 @@ interface Given {
   readonly router?: Partial<TrafficRouter>;
   readonly telemetry?: Partial<Telemetry>;
   readonly pushed?: Partial<PushedMetrics>;
+  readonly alertsChanged?: ApiPorts['alertsChanged'];
   readonly evidence?: Pick<EvidenceStore, 'read'>;
   readonly ledger?: ApiPorts['ledger'];
   readonly artifacts?: Partial<ApiPorts['artifacts']>;
@@ -54,6 +55,7 @@ function serve(given: Given = {}): FastifyInstance {
     router: stub<TrafficRouter>('router', given.router ?? {}),
     telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),
     pushed: stub<PushedMetrics>('pushed', given.pushed ?? {}),
+    alertsChanged: given.alertsChanged ?? (() => 0),
     evidence: stub<Pick<EvidenceStore, 'read'>>('evidence', given.evidence ?? {}),
     ledger: given.ledger ?? new MemoryLedger(),
     artifacts: stub<ApiPorts['artifacts']>('artifacts', given.artifacts ?? {}),
@@ -389,6 +391,18 @@ describe('values from outside', () => {
       payload: { key: 'k', items: [item] },
     });
     expect([answer.statusCode, answer.json<{ detail: string }>().detail]).toEqual([400, problems[0]]);
+  });
+
+  it('of an Alertmanager are no values: its webhook makes lastgood ask it, where the service declares one', async () => {
+    const payload = { version: '4', status: 'firing', alerts: [{ status: 'firing', labels: { alertname: 'Slow' } }] };
+    const request = { method: 'POST', url: '/v1/services/mail/alertmanager', payload } as const;
+    const answer = await serve({ alertsChanged: () => 2 }).inject(request);
+    expect([answer.statusCode, answer.json()]).toEqual([200, { asked: 2, alerts: 1 }]);
+    const nobody = await serve().inject(request);
+    expect(nobody.statusCode).toBe(400);
+    expect(nobody.json<{ detail: string }>().detail).toContain('mail declares no metric of an Alertmanager');
+    const other = await serve({ alertsChanged: () => 1 }).inject({ ...request, payload: { ...payload, version: '5' } });
+    expect(other.json<{ detail: string }>().detail).toContain('body.version: found "5"');
   });
 
   it('of a report need the time that it is about, and a tool that is known', async () => {

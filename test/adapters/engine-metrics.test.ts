@@ -136,7 +136,9 @@ test('values of the copies cannot be pushed by others, and are read like every o
   const items = [{ metric: 'waiting', value: 0, at: new Date(startMs).toISOString() }];
   expect(await outside.take('mail', { key: 'k', items })).toEqual({
     taken: false,
-    problems: ['items.0.metric: found "waiting", which lastgood reads from the serving copies itself'],
+    problems: [
+      'items.0.metric: found "waiting", which lastgood reads itself (from the serving copies, or an Alertmanager)',
+    ],
   });
   expect(await store.take('mail', { key: 'engine/1', items })).toMatchObject({ taken: true });
   expect(await outside.values('mail', 'waiting', startMs, startMs + 1, 5)).toMatchObject([{ value: 0 }]);

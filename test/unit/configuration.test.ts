@@ -471,3 +471,41 @@ it('the schema for editors in docs/ is the one that the code has', () => {
   const committed: unknown = JSON.parse(readFileSync(join(__dirname, '../../docs/configuration.schema.json'), 'utf8'));
   expect(committed).toEqual(configurationJsonSchema());
 });
+
+describe('the ledger in PostgreSQL', () => {
+  const at = (more: string): string =>
+    `ledger: { postgres: { database: lastgood, user: lastgood, ${more} } }\n${smallest}`;
+
+  it('is in plain units, with its files beside the configuration', () => {
+    const { postgres } = load(at('host: db.example, tls: { caFile: ca.pem }, passwordFile: pw')).ledger;
+    expect(postgres).toEqual({
+      ...{ host: 'db.example', port: 5432, database: 'lastgood', user: 'lastgood', schema: 'lastgood' },
+      password: { file: join(dir, 'pw') },
+      tls: { caFile: join(dir, 'ca.pem'), serverName: null },
+    });
+    expect(load(smallest).ledger.postgres).toBeNull();
+  });
+
+  it.each([
+    ['a host elsewhere without TLS', 'host: db.example', 'expected ledger.postgres.tls'],
+    ['two passwords', 'host: 127.0.0.1, passwordFile: a, passwordEnv: B', 'at most one of passwordFile'],
+    ['a schema that would be a command', "host: 127.0.0.1, schema: 'a; drop'", 'lower-case letters, digits and _'],
+  ])('is refused with %s', (_, more, expected) => {
+    expect(problemsOf(at(more)).join()).toContain(expected);
+  });
+});
+
+describe('a metric of an Alertmanager', () => {
+  const metric = (more: string): string =>
+    `${smallest}    metrics: { slo: { practicalMargin: 0.5, ${more}, source: { alertmanager: { url: 'http://127.0.0.1:9093', alert: Slow, labels: { model: mail }, tokenFile: t } } } }\n`;
+
+  it('has the name of the alert among its labels and is not one that others may push', () => {
+    const [declared] = load(metric('kind: rate')).services[0]?.metrics ?? [];
+    expect(declared?.source).toMatchObject({ labels: { alertname: 'Slow', model: 'mail' }, tokenFile: join(dir, 't') });
+    expect(declared?.policy.from).toBe('alertmanager');
+  });
+
+  it('is a rate', () => {
+    expect(problemsOf(metric('kind: mean, unit: x')).join()).toContain('expected rate: an alert fires or does not');
+  });
+});

@@ -32,7 +32,11 @@ export interface Configuration {
     /** Null: the file. */
     readonly postgres: PostgresConfiguration | null;
   };
-  readonly alerts: { readonly terminal: boolean; readonly webhooks: readonly WebhookConfiguration[] };
+  readonly alerts: {
+    readonly terminal: boolean;
+    readonly webhooks: readonly WebhookConfiguration[];
+    readonly alertmanagers: readonly { readonly url: string; readonly tokenFile: string | null }[];
+  };
   readonly services: readonly ServiceConfiguration[];
 }
 

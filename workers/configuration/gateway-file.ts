@@ -43,7 +43,7 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
 /** A week and a day: the same time of the last seven days. They come every few seconds, so not the 30 days of the others. */
 const ENGINE_KEPT_MS = 8 * 86_400_000;
 
-/** The gateway keeps what is pushed and what the copies told, and refuses what nobody declared. */
+/** The gateway keeps what is pushed and what the copies and an Alertmanager told, and refuses what nobody declared. */
 function pushedMetrics({ metrics }: ServiceConfiguration): Pick<GatewayServiceConfig, 'pushed'> {
   const pushed = metrics.filter(({ policy }) => policy.from !== 'prometheus');
   return pushed.length === 0
@@ -52,7 +52,7 @@ function pushedMetrics({ metrics }: ServiceConfiguration): Pick<GatewayServiceCo
         pushed: pushed.map(({ policy: { metric, kind, from } }) => ({
           metric,
           ...boundsOf(kind),
-          ...(from === 'engine' ? { keptMs: ENGINE_KEPT_MS } : {}),
+          ...(from === 'engine' || from === 'alertmanager' ? { keptMs: ENGINE_KEPT_MS } : {}),
         })),
       };
 }

@@ -132,6 +132,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
     },
     alerts: {
       terminal: alerts.terminal,
+      alertmanagers: alerts.alertmanagers.map(({ url, tokenFile }) => ({ url, tokenFile: orNull(tokenFile) })),
       webhooks: alerts.webhooks.map(({ url, secretFile, secretEnv }) => ({
         url,
         secret: secretFile === undefined ? { env: secretEnv ?? '' } : { file: absolute(secretFile) },
@@ -174,7 +175,9 @@ function resolveService(
   around: { readonly here: string; readonly unverified: 'allow' | 'refuse' },
 ): ServiceConfiguration {
   const { serving, session, samples, answer } = text;
-  const metrics = resolveOutsideMetrics(text.metrics, text.policy.detection.shortWindow.window);
+  const metrics = resolveOutsideMetrics(text.metrics, text.policy.detection.shortWindow.window, (file) =>
+    resolve(around.here, file),
+  );
   return {
     name,
     listen: text.listen,

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { driftMeasure, knownMethods, type ReportTool } from '../../domain/detection/drift-methods';
 import type { EngineQuery, EngineRead } from '../../domain/detection/engine-reading';
 import type { OutsideMetric } from '../../domain/policy';
-import { count, duration, httpUrl } from './fields';
+import { count, duration, httpUrl, path } from './fields';
 import { restsOnEstimates } from '../../domain/detection/estimated-metrics';
 import { defaultMetrics } from './policy-defaults';
 
@@ -54,9 +54,23 @@ const engine = z.strictObject({
   every: duration({ min: '5s', max: '10m' }).prefault('15s'),
 });
 
-const source = z.union([z.literal('observations'), z.strictObject({ prometheus }), report, engine], {
-  error: 'observations, {prometheus: {url, query, every}}, {engine: NAME, …}, or {report: evidently or whylogs, …}',
+const alertmanager = z.strictObject({
+  /** Base address, such as http://127.0.0.1:9093. */
+  url: httpUrl,
+  alert: text(200),
+  /** Labels that the alert has besides; those of another service's alert would be another alert. */
+  labels: labels.prefault({}),
+  every: duration({ min: '5s', max: '10m' }).prefault('15s'),
+  tokenFile: path.optional(),
 });
+
+const source = z.union(
+  [z.literal('observations'), z.strictObject({ prometheus }), z.strictObject({ alertmanager }), report, engine],
+  {
+    error:
+      'observations, {prometheus: {url, query, every}}, {alertmanager: {url, alert, labels, every}}, {engine: NAME, …}, or {report: evidently or whylogs, …}',
+  },
+);
 
 /** One entry of `services.<name>.metrics`: a series of values that comes from outside. */
 export const outsideMetricSchema = z.strictObject({
@@ -87,6 +101,13 @@ export type OutsideMetricSource =
   | { readonly from: 'observations' }
   | { readonly from: 'prometheus'; readonly url: string; readonly query: string; readonly everyMs: number }
   | {
+      readonly from: 'alertmanager';
+      readonly url: string;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly everyMs: number;
+      readonly tokenFile: string | null;
+    }
+  | {
       readonly from: 'engine';
       readonly query: EngineQuery;
       readonly path: string;
@@ -109,13 +130,15 @@ export interface DeclaredMetric {
 
 const DAY_MS = 86_400_000;
 
+/** `absolute` finds the files that the configuration names. */
 export function resolveOutsideMetrics(
   metrics: Readonly<Record<string, OutsideMetricText>>,
   shortWindowMs: number,
+  absolute: (file: string) => string,
 ): DeclaredMetric[] {
   return Object.entries(metrics).map(([metric, declared]) => {
     const { kind, direction, tier, practicalMargin = 0, minSamples } = declared;
-    const resolved = resolveSource(declared.source);
+    const resolved = resolveSource(declared.source, absolute);
     return {
       source: resolved,
       policy: {
@@ -127,17 +150,22 @@ export function resolveOutsideMetrics(
         practicalMargin,
         minSamples,
         windowMs: declared.window ?? (tier === 'trend' ? DAY_MS : shortWindowMs),
-        from: resolved.from === 'prometheus' || resolved.from === 'engine' ? resolved.from : 'pushed',
+        from: resolved.from === 'report' || resolved.from === 'observations' ? 'pushed' : resolved.from,
       },
     };
   });
 }
 
-function resolveSource(text: OutsideMetricText['source']): OutsideMetricSource {
+function resolveSource(text: OutsideMetricText['source'], absolute: (file: string) => string): OutsideMetricSource {
   if (text === 'observations') return { from: 'observations' };
   if ('prometheus' in text) {
     const { url, query, every } = text.prometheus;
     return { from: 'prometheus', url, query, everyMs: every };
+  }
+  if ('alertmanager' in text) {
+    const { url, alert, labels: more, every: everyMs, tokenFile: file } = text.alertmanager;
+    const tokenFile = file === undefined ? null : absolute(file);
+    return { from: 'alertmanager', url, labels: { ...more, alertname: alert }, everyMs, tokenFile };
   }
   if ('engine' in text) {
     const { engine: name, labels, missing, path, port = null, every: everyMs } = text;
@@ -202,6 +230,8 @@ export function checkOutsideMetrics(
       if (username !== '' || password !== '')
         problems.push(found('found a name or password in it, expected none', 'source', 'prometheus', 'url'));
     }
+    if (typeof declared.source === 'object' && 'alertmanager' in declared.source && declared.kind !== 'rate')
+      problems.push(found(`found ${declared.kind}, expected rate: an alert fires or does not, 1 or 0`, 'kind'));
     if (typeof declared.source === 'object' && 'engine' in declared.source)
       problems.push(...checkEngine(declared, declared.source).map(([problem, ...path]) => found(problem, ...path)));
     if (typeof declared.source === 'object' && 'report' in declared.source)

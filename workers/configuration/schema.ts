@@ -79,6 +79,9 @@ const postgresLedger = z
     message: 'at most one of passwordFile and passwordEnv (the password itself never stands in this file)',
   });
 
+/** Where alerts go to besides; it is the cluster's business to tell its other members. */
+const alertmanager = z.strictObject({ url: httpUrl, tokenFile: file.optional() });
+
 const processServing = z.strictObject({
   runtime: z.literal('process'),
   ...protocol,
@@ -289,7 +292,11 @@ export const configurationSchema = z.strictObject({
     })
     .prefault({}),
   alerts: z
-    .strictObject({ terminal: z.boolean().prefault(true), webhooks: z.array(webhook).max(20).prefault([]) })
+    .strictObject({
+      terminal: z.boolean().prefault(true),
+      webhooks: z.array(webhook).max(20).prefault([]),
+      alertmanagers: z.array(alertmanager).max(5).prefault([]),
+    })
     .prefault({}),
   operators: z
     .strictObject({
