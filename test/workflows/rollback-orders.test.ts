@@ -8,6 +8,7 @@ import {
   operationBundle,
   quietRuntime,
   Rig,
+  backendOf,
   warm,
   Workers,
   World,
@@ -109,12 +110,17 @@ describe('orders to a rollback', () => {
     const handle = await rig.rollback(inputOf({ procedure: 'emergency', candidates: [cold('1.2')] }));
     await rig.until('waiting');
 
-    await rig.order(handle, { type: 'choose', candidate: cold('1.0') });
+    const selector = { by: 'model', public: 'mail', name: 'mail@1.0+abc' } as const;
+    const shared = { ...warm('1.0'), warm: { ...backendOf('1.0'), selector, proofAt: 1_000 } };
+    await rig.order(handle, { type: 'choose', candidate: shared });
 
     const reports = await rig.ended(handle);
-    expect(world.calls.slice(-5)).toEqual(['validate 1.0', 'load 1.0', 'probe 1.0', 'shift 1.0', 'verify 1.0']);
+    expect(world.calls.slice(-5)).toEqual(['load 1.2', 'validate 1.0', 'probe 1.0', 'shift 1.0', 'verify 1.0']);
     const last = reports.at(-1)?.what;
     expect(last).toMatchObject({ outcome: 'settled', record: { primary: '1.0' } });
+    // As it is named at its address.
+    const record = last?.type === 'ended' ? last.record : null;
+    expect(record?.backends['1.0']).toEqual([{ ...backendOf('1.0'), selector }]);
     // The copy that failed its probes was kept for a retry; it is named for the service to retire.
     expect(last?.type === 'ended' && last.idle.map(({ version }) => version)).toEqual(['1.2']);
   });

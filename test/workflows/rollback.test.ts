@@ -1,5 +1,7 @@
+import type { RouteRecord } from '../../domain/route';
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
 import {
+  backendOf,
   brief,
   inputOf,
   operationBundle,
@@ -35,7 +37,9 @@ describe('a rollback', () => {
   it('in an emergency moves the traffic to the standby first, then verifies and settles', async () => {
     const world = new World();
     rig = await Rig.start(workers, world.fakes());
-    const input = inputOf({ procedure: 'emergency', candidates: [warm('1.2'), cold('1.1')] });
+    const selector = { by: 'model', public: 'mail', name: 'mail@1.2+abc' } as const;
+    const shared = { ...warm('1.2'), warm: { ...backendOf('1.2'), selector, proofAt: 1_000 } };
+    const input = inputOf({ procedure: 'emergency', candidates: [shared, cold('1.1')] });
 
     const handle = await rig.rollback(input);
     const reports = await rig.ended(handle);
@@ -58,6 +62,9 @@ describe('a rollback', () => {
       'ended settled',
     ]);
     expect(reports.map(({ no }) => no)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    // A standby that shares its address is reached by its name there, or it would be another version that is reached.
+    const { record } = reports.at(-1)?.what as { record: RouteRecord };
+    expect(record.backends['1.2']).toEqual([{ ...backendOf('1.2'), selector }]);
     expect(world.calls).toEqual(['shift 1.2', 'verify 1.2']);
     expect(world.kinds()).toEqual(['traffic-shifted', 'step-succeeded', 'step-succeeded', 'step-succeeded']);
   });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { engineOn } from '../../activities/engine-on';
 import { lookAt } from '../../activities/golden-probes';
 import { openDirectoryStore } from '../../adapters/artifacts/directory-store';
 import { engineFor, openRuntime } from '../composition';
@@ -121,9 +122,10 @@ export class ServingPart implements Part {
     if (artifact.digest !== digest) throw new Error(`${version} is ${artifact.digest} now, ${digest} served before`);
     const signal = AbortSignal.any([giveUp, AbortSignal.timeout(serving.startLimitMs)]);
     const request = { service: service.name, version, instance, artifact: artifact.directory, digest, port };
-    const { address } = await runtime.start(request, signal);
+    const started = await runtime.start(request, signal);
+    const { address } = started;
     if (address === null) throw new Error(`${instance} reported no address`);
-    const asked = { engine, address, model: service.model, timeoutMs: 1_000 };
+    const asked = { engine: engineOn(engine, started), address, model: service.model, timeoutMs: 1_000 };
     let seen = await lookAt(asked, { digest, version });
     while (!seen.ok && !signal.aborted) {
       await pause(50);

@@ -1,9 +1,17 @@
 import { condition, defineSignal, setHandler } from '@temporalio/workflow';
 import { z } from 'zod';
+import type { VersionSelector } from '../../domain/route';
 import { signalNames } from '../contract/signals';
 import type { Candidate, OperationOrder } from '../contract/rollback';
 
 export const orderGivenSignal = defineSignal<[unknown]>(signalNames.orderGiven);
+
+const text = z.string().max(300);
+const selectorSchema: z.ZodType<VersionSelector> = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.literal('path'), from: text, to: text }),
+  z.strictObject({ by: z.literal('model'), public: text, name: text }),
+  z.strictObject({ by: z.literal('header'), header: text, value: text }),
+]);
 
 const candidateSchema: z.ZodType<Candidate> = z.strictObject({
   version: z.string().min(1).max(64),
@@ -14,6 +22,7 @@ const candidateSchema: z.ZodType<Candidate> = z.strictObject({
       address: z.string().max(200),
       instance: z.string().max(200),
       digest: z.string().max(200),
+      selector: selectorSchema.exactOptional(),
       proofAt: z.number(),
     })
     .nullable(),
