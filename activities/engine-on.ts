@@ -9,6 +9,7 @@ export function engineOn(engine: Engine, { selector }: Pick<Backend, 'selector'>
   if (selector === undefined) return engine;
   const named = (model: string): string => selectedModel(selector, model);
   return {
+    ...engine,
     name: engine.name,
     ready: (address, model, limits) => engine.ready(address, named(model), limits),
     identity: (address, model, limits) => engine.identity(address, named(model), limits),

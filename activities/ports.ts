@@ -87,7 +87,7 @@ export interface InstanceEvent {
 }
 
 export interface ServingRuntime {
-  readonly kind: 'process' | 'docker' | 'external';
+  readonly kind: 'process' | 'docker' | 'adapters' | 'external';
   /**
    * Starts the instance, or finds it when it runs already. Resolves when it has an address (not: when it is ready).
    * `progress` is told, in words, of what takes long before it can start (an image that is pulled).
@@ -115,7 +115,12 @@ export interface ServingRuntime {
 /** How to talk to a serving process: readiness, identity, inference. One per protocol, addressed by base URL. */
 export interface Engine {
   readonly name: string;
-  ready(address: string, model: string, limits: { timeoutMs: number }): Promise<{ ready: boolean; why: string }>;
+  /** `asleep`: it gave its memory back and answers nobody until it is woken. */
+  ready(
+    address: string,
+    model: string,
+    limits: { timeoutMs: number },
+  ): Promise<{ ready: boolean; why: string; asleep?: boolean }>;
   /** What the process really loaded, and which means that statement rests on. */
   identity(
     address: string,
@@ -138,6 +143,10 @@ export interface Engine {
     outputs: Readonly<Record<string, string | number>>;
     headers: Readonly<Record<string, string>>;
   }>;
+  /** Requests that the server works on and that wait in it, whoever sent them; only of engines that count them. */
+  work?(address: string, limits: { timeoutMs: number }): Promise<{ running: number; waiting: number }>;
+  /** Brings the weights of a server that sleeps back into place; only of engines that can sleep. */
+  wake?(address: string, limits: { timeoutMs: number }): Promise<void>;
 }
 
 export interface TrafficRouter {

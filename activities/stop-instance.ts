@@ -2,23 +2,33 @@ import { namesInstance } from '../domain/route';
 import type { RouterState } from '../gateway/protocol';
 import type { HostActivities } from '../workflows/contract/activities';
 import { withHeartbeat } from './heartbeat';
-import type { ServingRuntime, TrafficRouter } from './ports';
+import { untilIdle } from './idle';
+import type { Engine, ServingRuntime, TrafficRouter } from './ports';
 
 /**
  * Asks the router in the same activity: a late stop must not end a copy that was chosen again. A router that cannot be
- * asked is a fault, never a yes. Idempotent: a copy that is gone is `absent`.
+ * asked is a fault, never a yes. Then the engine, where it counts its requests: the router knows only of those that came
+ * through it, and some engines drop what they work on, or answer 500, from the first signal on. Idempotent: a copy that is
+ * gone is `absent`.
  */
 export function stopInstance(ports: {
   router: TrafficRouter;
   serving: (service: string) => ServingRuntime;
+  engine: (service: string) => Engine;
 }): HostActivities['stopInstance'] {
   return async ({ service, instance, graceMs }) =>
-    await withHeartbeat(1_000, async () => {
+    await withHeartbeat(1_000, async (signal) => {
       const state = await ports.router.read(service);
       const named = namedBy(state, instance);
       if (named !== null) return { outcome: 'refused', why: `${named} still names ${instance}` };
       const runtime = ports.serving(service);
-      const { outcome, why } = await runtime.stop(instance, { graceMs });
+      const worked = await untilIdle(ports.engine(service), runtime, { service, instance, limitMs: graceMs }, signal);
+      // It may have been chosen again while we waited.
+      const since = worked === null ? null : namedBy(await ports.router.read(service), instance);
+      if (since !== null) return { outcome: 'refused', why: `${since} names ${instance} again` };
+      const stopped = await runtime.stop(instance, { graceMs });
+      const { outcome } = stopped;
+      const why = worked === null ? stopped.why : `${stopped.why}; ${worked}`;
       if (outcome !== 'stopped') return { outcome, why };
       const left = (await runtime.inspect(service)).instances.find((found) => found.instance === instance);
       if (left === undefined || left.state === 'exited') return { outcome, why };

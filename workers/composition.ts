@@ -25,6 +25,9 @@ import { openAiEngine } from '../adapters/serving/openai';
 import { openInferenceEngine } from '../adapters/serving/open-inference';
 import { plainHttpEngine } from '../adapters/serving/plain-http';
 import { openProcessRuntime } from '../adapters/serving/process-runtime';
+import { tgiEngine } from '../adapters/serving/tgi';
+import { vllmEngine } from '../adapters/serving/vllm';
+import { openAdapterRuntime } from '../adapters/serving/vllm-adapters/adapter-runtime';
 import { gatewayTelemetry } from '../adapters/telemetry/gateway';
 import { haproxyTelemetry } from '../adapters/telemetry/haproxy';
 import {
@@ -123,21 +126,24 @@ function goldenProbes(probes: readonly ConfiguredProbe[]): GoldenProbe[] {
 
 export function engineFor(service: ServiceConfiguration): Engine {
   const { serving } = service;
-  const { engine, digestHeader, versionHeader, http } = serving;
+  const { engine, digestHeader, versionHeader, canary, http } = serving;
   const fingerprintProbes = serving.runtime === 'external' ? serving.probes.map(({ request }) => request) : [];
   const identity = {
     ...(digestHeader === null ? {} : { digestHeader }),
     ...(versionHeader === null ? {} : { versionHeader }),
     ...(fingerprintProbes.length === 0 ? {} : { fingerprintProbes }),
   };
+  const outputs = Object.keys(http.outputs).length === 0 ? {} : { outputs: http.outputs };
+  const proof = canary === null ? {} : { canary };
   switch (engine) {
     case 'open-inference':
       return openInferenceEngine(identity);
     case 'openai':
-      return openAiEngine({
-        ...identity,
-        ...(Object.keys(http.outputs).length === 0 ? {} : { outputs: http.outputs }),
-      });
+      return openAiEngine({ ...identity, ...outputs });
+    case 'vllm':
+      return vllmEngine({ ...identity, ...outputs, ...proof });
+    case 'tgi':
+      return tgiEngine({ ...identity, ...outputs, ...proof });
     case 'plain-http': {
       const { identity: named } = http;
       return plainHttpEngine({
@@ -178,6 +184,14 @@ export async function openRuntime(
   if (serving.runtime === 'external') {
     return externalRuntime({ service: service.name, model: service.model, engine, serves: serving.serves });
   }
+  if (serving.runtime === 'vllm-adapters') {
+    const { address, adapter, artifactsThere, maxAdapters } = serving;
+    // Services that share a server share its records: what one of them declared is no stranger to the other.
+    const directory = join(configuration.dataDir, 'adapters', encodeURIComponent(address));
+    const artifacts = artifactsThere && { here: configuration.artifactDirectory, there: artifactsThere };
+    const places = { directory, address, adapter, ...(artifacts ? { artifacts } : {}) };
+    return await openAdapterRuntime({ ...places, model: service.model, maxAdapters });
+  }
   const directory = servingDirectory(configuration, service.name);
   if (serving.runtime === 'docker') {
     const { connection, template, reachedAt, publishAt, artifactsThere, startLimitMs } = serving;
@@ -193,6 +207,8 @@ export async function openRuntime(
     identify,
     startTimeoutMs: serving.startLimitMs,
     memoryLimitBytes: serving.memoryLimitBytes,
+    // Their workers must not hear the signal that lets the server finish its requests.
+    askedToEnd: serving.engine === 'vllm' || serving.engine === 'tgi' ? 'program' : 'group',
   });
 }
 

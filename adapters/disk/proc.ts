@@ -7,6 +7,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 export interface ProcessFacts {
   readonly pid: number;
   readonly startTicks: string;
+  readonly parent: number;
   readonly group: number;
   readonly session: number;
   readonly residentBytes: number;
@@ -34,7 +35,7 @@ export function processFacts(pid: number): ProcessFacts | null {
   if (text === null) return null;
   // The command name may hold spaces and brackets: everything that counts comes after the last one.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const [state, , group, session] = fields;
+  const [state, parent, group, session] = fields;
   const startTicks = fields[19];
   const pages = fields[21];
   if (state === undefined || state === 'X' || startTicks === undefined) return null;
@@ -43,6 +44,7 @@ export function processFacts(pid: number): ProcessFacts | null {
   return {
     pid,
     startTicks,
+    parent: Number(parent),
     group: Number(group),
     session: Number(session),
     residentBytes: Number(pages ?? 0) * PAGE_BYTES,

@@ -11,7 +11,7 @@ import { InstanceFiles, type InstanceRecord } from './instance-record';
 import { memoryLimit, memoryOf } from './memory-limit';
 import { findProcess, type Finding } from './process-inspection';
 import { checkTemplate, fill, freePort, launch, listens, uses, type ProcessTemplate } from './process-launch';
-import { endSession } from './process-stop';
+import { endSession, type AskedToEnd } from './process-stop';
 
 export interface ProcessRuntimeOptions {
   readonly directory: string;
@@ -23,6 +23,8 @@ export interface ProcessRuntimeOptions {
   /** From start to address; default 60 s. */
   readonly startTimeoutMs?: number;
   readonly logLimitBytes?: number;
+  /** Who hears SIGTERM at a stop; default: the whole group. */
+  readonly askedToEnd?: AskedToEnd;
   /** Bytes that a copy may hold; default: the limit of its cgroup, else what the host has. */
   readonly memoryLimitBytes?: number | null;
   /** Ended copies whose record and log are kept as evidence, by service; default 20. */
@@ -191,7 +193,9 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
   async function end(record: InstanceRecord, graceMs: number): Promise<string | null> {
     const finding = await findProcess(files, record);
     if (finding.is !== 'alive') return null;
-    const how = await endSession(finding.session, graceMs, (signal) => files.markStopped(record, now(), signal));
+    const how = await endSession(finding.session, graceMs, options.askedToEnd ?? 'group', (signal) =>
+      files.markStopped(record, now(), signal),
+    );
     if (how !== null) return how;
     throw new InstanceFailed(`${record.instance} survived SIGKILL`, await logTail(logOf(record), TAIL_BYTES));
   }

@@ -107,6 +107,7 @@ async function askServing(
   if (serving.runtime === 'process')
     return [askProgram(service, serving.command[0] ?? '', serving.directory, environment)];
   if (serving.runtime === 'docker') return await askDockerOf(service.name, serving, { images: true, engine: false });
+  if (serving.runtime === 'vllm-adapters') return [await askBase(service, serving.address)];
   const { instances } = await adapters.runtimeOf(service.name).inspect(service.name);
   return await Promise.all(
     instances.map(async ({ version, state, address, exit }) => {
@@ -116,6 +117,21 @@ async function askServing(
       return await askIdentity(what, adapters.engineOf(service.name), address, service.model);
     }),
   );
+}
+
+/** The server that the adapters are loaded into. A look at the runtime would load what is missing: that is not for a check. */
+async function askBase({ name }: ServiceConfiguration, address: string): Promise<Finding> {
+  const what = `${name}: vLLM at ${address}`;
+  try {
+    const { adaptersAt } = await import('../../workers/adapter-facts');
+    return fine(what, `answers; adapters loaded: ${(await adaptersAt(address)).join(', ') || 'none'}`);
+  } catch (error) {
+    return wrong(
+      what,
+      messageOf(error),
+      'start it with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, or correct serving.address',
+    );
+  }
 }
 
 type Engine = ReturnType<Adapters['engineOf']>;

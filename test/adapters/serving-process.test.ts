@@ -201,6 +201,32 @@ describe('a copy that was started as a process', () => {
     });
   });
 
+  it.each([
+    ['group', true],
+    ['program', false],
+  ] as const)('is asked to end as its engine bears it: the %s', async (askedToEnd, workerHears) => {
+    // A server whose worker must not hear the signal: the server finishes by it.
+    const worker = "process.on('SIGTERM', () => console.log('worker heard')); setInterval(() => undefined, 1_000)";
+    const program = `
+      const child = require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(worker)}], { stdio: 'inherit' });
+      process.on('SIGTERM', () => setTimeout(() => { console.log('server done'); child.kill('SIGKILL'); process.exit(0); }, 200));
+      const server = require('node:http').createServer((_, response) => response.end());
+      setTimeout(() => server.listen(Number(process.argv[1]), '127.0.0.1'), 300);`;
+    const runtime = await openProcessRuntime({
+      directory: newRoot(),
+      template: { command: [process.execPath, '-e', program, '{port}'] },
+      askedToEnd,
+    });
+    await runtime.start(startRequest(), never);
+    expect(await runtime.stop('mail@1.0#a', { graceMs: 5_000 })).toMatchObject({
+      outcome: 'stopped',
+      why: expect.stringContaining('SIGTERM') as string,
+    });
+    const log = await runtime.logs('mail@1.0#a', 10_000);
+    expect(log).toContain('server done');
+    expect(log.includes('worker heard')).toBe(workerHears);
+  });
+
   it('that ends gracefully leaves its exit code and the tail of its log', async () => {
     const root = newRoot();
     const runtime = await openProcessRuntime(options(root));

@@ -74,6 +74,70 @@ describe('a configuration that names one service', () => {
   });
 });
 
+describe('language model servers', () => {
+  const service = (serving: string, policy = ''): string =>
+    `services:\n  mail:\n    model: mail\n    serving: { ${serving} }\n${policy === '' ? '' : `    policy: { ${policy} }\n`}`;
+  const problem = (text: string): string => problemsOf(text).join('\n');
+  const adapters = "runtime: vllm-adapters, address: 'http://127.0.0.1:8000'";
+
+  it('have engines of their own, with a proof of readiness that may be chosen', () => {
+    const command = "runtime: process, command: [vllm, --port, '{port}']";
+    const text = service(`${command}, engine: vllm, canary: { prompt: a, max_tokens: 1 }`);
+    expect(load(text).services[0]?.serving).toMatchObject({
+      engine: 'vllm',
+      canary: { prompt: 'a', max_tokens: 1 },
+    });
+    expect(load(service(`${command}, engine: tgi`)).services[0]?.serving).toMatchObject({
+      engine: 'tgi',
+      canary: null,
+    });
+    expect(problem(service(`${command}, canary: { prompt: a }`))).toMatch(
+      /serving\.canary: found with engine open-inference, which is asked by other means/,
+    );
+  });
+
+  it('may hold every version as an adapter of one vLLM', () => {
+    const text = service(`${adapters}, artifacts: /models, adapter: lora/v, maxAdapters: 4`);
+    expect(load(text).services[0]?.serving).toMatchObject({
+      runtime: 'vllm-adapters',
+      engine: 'vllm',
+      address: 'http://127.0.0.1:8000',
+      artifactsThere: '/models',
+      adapter: 'lora/v',
+      maxAdapters: 4,
+    });
+    expect(load(service(adapters)).services[0]?.serving).toMatchObject({ adapter: '', artifactsThere: null });
+  });
+
+  it.each([
+    ['another engine', `${adapters}, engine: openai`, /serving\.engine/],
+    [
+      'an adapter outside of its artifact',
+      `${adapters}, adapter: ../other`,
+      /a path in the artifact, without \. and \.\./,
+    ],
+    ['fewer adapters than copies', `${adapters}, maxAdapters: 1`, /less than policy\.copiesLoadedMax/],
+  ])('are not configured with %s', (_, serving, words) => {
+    expect(problem(service(serving))).toMatch(words);
+  });
+
+  it('keep adapters from a router that cannot name them', () => {
+    const router = 'router: { kind: haproxy, directory: ha }\n';
+    expect(problem(router + service(adapters))).toMatch(/found vllm-adapters with router haproxy: adapters share/);
+  });
+
+  it.each(["--shutdown-timeout, '60'", "'--shutdown-timeout=60'"])(
+    'are given the time to finish that they are told to take: %s',
+    (flag) => {
+      const serving = `runtime: process, engine: vllm, command: [vllm, --port, '{port}', ${flag}]`;
+      expect(problem(service(serving))).toMatch(
+        /stopGrace: is shorter than --shutdown-timeout of the command \(60 s\)/,
+      );
+      expect(() => load(service(serving, 'steps: { stopGrace: 65s }'))).not.toThrow();
+    },
+  );
+});
+
 describe('versions as containers', () => {
   const pinned = `sha256:${'a'.repeat(64)}`;
   const docker = (text: string): string =>

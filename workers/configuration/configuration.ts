@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { DockerConnection } from '../../adapters/serving/docker/client';
 import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
+import type { Json } from '../../domain/ledger';
 import type { ServicePolicy } from '../../domain/policy';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
@@ -80,6 +81,8 @@ export interface ProtocolConfiguration {
   readonly engine: ServiceText['serving']['engine'];
   readonly digestHeader: string | null;
   readonly versionHeader: string | null;
+  /** Body of the completion that proves readiness; null: one token. */
+  readonly canary: Json | null;
   readonly http: ServiceText['serving']['http'];
 }
 
@@ -105,6 +108,17 @@ export type ServingConfiguration = ProtocolConfiguration &
         readonly memoryLimitBytes: number | null;
       }
     | ({ readonly runtime: 'docker' } & DockerServing)
+    | {
+        readonly runtime: 'vllm-adapters';
+        /** The running vLLM. */
+        readonly address: string;
+        /** Where its machine has the directory of the artifacts; null: at the same place. */
+        readonly artifactsThere: string | null;
+        /** Where in an artifact the adapter is; empty: the artifact itself. */
+        readonly adapter: string;
+        readonly maxAdapters: number | null;
+        readonly startLimitMs: number;
+      }
     | {
         readonly runtime: 'external';
         readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };

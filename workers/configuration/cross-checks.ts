@@ -1,4 +1,5 @@
 import { checkDocker } from './docker-serving';
+import { checkEngine } from './engine-checks';
 import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
 import type { ConfigurationText, ServiceText } from './schema';
@@ -54,7 +55,7 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     const problem = `found ${JSON.stringify(directory)}, expected letters, digits, _ . - and / only: HAProxy's commands name it`;
     found.push({ path: ['router', 'directory'], problem });
   }
-  for (const [name, { listen, samples, answer }] of Object.entries(services)) {
+  for (const [name, { listen, samples, answer, serving }] of Object.entries(services)) {
     const at = (path: readonly string[], problem: string): void => {
       found.push({ path: ['services', name, ...path], problem });
     };
@@ -64,6 +65,12 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     }
     if (answer.class !== undefined || answer.score !== undefined) {
       at(['answer'], 'found class or score, expected none with router haproxy: HAProxy does not read answers');
+    }
+    if (serving.runtime === 'vllm-adapters') {
+      at(
+        ['serving', 'runtime'],
+        'found vllm-adapters with router haproxy: adapters share an address and are told apart by the model in the request, which HAProxy cannot write; expected router gateway',
+      );
     }
   }
   return found;
@@ -118,6 +125,7 @@ function checkService(service: ServiceText): Contradiction[] {
   }
   if (serving.runtime === 'process') found.push(...checkCommand(serving.command));
   if (serving.runtime === 'docker') found.push(...checkDocker(serving));
+  found.push(...checkEngine(service));
   if (serving.runtime === 'external') {
     const versions = Object.keys(serving.versions ?? {}).length;
     if (versions > 0 === (serving.address !== undefined)) {

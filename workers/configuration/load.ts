@@ -247,6 +247,7 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
     engine: text.engine,
     digestHeader: text.digestHeader ?? null,
     versionHeader: text.versionHeader ?? null,
+    canary: text.canary ?? null,
     http: text.http,
   };
   if (text.runtime === 'external') {
@@ -254,6 +255,17 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
     return { ...protocol, runtime: 'external', serves, probes: readProbes(text.probes, here) };
   }
   if (text.runtime === 'docker') return { ...protocol, runtime: 'docker', ...resolveDocker(text, here) };
+  if (text.runtime === 'vllm-adapters') {
+    const { address, artifacts, adapter, maxAdapters, startLimit } = text;
+    const places = { address, artifactsThere: artifacts ?? null, adapter: adapter ?? '' };
+    return {
+      ...protocol,
+      ...places,
+      runtime: text.runtime,
+      maxAdapters: maxAdapters ?? null,
+      startLimitMs: startLimit,
+    };
+  }
   const { command, env, startLimit, memoryLimit } = text;
   const directory = resolve(here, text.directory ?? '.');
   const limits = { startLimitMs: startLimit, memoryLimitBytes: memoryLimit ?? null };

@@ -17,7 +17,7 @@ import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
-const engine = z.enum(['open-inference', 'openai', 'plain-http']);
+const engine = z.enum(['open-inference', 'openai', 'vllm', 'tgi', 'plain-http']);
 const headerName = z.string().regex(/^[A-Za-z0-9-]+$/, 'the name of a header');
 const urlPath = z.string().regex(/^\/\S*$/, 'a path that begins with /');
 
@@ -27,7 +27,9 @@ const protocol = {
   /** Response headers that carry what the server has loaded. */
   digestHeader: headerName.optional(),
   versionHeader: headerName.optional(),
-  /** For `plain-http`, and `outputs` for `openai`: name of an output → its path in the answer. */
+  /** For `vllm` and `tgi`: body of the completion that proves readiness; default one token. */
+  canary: z.json().optional(),
+  /** For `plain-http`, and `outputs` for `openai`, `vllm` and `tgi`: name of an output → its path in the answer. */
   http: z
     .strictObject({
       ready: urlPath.prefault('/health'),
@@ -123,6 +125,27 @@ const externalServing = z.strictObject({
   probes: z.union([file, probesSchema], 'a list of probes, or the path of a JSON file with one').optional(),
 });
 
+/** One running vLLM with the base model; a version is a LoRA adapter in it. */
+const adapterServing = z.strictObject({
+  runtime: z.literal('vllm-adapters'),
+  ...protocol,
+  engine: z.literal('vllm').prefault('vllm'),
+  address: backendAddress,
+  /** Where the server's machine has the directory of the artifacts; default: at the same place. */
+  artifacts: z
+    .string('a path on the server')
+    .regex(/^\/[^\0]*[^\0/]$/, "an absolute path on the server's machine, not /")
+    .optional(),
+  /** Where in an artifact the adapter is; default: the artifact itself. */
+  adapter: z
+    .string('a path in the artifact')
+    .regex(/^(?!\.{1,2}(\/|$))[^/\0]+(\/(?!\.{1,2}(\/|$))[^/\0]+)*$/, 'a path in the artifact, without . and ..')
+    .optional(),
+  /** Adapters that the server keeps in memory, whoever loaded them: its --max-cpu-loras. */
+  maxAdapters: count(1, 10_000).optional(),
+  startLimit: duration({ min: '1s', max: '2h' }).prefault('2m'),
+});
+
 const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };
 
 const pattern = z
@@ -176,7 +199,7 @@ function isPattern(text: string): boolean {
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
-  serving: z.discriminatedUnion('runtime', [processServing, dockerServing, externalServing]),
+  serving: z.discriminatedUnion('runtime', [processServing, dockerServing, adapterServing, externalServing]),
   session: z
     .strictObject({
       header: z

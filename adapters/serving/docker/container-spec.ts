@@ -30,8 +30,10 @@ export function containerName(owner: string, instance: string): string {
 export function containerSpec(wish: ContainerWish): Docker.ContainerCreateOptions {
   const { template, labels, artifact, hostPort, publishAt } = wish;
   const inside = template.port ?? labels.port ?? 0;
+  // By its digest, the path itself says what a server loaded from it.
+  const artifactPath = template.artifactPath.replaceAll('{digest}', labels.digest.replace(/^sha256:/, ''));
   const values = {
-    artifact: template.artifactPath,
+    artifact: artifactPath,
     port: String(inside),
     instance: labels.instance,
     digest: labels.digest,
@@ -53,7 +55,7 @@ export function containerSpec(wish: ContainerWish): Docker.ContainerCreateOption
         ? {}
         : { PortBindings: { [published]: [{ HostIp: publishAt, HostPort: String(hostPort ?? '') }] } }),
       // As a mount, not as a bind: a directory that is not there is refused instead of made.
-      Mounts: artifact === null ? [] : [artifactMount(artifact, template.artifactPath)],
+      Mounts: artifact === null ? [] : [artifactMount(artifact, artifactPath)],
       // Only lastgood starts copies: the engine must not bring back a version that was rolled back from.
       RestartPolicy: { Name: 'no' },
       LogConfig: LOG,

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { isAbsolute, join, relative, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StartRequest } from '../../../activities/ports';
 import { DockerDiskFull, DockerFault, DockerRefused, ServingRefused } from '../errors';
+import { pathThere, type SharedDirectory } from '../path-there';
 import { freePort, listens } from '../process-launch';
 import { isStatus, type DockerClient } from './client';
 import { containerName, containerSpec } from './container-spec';
@@ -20,7 +20,7 @@ export interface RunSources {
   readonly template: DockerTemplate;
   readonly reachedAt: string;
   readonly publishAt: string;
-  readonly artifacts: { readonly here: string; readonly there: string } | null;
+  readonly artifacts: SharedDirectory | null;
 }
 
 const CONFLICTS_MAX = 50;
@@ -141,15 +141,7 @@ export class Runs {
     }
   }
 
-  /** Where the engine's host has the directory. */
   private artifactAt(directory: string | null): string | null {
-    const { artifacts } = this.sources;
-    if (directory === null || artifacts === null) return directory;
-    const inside = relative(resolve(artifacts.here), resolve(directory));
-    if (inside.startsWith('..') || isAbsolute(inside))
-      throw new ServingRefused(
-        `${directory} is not below ${artifacts.here}, so where the engine's host has it is not known`,
-      );
-    return join(artifacts.there, inside);
+    return directory === null ? null : pathThere(directory, this.sources.artifacts, "the engine's host");
   }
 }

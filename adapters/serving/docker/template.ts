@@ -26,7 +26,7 @@ export interface DockerTemplate {
   readonly network: string;
   /** Port at which the server listens in its container; null on the network `host`, where it is given one. */
   readonly port: number | null;
-  /** Where the verified artifact stands in the container, read-only. */
+  /** Where the verified artifact stands in the container, read-only; `{digest}` is the hex digest of its manifest. */
   readonly artifactPath: string;
   readonly memoryLimitBytes: number | null;
   readonly sharedMemoryBytes: number | null;

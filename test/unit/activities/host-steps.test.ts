@@ -120,6 +120,84 @@ describe('steps on the host', () => {
     expect(await world.env.run(inspectInstances(world), service)).toMatchObject([{ instance, state: 'exited' }]);
   });
 
+  /** The copy is found with this many requests at each look of its own count; the last number stays. */
+  const works = (...counts: number[]): { readonly looks: () => number } => {
+    let looks = 0;
+    world.fake.work = () => {
+      const running = counts[Math.min(looks, counts.length - 1)] ?? 0;
+      looks += 1;
+      return Promise.resolve({ running, waiting: 0 });
+    };
+    return { looks: () => looks };
+  };
+
+  it('stop a copy only when it is idle by its own count, where its engine counts', async () => {
+    world.fake.put(first, '1.2');
+    await load();
+    const { looks } = works(2, 1, 0);
+    const stopped = await world.env.run(stopInstance(world), { service, instance, graceMs: 5_000 });
+    expect(stopped).toEqual({ outcome: 'stopped', why: 'at once; it was idle by its own count' });
+    expect(looks()).toBe(3);
+  });
+
+  it('stop a copy that stays busy after its grace, and say with how many requests', async () => {
+    world.fake.put(first, '1.2');
+    await load();
+    works(2);
+    expect(await stop()).toMatchObject({
+      outcome: 'stopped',
+      why: expect.stringMatching(/after \d+ ms it worked on 2 requests and kept 0 waiting/) as string,
+    });
+  });
+
+  it('wait for no count that is of others too, nor for one that cannot be had', async () => {
+    world.fake.put(first, '1.2');
+    await load();
+    const { looks } = works(7);
+    const entry = world.runtime.instances.get(instance);
+    if (entry) entry.state = { ...entry.state, selector: { by: 'model', public: model, name: 'a' } };
+    expect(await stop()).toEqual({ outcome: 'stopped', why: 'at once' });
+    expect(looks()).toBe(0);
+    await load();
+    world.fake.work = () => Promise.reject(new Error('no counters'));
+    expect((await stop()).why).toBe('at once; whether it was idle is not known: no counters');
+  });
+
+  it('leave a copy alone that was chosen again while its stop waited', async () => {
+    world.fake.put(first, '1.2');
+    await load();
+    const backend = { address: first, instance, digest: digestOf('1.2') };
+    world.fake.work = async () => {
+      await world.router.apply(recordOf('1.2', 8, { backends: { '1.2': [backend] } }));
+      return { running: 0, waiting: 0 };
+    };
+    expect(await stop()).toEqual({ outcome: 'refused', why: `the route at epoch 8 names ${instance} again` });
+    expect(world.runtime.instances.get(instance)?.state.state).toBe('running');
+  });
+
+  it('wake a copy that is found sleeping, instead of waiting for it', async () => {
+    world.fake.put(first, '1.2', { ready: false, asleep: true });
+    let woken = 0;
+    world.fake.wake = (address) => {
+      woken += 1;
+      world.fake.put(address, '1.2');
+      return Promise.resolve();
+    };
+    expect(await load()).toMatchObject({ ok: true });
+    expect(woken).toBe(1);
+  });
+
+  it('hand on how a copy is named at a shared address', async () => {
+    const selector = { by: 'model' as const, public: model, name: 'mail@1.2+abc' };
+    world.fake.put(first, '1.2');
+    const start = world.runtime.start.bind(world.runtime);
+    jest.spyOn(world.runtime, 'start').mockImplementation(async (request, signal) => ({
+      ...(await start(request, signal)),
+      selector,
+    }));
+    expect(await load()).toMatchObject({ ok: true, backend: { address: first, instance, selector } });
+  });
+
   it('refuse to stop what the route in force or a fallback in use names, and when the router is silent', async () => {
     world.fake.put(first, '1.2');
     await load();

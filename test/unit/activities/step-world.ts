@@ -17,6 +17,7 @@ interface Copy {
   version: string;
   digest: string;
   ready: boolean;
+  asleep?: boolean;
   label: string;
   fault: Error | null;
 }
@@ -27,6 +28,9 @@ export class FakeEngine implements Engine {
   readonly copies = new Map<string, Copy>();
   readonly asked: { address: string; headers: Readonly<Record<string, string>> }[] = [];
   readonly looks: string[] = [];
+
+  work?: NonNullable<Engine['work']>;
+  wake?: NonNullable<Engine['wake']>;
 
   constructor(private readonly router: FakeTrafficRouter) {}
 
@@ -45,7 +49,8 @@ export class FakeEngine implements Engine {
     this.looks.push(address);
     const copy = this.copies.get(address);
     if (!copy) return Promise.resolve({ ready: false, why: 'connection refused' });
-    return Promise.resolve({ ready: copy.ready, why: copy.ready ? 'ready' : 'status 503' });
+    const asleep = copy.asleep === true ? { asleep: true } : {};
+    return Promise.resolve({ ready: copy.ready, why: copy.ready ? 'ready' : 'status 503', ...asleep });
   }
 
   async identity(address: string): ReturnType<Engine['identity']> {

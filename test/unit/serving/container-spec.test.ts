@@ -29,6 +29,12 @@ test('a container is made of the image by its id, and its placeholders are fille
   expect(made.Env).toEqual([`WHO=mail@1.2#a ${labels.digest}`, 'BRACES={other}']);
 });
 
+test('an artifact may be mounted at a path that is its digest, which servers then report as what they loaded', () => {
+  const made = spec({ artifactPath: '/models/{digest}', command: ['--model', '{artifact}'] });
+  expect(made.Cmd).toEqual(['--model', `/models/${'b'.repeat(64)}`]);
+  expect(made.HostConfig?.Mounts).toMatchObject([{ Source: '/store/one', Target: `/models/${'b'.repeat(64)}` }]);
+});
+
 test('a port is published on the one address that was named, any or the one that a route names', () => {
   expect(spec().HostConfig?.PortBindings).toEqual({ '8000/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }] });
   expect(spec({}, 4711).HostConfig?.PortBindings).toEqual({ '8000/tcp': [{ HostIp: '127.0.0.1', HostPort: '4711' }] });
