@@ -127,6 +127,8 @@ function goldenProbes(probes: readonly ConfiguredProbe[]): GoldenProbe[] {
 export function engineFor(service: ServiceConfiguration): Engine {
   const { serving } = service;
   const { engine, digestHeader, versionHeader, canary, http } = serving;
+  const apiKey = apiKeyOf(service);
+  const secret = apiKey === null ? {} : { apiKey };
   const fingerprintProbes = serving.runtime === 'external' ? serving.probes.map(({ request }) => request) : [];
   const identity = {
     ...(digestHeader === null ? {} : { digestHeader }),
@@ -139,11 +141,11 @@ export function engineFor(service: ServiceConfiguration): Engine {
     case 'open-inference':
       return openInferenceEngine(identity);
     case 'openai':
-      return openAiEngine({ ...identity, ...outputs });
+      return openAiEngine({ ...identity, ...outputs, ...secret });
     case 'vllm':
-      return vllmEngine({ ...identity, ...outputs, ...proof });
+      return vllmEngine({ ...identity, ...outputs, ...secret, ...proof });
     case 'tgi':
-      return tgiEngine({ ...identity, ...outputs, ...proof });
+      return tgiEngine({ ...identity, ...outputs, ...secret, ...proof });
     case 'plain-http': {
       const { identity: named } = http;
       return plainHttpEngine({
@@ -162,6 +164,16 @@ export function engineFor(service: ServiceConfiguration): Engine {
             }),
       });
     }
+  }
+}
+
+/** Read at each start, so that a changed secret needs no other step; never kept in the configuration. */
+export function apiKeyOf({ name, serving: { apiKeyFile } }: ServiceConfiguration): string | null {
+  if (apiKeyFile === null) return null;
+  try {
+    return readFileSync(apiKeyFile, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigurationError([`services.${name}.serving.apiKeyFile: ${(error as Error).message}`]);
   }
 }
 
@@ -190,7 +202,9 @@ export async function openRuntime(
     const directory = join(configuration.dataDir, 'adapters', encodeURIComponent(address));
     const artifacts = artifactsThere && { here: configuration.artifactDirectory, there: artifactsThere };
     const places = { directory, address, adapter, ...(artifacts ? { artifacts } : {}) };
-    return await openAdapterRuntime({ ...places, model: service.model, maxAdapters });
+    const apiKey = apiKeyOf(service);
+    const secret = apiKey === null ? {} : { apiKey };
+    return await openAdapterRuntime({ ...places, ...secret, model: service.model, maxAdapters });
   }
   const directory = servingDirectory(configuration, service.name);
   if (serving.runtime === 'docker') {

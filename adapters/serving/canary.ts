@@ -13,7 +13,8 @@ export interface Canary {
   readonly progress: readonly string[];
 }
 
-const PROGRESS_MS = 250;
+/** A large model on a small machine takes some tenths of a second for a token. */
+const PROGRESS_MS = 500;
 const QUOTED_CHARS = 300;
 
 /**

@@ -120,11 +120,11 @@ async function askServing(
 }
 
 /** The server that the adapters are loaded into. A look at the runtime would load what is missing: that is not for a check. */
-async function askBase({ name }: ServiceConfiguration, address: string): Promise<Finding> {
-  const what = `${name}: vLLM at ${address}`;
+async function askBase(service: ServiceConfiguration, address: string): Promise<Finding> {
+  const what = `${service.name}: vLLM at ${address}`;
   try {
     const { adaptersAt } = await import('../../workers/adapter-facts');
-    return fine(what, `answers; adapters loaded: ${(await adaptersAt(address)).join(', ') || 'none'}`);
+    return fine(what, `answers; adapters loaded: ${(await adaptersAt(service, address)).join(', ') || 'none'}`);
   } catch (error) {
     return wrong(
       what,

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServingRuntime } from '../../activities/ports';
+import { vllmEngine } from '../../adapters/serving/vllm';
 import { EngineUnreachable, ServingRefused } from '../../adapters/serving/errors';
 import {
   adapterName,
@@ -203,6 +204,16 @@ describe('a vLLM that was restarted', () => {
     });
     expect(await statesOf(runtime)).toEqual([]);
   });
+});
+
+it('a server that asks for a secret is given it', async () => {
+  const { server, open } = await world({ paths: ['/tmp'], apiKey: 'secret' });
+  await expect((await open()).start(startRequest(), never)).rejects.toThrow(/answered 401/);
+  const runtime = await open({ apiKey: 'secret' });
+  expect(await runtime.start(startRequest(), never)).toMatchObject({ state: 'running' });
+  const engine = vllmEngine({ apiKey: 'secret' });
+  expect(await engine.ready(server.address, nameA, { timeoutMs: 1_000 })).toMatchObject({ ready: true });
+  expect((await runtime.stop('mail@1.0#a', grace)).outcome).toBe('stopped');
 });
 
 describe('what is refused', () => {

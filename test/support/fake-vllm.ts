@@ -15,6 +15,8 @@ export interface FakeVllmOptions {
   readonly port?: number;
   /** Paths that hold an adapter besides those that are there. */
   readonly paths?: readonly string[];
+  /** --api-key: asked for on /v1 only, as vLLM does. */
+  readonly apiKey?: string;
 }
 
 type Fault = 'none' | 'not-ready' | 'status-500' | 'hang' | 'reset' | 'garbage' | 'huge' | 'queue' | 'draining';
@@ -68,6 +70,9 @@ export class FakeVllm {
     const [path = ''] = (request.url ?? '').split('?');
     const route = `${request.method ?? ''} ${path}`;
     this.calls.push(route);
+    const { apiKey } = this.options;
+    if (apiKey !== undefined && path.startsWith('/v1') && request.headers.authorization !== `Bearer ${apiKey}`)
+      return json(response, 401, { error: 'Unauthorized' });
     switch (route) {
       case 'GET /health':
         return void response.writeHead(this.fault === 'not-ready' ? 503 : 200).end();

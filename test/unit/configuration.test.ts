@@ -96,6 +96,13 @@ describe('language model servers', () => {
     );
   });
 
+  it('are sent the secret of a file, where they take one', () => {
+    const secret = 'apiKeyFile: key.txt';
+    const command = "runtime: process, command: [vllm, --port, '{port}']";
+    expect(load(service(`${command}, engine: vllm, ${secret}`)).services[0]?.serving.apiKeyFile).toMatch(/\/key\.txt$/);
+    expect(problem(service(`${command}, ${secret}`))).toMatch(/apiKeyFile: found with engine open-inference/);
+  });
+
   it('may hold every version as an adapter of one vLLM', () => {
     const text = service(`${adapters}, artifacts: /models, adapter: lora/v, maxAdapters: 4`);
     expect(load(text).services[0]?.serving).toMatchObject({

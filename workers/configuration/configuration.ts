@@ -81,6 +81,8 @@ export interface ProtocolConfiguration {
   readonly engine: ServiceText['serving']['engine'];
   readonly digestHeader: string | null;
   readonly versionHeader: string | null;
+  /** Secret of the server, sent with our own calls; clients bring theirs. */
+  readonly apiKeyFile: string | null;
   /** Body of the completion that proves readiness; null: one token. */
   readonly canary: Json | null;
   readonly http: ServiceText['serving']['http'];

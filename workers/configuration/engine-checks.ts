@@ -11,6 +11,10 @@ export function checkEngine({ serving, policy }: ServiceText): Contradiction[] {
     const problem = `found with engine ${serving.engine}, which is asked by other means; expected with vllm or tgi`;
     found.push({ path: ['serving', 'canary'], problem });
   }
+  if (serving.apiKeyFile !== undefined && !['openai', 'vllm', 'tgi'].includes(serving.engine)) {
+    const problem = `found with engine ${serving.engine}, which is sent none; expected with openai, vllm or tgi`;
+    found.push({ path: ['serving', 'apiKeyFile'], problem });
+  }
   if (serving.runtime === 'vllm-adapters' && serving.maxAdapters !== undefined) {
     const { copiesLoadedMax } = policy;
     if (serving.maxAdapters < copiesLoadedMax) {

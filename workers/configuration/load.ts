@@ -247,6 +247,7 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
     engine: text.engine,
     digestHeader: text.digestHeader ?? null,
     versionHeader: text.versionHeader ?? null,
+    apiKeyFile: text.apiKeyFile === undefined ? null : resolve(here, text.apiKeyFile),
     canary: text.canary ?? null,
     http: text.http,
   };

@@ -27,6 +27,8 @@ const protocol = {
   /** Response headers that carry what the server has loaded. */
   digestHeader: headerName.optional(),
   versionHeader: headerName.optional(),
+  /** For `openai`, `vllm` and `tgi`: the secret that the server asks for, sent as bearer token. */
+  apiKeyFile: path.optional(),
   /** For `vllm` and `tgi`: body of the completion that proves readiness; default one token. */
   canary: z.json().optional(),
   /** For `plain-http`, and `outputs` for `openai`, `vllm` and `tgi`: name of an output → its path in the answer. */
