@@ -114,8 +114,8 @@ async function untilReady(
         return problem === null ? { ok: true, address, instance } : { ok: false, why: `${instance}: ${problem}` };
       }
       why = ready.why;
-      // A copy that was found sleeping is the quickest of all loads; its probes come after it, like those of any other.
-      if (ready.asleep === true) await engine.wake?.(address, { timeoutMs: Math.max(1, until - performance.now()) });
+      // A copy that sleeps is the quickest of all loads; its probes come after it, like those of any other.
+      if (ready.asleep === true) await engine.wake?.(address, { timeoutMs: Math.max(1, Math.ceil(until - performance.now())) });
     } catch (error) {
       why = messageOf(error);
     }

@@ -194,7 +194,8 @@ export async function openRuntime(
   const identify = async (address: string): Promise<string | null> =>
     (await engine.identity(address, service.model, { timeoutMs: identityLimitMs })).digest;
   if (serving.runtime === 'external') {
-    return externalRuntime({ service: service.name, model: service.model, engine, serves: serving.serves });
+    const { serves, wake } = serving;
+    return externalRuntime({ service: service.name, model: service.model, engine, serves, mayWake: wake });
   }
   if (serving.runtime === 'vllm-adapters') {
     const { address, adapter, artifactsThere, maxAdapters } = serving;

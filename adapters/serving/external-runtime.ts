@@ -14,6 +14,8 @@ export interface ExternalRuntimeOptions {
   readonly serves:
     | { readonly versions: Readonly<Record<string, string>> }
     | { readonly address: string; readonly versionOf?: (digest: string) => string | null };
+  /** A server that sleeps counts as running: whoever loads the version wakes it. Default: it counts as gone. */
+  readonly mayWake?: boolean;
   readonly timeoutMs?: number;
   readonly now?: () => number;
 }
@@ -37,7 +39,8 @@ export function externalRuntime(options: ExternalRuntimeOptions): ServingRuntime
       const exit = { at: now(), code: 'unreachable', logTail: why };
       return { ...base, instance: nameOf(named), version: named, state: 'exited', address, digest: null, exit };
     };
-    if (!readiness.ready) return gone(readiness.why);
+    const wakeable = options.mayWake === true && readiness.asleep === true;
+    if (!readiness.ready && !wakeable) return gone(readiness.why);
     try {
       const identity = await engine.identity(address, model, { timeoutMs });
       const known =

@@ -3,7 +3,7 @@ import type { Engine } from '../../activities/ports';
 import type { Json } from '../../domain/ledger';
 import { askCanary } from './canary';
 import { digestInPath } from './content-path';
-import { readWork, type CountersAt } from './engine-counters';
+import { readSeries, readWork, type CountersAt } from './engine-counters';
 import { EngineAnswerRefused } from './errors';
 import { answerJson, httpCall } from './http';
 import { fingerprint, headerIdentity } from './identity';
@@ -19,7 +19,7 @@ const answerSchema = z.object({ choices: z.array(z.unknown()).min(1) });
 const wholeDigest = /(?:^|@)(sha256:[0-9a-f]{64})$/;
 
 /**
- * vLLM (facts of 0.32). Its `/health` says 200 while it is paused, drains, or will die at the first request: ready is a
+ * vLLM (facts of 0.32). Its `/health` says 200 while it is paused or sleeps, drains, or will die at the first request: ready is a
  * completion that was answered. What it loaded is known by the content-addressed path that it was started with (`root` in
  * `/v1/models`), or by a second served name that is the digest and has the same root. It counts its requests itself.
  */
@@ -33,12 +33,18 @@ export function vllmEngine(options: VllmOptions = {}): Engine {
     headers: authorization,
   });
 
-  /** Only a server in development mode has sleep mode's routes; without them it cannot sleep. */
-  async function isAsleep(address: string, timeoutMs: number): Promise<boolean> {
+  /**
+   * Only a server in development mode has sleep mode's routes; without them it can do neither. `/is_sleeping` is true for one
+   * that is only paused, too: whether the weights are away is told by a metric.
+   */
+  async function restOf(address: string, timeoutMs: number): Promise<'awake' | 'paused' | 'asleep'> {
     const url = `${address}/is_sleeping`;
     const answer = await httpCall({ url, method: 'GET', timeoutMs, limitBytes, headers: authorization });
-    if (answer.status !== 200) return false;
-    return sleepingSchema.safeParse(answerJson(url, answer)).data?.is_sleeping ?? false;
+    if (answer.status !== 200) return 'awake';
+    if (sleepingSchema.safeParse(answerJson(url, answer)).data?.is_sleeping !== true) return 'awake';
+    const states = await readSeries(at(address, timeoutMs), ['vllm:engine_sleep_state']);
+    const awake = states.filter(({ labels }) => labels['sleep_state'] === 'awake');
+    return awake.length > 0 && awake.every(({ value }) => value === 1) ? 'paused' : 'asleep';
   }
 
   return {
@@ -47,11 +53,13 @@ export function vllmEngine(options: VllmOptions = {}): Engine {
       return await readyUnless(async () => {
         const health = await httpCall({ url: `${address}/health`, method: 'GET', timeoutMs, limitBytes });
         if (health.status !== 200) return { ready: false, why: `${address}/health answered ${health.status}` };
-        const [offered, asleep] = await Promise.all([models(address, timeoutMs), isAsleep(address, timeoutMs)]);
+        const [offered, rest] = await Promise.all([models(address, timeoutMs), restOf(address, timeoutMs)]);
         const known = offered.models.map(({ id }) => id);
         if (!known.includes(model)) return { ready: false, why: notOffered(address, model, known) };
         // No request for an engine that sleeps: it would wait for ever, or end it.
-        if (asleep) return { ready: false, asleep: true, why: `${address} sleeps: its weights are not in place` };
+        if (rest === 'asleep') return { ready: false, asleep: true, why: `${address} sleeps: its weights are away` };
+        if (rest === 'paused')
+          return { ready: false, why: `${address} is paused: requests wait until somebody posts to /resume` };
         const { path, fields } = completionOf(canaryBody);
         return await askCanary(at(address, timeoutMs), {
           path,
@@ -92,7 +100,8 @@ export function vllmEngine(options: VllmOptions = {}): Engine {
       const answer = await httpCall({ url, method: 'POST', timeoutMs, limitBytes, headers: authorization });
       if (answer.status !== 200)
         throw new EngineAnswerRefused(`${url} answered ${answer.status}: ${answer.text.slice(0, 200)}`);
-      if (await isAsleep(address, timeoutMs)) throw new EngineAnswerRefused(`${address} was woken and still sleeps`);
+      const rest = await restOf(address, timeoutMs);
+      if (rest !== 'awake') throw new EngineAnswerRefused(`${address} was woken and is still ${rest}`);
     },
   };
 }

@@ -1,9 +1,12 @@
+import { loadTarget } from '../../activities/load-target';
 import type { Engine } from '../../activities/ports';
+import { externalRuntime } from '../../adapters/serving/external-runtime';
 import { tgiEngine } from '../../adapters/serving/tgi';
 import { vllmEngine } from '../../adapters/serving/vllm';
 import { engineContract } from '../support/contracts/engine';
 import { startFakeTgi, type FakeTgi } from '../support/fake-tgi';
 import { FakeVllm, type FakeVllmOptions } from '../support/fake-vllm';
+import { StepWorld } from '../unit/activities/step-world';
 
 const limitBytes = 100_000;
 const limits = { timeoutMs: 300 };
@@ -87,6 +90,16 @@ describe('readiness of vLLM', () => {
     expect(await ready(server)).toMatchObject({ ready: true });
   });
 
+  it('is denied to one that somebody paused, which is not asleep: nobody but they may end the pause', async () => {
+    const server = await vllm({ development: true });
+    server.paused = true;
+    expect(await ready(server)).toEqual({
+      ready: false,
+      why: `${server.address} is paused: requests wait until somebody posts to /resume`,
+    });
+    expect(server.completions).toEqual([]);
+  });
+
   it('is asked of the adapter that is meant, and denied for one that is not loaded', async () => {
     const server = await vllm();
     server.adapters.set('base@1', '/a');
@@ -104,6 +117,41 @@ describe('readiness of vLLM', () => {
     const chat = vllmEngine({ canary: { messages, max_tokens: 1 } });
     expect(await chat.ready(server.address, 'base', limits)).toMatchObject({ ready: true });
     expect(server.completions).toEqual([{ model: 'base', prompt: messages }]);
+  });
+});
+
+describe('a version that sleeps at an address of its own', () => {
+  const sleeping = async (mayWake: boolean): Promise<{ server: FakeVllm; load: () => Promise<unknown> }> => {
+    const server = await vllm({ development: true, names: ['mail'], root: '1.2' });
+    server.asleep = true;
+    const world = await StepWorld.start();
+    const serves = { versions: { '1.2': server.address } };
+    const engine = vllmEngine();
+    const runtime = externalRuntime({ service: 'mail', model: 'mail', engine, serves, mayWake });
+    const ports = { artifacts: world.artifacts, serving: () => runtime, engine: () => engine };
+    const digest = 'version:1.2';
+    const input = {
+      service: 'mail',
+      version: '1.2',
+      digest,
+      instance: 'mail@1.2#x',
+      model: 'mail',
+      readyWithinMs: 3_000,
+    };
+    return { server, load: () => world.env.run(loadTarget(ports), input) };
+  };
+
+  it('is woken by a load where that is allowed, and probed only after that', async () => {
+    const { server, load } = await sleeping(true);
+    expect(await load()).toMatchObject({ ok: true, backend: { address: server.address } });
+    expect(server.calls.indexOf('POST /wake_up')).toBeLessThan(server.calls.indexOf('POST /v1/completions'));
+    expect(server.asleep).toBe(false);
+  });
+
+  it('is no target where nobody said so, and sleeps on', async () => {
+    const { server, load } = await sleeping(false);
+    expect(await load()).toMatchObject({ ok: false, why: expect.stringContaining('sleeps') as string });
+    expect(server.asleep).toBe(true);
   });
 });
 

@@ -28,6 +28,7 @@ type Fault = 'none' | 'not-ready' | 'status-500' | 'hang' | 'reset' | 'garbage' 
 export class FakeVllm {
   fault: Fault = 'none';
   asleep = false;
+  paused = false;
   running = 0;
   waiting = 0;
   /** Grows by itself while `fault` is `queue`: the engine computes for others. */
@@ -93,12 +94,14 @@ export class FakeVllm {
     if (this.options.development !== true) return notFound(response);
     switch (route) {
       case 'GET /is_sleeping':
-        return json(response, 200, { is_sleeping: this.asleep });
+        // True for a pause as well.
+        return json(response, 200, { is_sleeping: this.asleep || this.paused });
       case 'POST /sleep':
         this.asleep = true;
         return json(response, 200, { status: 'sleeping', level: 1 });
       case 'POST /wake_up':
         this.asleep = false;
+        this.paused = false;
         return json(response, 200, { status: 'awake', tags: null });
     }
     notFound(response);
@@ -118,7 +121,7 @@ export class FakeVllm {
     const asked = JSON.parse(text) as { model: string; prompt?: unknown; messages?: unknown };
     this.completions.push({ model: asked.model, prompt: asked.prompt ?? asked.messages });
     if (this.fault === 'queue') this.tokens += 1;
-    if (this.asleep || this.fault === 'hang' || this.fault === 'queue') return;
+    if (this.asleep || this.paused || this.fault === 'hang' || this.fault === 'queue') return;
     if (this.fault === 'reset') return void request.socket.destroy();
     if (this.fault === 'draining') return refuse(response, 500, 'InternalServerError', DRAINING);
     if (this.fault === 'status-500')
@@ -173,6 +176,9 @@ export class FakeVllm {
       `vllm:num_requests_running${labels} ${this.running}.0`,
       '# TYPE vllm:num_requests_waiting gauge',
       `vllm:num_requests_waiting${labels} ${this.waiting}.0`,
+      '# TYPE vllm:engine_sleep_state gauge',
+      `vllm:engine_sleep_state{engine="0",sleep_state="awake"} ${this.asleep ? 0 : 1}.0`,
+      `vllm:engine_sleep_state{engine="0",sleep_state="weights_offloaded"} ${this.asleep ? 1 : 0}.0`,
       '# TYPE vllm:generation_tokens_total counter',
       `vllm:generation_tokens_total${labels} ${this.tokens}.0`,
       '',

@@ -103,6 +103,14 @@ describe('language model servers', () => {
     expect(problem(service(`${command}, ${secret}`))).toMatch(/apiKeyFile: found with engine open-inference/);
   });
 
+  it('are woken only where they can sleep beside what serves', () => {
+    const versions = "runtime: external, wake: true, versions: { '1': 'http://127.0.0.1:1' }";
+    expect(load(service(`${versions}, engine: vllm`)).services[0]?.serving).toMatchObject({ wake: true });
+    expect(problem(service(versions))).toMatch(/wake: found true with engine open-inference, whose servers cannot/);
+    const one = "runtime: external, wake: true, engine: vllm, address: 'http://127.0.0.1:1'";
+    expect(problem(service(one))).toMatch(/wake: found true with one address/);
+  });
+
   it('may hold every version as an adapter of one vLLM', () => {
     const text = service(`${adapters}, artifacts: /models, adapter: lora/v, maxAdapters: 4`);
     expect(load(text).services[0]?.serving).toMatchObject({

@@ -124,6 +124,8 @@ export type ServingConfiguration = ProtocolConfiguration &
     | {
         readonly runtime: 'external';
         readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };
+        /** A version that sleeps at its address is woken when it is loaded. */
+        readonly wake: boolean;
         /** Answers to them identify a server that reports nothing; those with `expect` are golden probes as well. */
         readonly probes: readonly ConfiguredProbe[];
       }

@@ -22,6 +22,14 @@ export function checkEngine({ serving, policy }: ServiceText): Contradiction[] {
       found.push({ path: ['serving', 'maxAdapters'], problem });
     }
   }
+  if (serving.runtime === 'external' && serving.wake && serving.engine !== 'vllm') {
+    const problem = `found true with engine ${serving.engine}, whose servers cannot sleep; expected engine vllm`;
+    found.push({ path: ['serving', 'wake'], problem });
+  }
+  if (serving.runtime === 'external' && serving.wake && serving.address !== undefined) {
+    const problem = 'found true with one address: what sleeps there could not be loaded beside what serves there';
+    found.push({ path: ['serving', 'wake'], problem });
+  }
   const drainMs = serving.engine === 'vllm' && 'command' in serving ? shutdownTimeoutMs(serving.command) : null;
   if (drainMs !== null && policy.steps.stopGrace < drainMs + AFTER_DRAIN_MS) {
     const problem = `is shorter than --shutdown-timeout of the command (${drainMs / 1000} s) and ${AFTER_DRAIN_MS / 1000} s: the server would be killed while it finishes its requests`;

@@ -253,7 +253,7 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
   };
   if (text.runtime === 'external') {
     const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
-    return { ...protocol, runtime: 'external', serves, probes: readProbes(text.probes, here) };
+    return { ...protocol, runtime: 'external', serves, wake: text.wake, probes: readProbes(text.probes, here) };
   }
   if (text.runtime === 'docker') return { ...protocol, runtime: 'docker', ...resolveDocker(text, here) };
   if (text.runtime === 'vllm-adapters') {

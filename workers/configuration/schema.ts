@@ -123,6 +123,8 @@ const externalServing = z.strictObject({
   versions: z.record(versionName, backendAddress).optional(),
   /** … or one address, whose version is what it says of itself. */
   address: backendAddress.optional(),
+  /** Whether a version that sleeps at its address (vLLM's sleep mode) is woken when it is loaded. */
+  wake: z.boolean().prefault(false),
   /** Golden probes of versions without an artifact: a list, or a JSON file with one. */
   probes: z.union([file, probesSchema], 'a list of probes, or the path of a JSON file with one').optional(),
 });
