@@ -115,7 +115,8 @@ async function untilReady(
       }
       why = ready.why;
       // A copy that sleeps is the quickest of all loads; its probes come after it, like those of any other.
-      if (ready.asleep === true) await engine.wake?.(address, { timeoutMs: Math.max(1, Math.ceil(until - performance.now())) });
+      if (ready.asleep === true)
+        await engine.wake?.(address, { timeoutMs: Math.max(1, Math.ceil(until - performance.now())) });
     } catch (error) {
       why = messageOf(error);
     }
