@@ -1,6 +1,9 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadTarget } from '../../activities/load-target';
 import type { ServingRuntime } from '../../activities/ports';
+import { probeInstance } from '../../activities/probe-instance';
+import { stopInstance } from '../../activities/stop-instance';
 import { vllmEngine } from '../../adapters/serving/vllm';
 import { EngineUnreachable, ServingRefused } from '../../adapters/serving/errors';
 import {
@@ -11,6 +14,7 @@ import {
 import { servingRuntimeContract, startRequest } from '../support/contracts/serving-runtime';
 import { FakeVllm, type FakeVllmOptions } from '../support/fake-vllm';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
+import { recordOf, StepWorld } from '../unit/activities/step-world';
 
 const never = new AbortController().signal;
 const grace = { graceMs: 1_000 };
@@ -204,6 +208,37 @@ describe('a vLLM that was restarted', () => {
     });
     expect(await statesOf(runtime)).toEqual([]);
   });
+});
+
+it('a version is loaded, proven and stopped as its adapter, by the name that the route will carry', async () => {
+  const directory = `/objects/${'a'.repeat(64)}`;
+  const { server, open } = await world({ paths: [`${directory}/lora`] });
+  const runtime = await open({ adapter: 'lora' });
+  const steps = await StepWorld.start();
+  steps.artifacts.materialise = () => Promise.resolve({ directory, digest: digestA });
+  const engine = vllmEngine({ outputs: { label: 'choices[0].text' } });
+  const ports = { ...steps, serving: () => runtime, engine: () => engine };
+  const about = { service: 'mail', version: '1.2', model: 'mail' };
+  const instance = 'mail@1.2#op-1';
+
+  const loaded = await steps.env.run(loadTarget(ports), { ...about, digest: digestA, instance, readyWithinMs: 3_000 });
+  const selector = { by: 'model', public: 'mail', name: 'mail@1.2+aaaaaaaaaaaa' } as const;
+  const backend = { address: server.address, instance, digest: digestA, selector };
+  expect(loaded).toMatchObject({ ok: true, found: false, backend });
+  expect(await steps.env.run(probeInstance(ports), { ...about, backend })).toMatchObject({ ok: true });
+  // Nothing was asked of the base model, which would have proven another one.
+  expect([...new Set(server.completions.map(({ model }) => model))]).toEqual([selector.name]);
+
+  const record = { service: 'mail', epoch: 8, primary: '1.2', pins: [], backends: { '1.2': [backend] } };
+  await steps.router.apply(record);
+  const stop = (): Promise<unknown> => steps.env.run(stopInstance(ports), { service: 'mail', instance, graceMs: 100 });
+  expect(await stop()).toMatchObject({ outcome: 'refused' });
+  expect(server.adapters.size).toBe(1);
+  await steps.router.apply({ ...record, epoch: 9, primary: '1.3', backends: recordOf('1.3', 9).backends });
+  // Others are at work in the same server: that is no reason to wait.
+  server.running = 5;
+  expect(await stop()).toMatchObject({ outcome: 'stopped' });
+  expect(server.adapters.size).toBe(0);
 });
 
 it('a server that asks for a secret is given it', async () => {
