@@ -123,8 +123,10 @@ async function askServing(
 async function askBase(service: ServiceConfiguration, address: string): Promise<Finding> {
   const what = `${service.name}: vLLM at ${address}`;
   try {
-    const { adaptersAt } = await import('../../workers/adapter-facts');
-    return fine(what, `answers; adapters loaded: ${(await adaptersAt(service, address)).join(', ') || 'none'}`);
+    const { adapterFacts } = await import('../../workers/adapter-facts');
+    const { version, adapters } = await adapterFacts(service, address);
+    const name = version === null ? 'answers, without saying its version' : `vLLM ${version}`;
+    return fine(what, `${name}; adapters loaded: ${adapters.join(', ') || 'none'}`);
   } catch (error) {
     return wrong(
       what,

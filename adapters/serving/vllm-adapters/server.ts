@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { EngineAnswerRefused, EngineUnreachable, ServingRefused } from '../errors';
-import { httpCall, type HttpAnswer } from '../http';
+import { answerJson, httpCall, type HttpAnswer } from '../http';
 import { openAiCalls } from '../openai';
 
 /** A LoRA adapter that the server has: its name, and the directory on the server's machine that it came from. */
@@ -14,6 +14,7 @@ const CALL_MS = 3_000;
 const LOAD_MS = 120_000;
 const QUOTED_CHARS = 500;
 
+const versionSchema = z.object({ version: z.string() });
 const errorSchema = z.object({ error: z.object({ message: z.string() }) });
 
 /** The adapters of one vLLM server (facts of 0.32), by the routes that VLLM_ALLOW_RUNTIME_LORA_UPDATING opens. */
@@ -33,6 +34,15 @@ export class AdapterServer {
     return models.flatMap(({ id, root, parent }) =>
       typeof parent === 'string' ? [{ name: id, path: root ?? null }] : [],
     );
+  }
+
+  /** Version of vLLM; null where it does not say. Rejects with `EngineUnreachable`. */
+  async version(): Promise<string | null> {
+    const url = `${this.address}/version`;
+    const { authorization, limitBytes } = this.calls;
+    const answer = await httpCall({ url, method: 'GET', timeoutMs: CALL_MS, limitBytes, headers: authorization });
+    if (answer.status !== 200) return null;
+    return versionSchema.safeParse(answerJson(url, answer)).data?.version ?? null;
   }
 
   /** `known`: the name was taken already. Never in place: that would change answers that are being written. */
