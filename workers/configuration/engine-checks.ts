@@ -1,7 +1,7 @@
 import type { Contradiction } from './cross-checks';
 import type { ServiceText } from './schema';
 
-/** From the end of its drain until vLLM's processes are gone; 4 s were measured. */
+/** vLLM takes its whole --shutdown-timeout, and 2 to 4 s more (measured) until its processes are gone. */
 const AFTER_DRAIN_MS = 5_000;
 
 /** What contradicts itself between an engine, its options and the policy. Paths begin at the service. */
