@@ -27,6 +27,13 @@ const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const epoch = z.int().min(0);
 const instant = z.number().min(0);
 
+/** Headers that say how the request is sent, whose it is, or what the router does with it: none can name a version. */
+const NAMES_NO_VERSION =
+  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|expect|content-.*|accept-encoding|authorization|cookie|x-request-id|x-lastgood-.*)$/i;
+function mayNameVersion(header: string): boolean {
+  return !NAMES_NO_VERSION.test(header);
+}
+
 /** No `.`, `?` or `#` in a way out of it: a path that the router writes leads where its record says. */
 const selectedPath = z
   .string()
@@ -37,7 +44,10 @@ const selectorSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('model'), public: z.string().min(1).max(200), name: z.string().min(1).max(200) }),
   z.strictObject({
     by: z.literal('header'),
-    header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/),
+    header: z
+      .string()
+      .regex(/^[A-Za-z0-9-]{1,64}$/)
+      .refine(mayNameVersion, 'a header that is neither of the hop nor ours'),
     value: z.string().regex(/^[\x21-\x7e]{1,200}$/),
   }),
 ]);

@@ -1,14 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { VersionSelector } from '../domain/route';
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
-import { answerHeaders, requestHeaders } from './headers';
+import { requestHeaders } from './headers';
+import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
+import { needsWholeBody, selectRequest } from './naming/selected-request';
 import { answerOurselves, breakOff } from './own-answer';
+import { Passing } from './passing';
 import type { Service, Way } from './service';
 import { collect, Upload } from './upload';
 import type { Target, Tries } from './upstream';
 
-const ONE_PIECE_MAX_BYTES = 16_384;
 /** Changes of the route that one request follows while its backends fail. */
 const ROUTES_MAX = 8;
 
@@ -23,11 +26,12 @@ export class Exchange implements AttemptOwner, Waiting {
   private attempt: Attempt | null = null;
   private tried: Map<Target, Tries> | null = null;
   private routes = 0;
+  /** The body exceeds what is kept of one. */
+  private isTooLong = false;
   private over = false;
   private status = 0;
-  private answering = false;
-  private remaining = -1;
-  private written = false;
+  /** From the first byte of an answer on. */
+  private passing: Passing | null = null;
 
   constructor(
     private readonly service: Service,
@@ -63,6 +67,10 @@ export class Exchange implements AttemptOwner, Waiting {
   private send(): void {
     this.startedAt = this.account.startedAt = performance.now();
     this.service.deadlines.add(this);
+    this.choose();
+  }
+
+  private choose(): void {
     const way = this.service.choose(this.account.session, Date.now());
     if (way) this.take(way);
     else if (this.service.route.record) this.elsewhere();
@@ -87,18 +95,46 @@ export class Exchange implements AttemptOwner, Waiting {
       this.elsewhere();
       return;
     }
-    const { req, body } = this;
+    if (target.backend.selector === undefined) {
+      this.dispatch(target, this.req.url as string, requestHeaders(this.req.headers, this.account.id), this.body);
+    } else {
+      this.dispatchNamed(target, target.backend.selector);
+    }
+  }
+
+  private dispatch(target: Target, path: string, headers: string[], body: Buffer | Upload | null): void {
     const attempt = new Attempt(this, target);
     this.attempt = attempt;
+    const method = this.req.method as string;
     target.upstream.pool.dispatch(
-      {
-        path: req.url as string,
-        method: req.method as string,
-        headers: requestHeaders(req.headers, this.account.id),
-        body: body instanceof Upload ? body.stream() : body,
-      },
+      { path, method, headers, body: body instanceof Upload ? body.stream() : body },
       attempt,
     );
+  }
+
+  /** Several versions answer at this address: the request is written for the one that the route chose. */
+  private dispatchNamed(target: Target, selector: VersionSelector): void {
+    const { req, body } = this;
+    if (needsWholeBody(selector) && body instanceof Upload && !this.isTooLong) {
+      body.whole((whole) => this.onWhole(whole));
+      return;
+    }
+    const asked = { method: req.method as string, url: req.url as string, headers: req.headers };
+    const headers = requestHeaders(req.headers, this.account.id);
+    const selected = selectRequest(selector, asked, headers, body, this.service.config.replayLimitBytes);
+    if (!('status' in selected)) this.dispatch(target, selected.path, selected.headers, selected.body);
+    else if (!this.account.hasFailed) this.refuse(selected.status, selected.reason, selected.detail);
+    // Its first version failed, and the one that is left cannot be named in it.
+    else this.fail(502, 'no-backend', `no backend of the version answers; another one: ${selected.detail}`, this.way);
+  }
+
+  /** The body is there: the version is chosen as if it had come in one piece. */
+  private onWhole(whole: Buffer | null): void {
+    if (this.over) return;
+    if (whole) this.body = whole;
+    else this.isTooLong = true;
+    this.leave();
+    this.choose();
   }
 
   /** No backend of the way is left: the main way for a pin or a share, the fallback for a dead primary, or 502. */
@@ -124,12 +160,12 @@ export class Exchange implements AttemptOwner, Waiting {
       this.refuse(400, 'invalid-request', error.message);
       return;
     }
-    if (this.answering) {
+    if (this.passing) {
       this.cut();
       return;
     }
     const kind = attempt.started ? 'reset' : 'refused';
-    target.upstream.failed(kind, performance.now());
+    target.health.failed(kind, performance.now());
     const before = this.tried?.get(target);
     (this.tried ??= new Map()).set(target, {
       refused: kind === 'refused',
@@ -161,36 +197,39 @@ export class Exchange implements AttemptOwner, Waiting {
   }
 
   onAnswer(attempt: Attempt, status: number, headers: Headers): void {
-    const { account, res, service } = this;
+    const { account, req, res, service } = this;
     const way = this.way as Way;
-    this.answering = true;
+    const { selector } = attempt.target.backend;
+    let renaming: RenamedAnswer | null = null;
+    if (selector?.by === 'model') {
+      const answered = { method: req.method as string, url: req.url as string, status, headers };
+      renaming = renamedAnswer(selector, answered);
+      if (!renaming) {
+        const why = 'the backend compressed its answer, so the public name cannot be given back';
+        this.fail(502, 'encoded-answer', why, way);
+        return;
+      }
+    }
     this.status = status;
     service.deadlines.remove(this);
-    attempt.target.upstream.answered();
+    attempt.target.health.answered();
     const length = headers['content-length'];
-    if (typeof length === 'string' && this.req.method !== 'HEAD' && status !== 304) this.remaining = Number(length);
-    account.answering(way, status, headers, this.remaining);
-    res.writeHead(status, answerHeaders(headers, account.id, way.choice.version));
-    // A stream whose first event is yet to come: its headers go out now.
-    if (this.remaining < 0) setImmediate(() => (res.writableEnded || res.destroyed ? undefined : res.flushHeaders()));
+    const known = typeof length === 'string' && req.method !== 'HEAD' && status !== 304 ? Number(length) : -1;
+    account.answering(way, status, headers, known);
+    const head = { status, headers, requestId: account.id, version: way.choice.version };
+    this.passing = new Passing(res, head, known, renaming);
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
-    if (this.remaining >= 0 && (this.remaining -= chunk.length) === 0) {
-      // The last piece and the end in one: half the calls into the socket for a short answer.
-      this.finish(chunk);
-      return;
-    }
-    this.written = true;
-    if (!this.res.write(chunk)) {
-      attempt.controller?.pause();
-      this.res.once('drain', () => attempt.controller?.resume());
-    }
+    const isLast = (this.passing as Passing).take(chunk, attempt);
     this.account.look(chunk);
+    if (isLast) this.finish();
   }
 
   onEnd(): void {
-    if (!this.over) this.finish(undefined);
+    if (this.over) return;
+    if ((this.passing as Passing).end()) this.finish();
+    else this.fail(502, 'unreadable-answer', 'the public name cannot be given back in this answer', this.way);
   }
 
   onFirstByteLate(): void {
@@ -201,23 +240,22 @@ export class Exchange implements AttemptOwner, Waiting {
     if (!this.over) this.fail(504, 'deadline', `not answered within ${this.service.config.requestMaxMs} ms`, this.way);
   }
 
-  private finish(last: Buffer | undefined): void {
-    const { account, res } = this;
+  private finish(): void {
     const way = this.way as Way;
-    if (!last) res.end();
-    // As text of single bytes it leaves in one piece with the headers: one plain write instead of a gathered one.
-    else if (!this.written && last.length <= ONE_PIECE_MAX_BYTES) res.end(last.toString('latin1'), 'latin1');
-    else res.end(last);
-    if (last) account.look(last);
     this.close();
-    account.answered(way, this.attempt?.target, this.status, this.body);
+    this.account.answered(way, this.attempt?.target, this.status, this.body);
   }
 
   private cut(): void {
+    const { account, req, res } = this;
     const way = this.way as Way;
     this.close();
-    this.account.cut(way, this.attempt?.target, this.status);
-    breakOff(this.req, this.res);
+    account.cut(way, this.attempt?.target, this.status);
+    if (res.headersSent) breakOff(req, res);
+    else {
+      const detail = 'the backend ended the connection in the middle of its answer';
+      answerOurselves(req, res, { id: account.id, status: 502, reason: 'cut', detail, version: way.choice.version });
+    }
   }
 
   private fail(status: number, reason: string, detail: string, way: Way | null): void {
@@ -244,7 +282,7 @@ export class Exchange implements AttemptOwner, Waiting {
     if (this.body instanceof Upload) this.body.abort();
     const { way } = this;
     this.close();
-    if (way) this.account.abandoned(way, this.attempt?.target, this.answering ? this.status : null);
+    if (way) this.account.abandoned(way, this.attempt?.target, this.passing ? this.status : null);
   }
 
   private close(): void {
