@@ -9,6 +9,7 @@ import { needsWholeBody, selectRequest } from './naming/selected-request';
 import { answerOurselves, breakOff } from './own-answer';
 import { Passing } from './passing';
 import type { Service, Way } from './service';
+import { REFUSED } from './refused-protocols';
 import { collect, Upload } from './upload';
 import type { Target, Tries } from './upstream';
 
@@ -48,6 +49,10 @@ export class Exchange implements AttemptOwner, Waiting {
     this.res.on('close', () => this.onClientClosed());
     if (headers['x-lastgood-mirror'] !== undefined) {
       this.refuse(400, 'mirror', 'a mirrored request goes to an instance, not through the route');
+      return;
+    }
+    if (headers.upgrade !== undefined && /\bwebsocket\b/i.test(headers.upgrade)) {
+      this.refuse(501, 'websocket', REFUSED.webSocket);
       return;
     }
     const length = headers['content-length'];

@@ -1,11 +1,10 @@
-import { Pool } from 'undici';
+import { Pool, type buildConnector } from 'undici';
 import { selectorWords, type Backend, type RouteRecord, type VersionSelector } from '../domain/route';
 
 /** Connections to one backend; more requests than that wait in the pool's queue. */
 const CONNECTIONS = 256;
 /** Below the 5 s after which a Node server closes idle connections: a request must not be sent into a closing one. */
 const KEEP_ALIVE_MS = 4_000;
-const CONNECT_MS = 2_000;
 /** After a refused connection a backend is tried last for this long, if there is another. */
 const AVOID_MS = 1_000;
 /** So many resets in a row without an answer in between count as a dead backend; one may be a closing idle connection. */
@@ -22,6 +21,7 @@ export class Upstream {
   constructor(
     readonly address: string,
     silenceMaxMs: number,
+    connect: buildConnector.connector,
   ) {
     this.pool = new Pool(address, {
       connections: CONNECTIONS,
@@ -30,7 +30,7 @@ export class Upstream {
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       headersTimeout: 0,
       bodyTimeout: silenceMaxMs,
-      connect: { timeout: CONNECT_MS },
+      connect,
     });
   }
 
@@ -139,7 +139,10 @@ export class Upstreams {
   private byAddress = new Map<string, Upstream>();
   private readonly flights = new Map<string, { count: number }>();
 
-  constructor(private readonly silenceMaxMs: number) {}
+  constructor(
+    private readonly silenceMaxMs: number,
+    private readonly connect: buildConnector.connector,
+  ) {}
 
   /** The lanes of a record. Backends that it does not name any more close once their requests have ended. */
   lanesOf(record: RouteRecord): Map<string, Lane> {
@@ -150,7 +153,7 @@ export class Upstreams {
         const upstream =
           kept.get(backend.address) ??
           this.byAddress.get(backend.address) ??
-          new Upstream(backend.address, this.silenceMaxMs);
+          new Upstream(backend.address, this.silenceMaxMs, this.connect);
         kept.set(backend.address, upstream);
         return { backend, upstream, health: upstream.healthOf(backend.selector) };
       });

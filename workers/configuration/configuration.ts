@@ -73,6 +73,11 @@ export interface DockerServing {
   readonly startLimitMs: number;
 }
 
+export interface ServerTls {
+  readonly caFile: string | null;
+  readonly serverName: string | null;
+}
+
 export type ServingConfiguration = ProtocolConfiguration &
   (
     | {
@@ -90,6 +95,8 @@ export type ServingConfiguration = ProtocolConfiguration &
         readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };
         /** Answers to them identify a server that reports nothing; those with `expect` are golden probes as well. */
         readonly probes: readonly ConfiguredProbe[];
+        /** How its servers at https:// prove themselves; null: by the authorities that Node knows. */
+        readonly tls: ServerTls | null;
       }
   );
 
@@ -110,6 +117,12 @@ export interface SemanticConfiguration {
 export interface ServiceConfiguration {
   readonly name: string;
   readonly listen: ListenAddress;
+  readonly listenTls: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly clientCaFile: string | null;
+    readonly anyClient: boolean;
+  } | null;
   readonly model: string;
   readonly serving: ServingConfiguration;
   readonly session: { readonly header: string | null; readonly maxLifetimeMs: number };

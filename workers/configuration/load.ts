@@ -157,6 +157,7 @@ function resolveService(
   return {
     name,
     listen: text.listen,
+    listenTls: resolveListenTls(text.listenTls, around.here),
     model: text.model,
     serving: resolveServing(serving, around.here),
     session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
@@ -188,6 +189,17 @@ function resolveService(
       unverifiedOperators: around.unverified,
       outside: metrics.map(({ policy }) => policy),
     }),
+  };
+}
+
+function resolveListenTls(text: ServiceText['listenTls'], here: string): ServiceConfiguration['listenTls'] {
+  if (text === undefined) return null;
+  const { certFile, keyFile, clientCaFile, anyClient } = text;
+  return {
+    certFile: resolve(here, certFile),
+    keyFile: resolve(here, keyFile),
+    clientCaFile: clientCaFile === undefined ? null : resolve(here, clientCaFile),
+    anyClient,
   };
 }
 
@@ -227,7 +239,10 @@ function resolveServing(text: ServiceText['serving'], here: string): ServingConf
   };
   if (text.runtime === 'external') {
     const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
-    return { ...protocol, runtime: 'external', serves, probes: readProbes(text.probes, here) };
+    const { caFile, serverName } = text.tls ?? {};
+    const ca = caFile === undefined ? null : resolve(here, caFile);
+    const tls = text.tls === undefined ? null : { caFile: ca, serverName: serverName ?? null };
+    return { ...protocol, runtime: 'external', serves, tls, probes: readProbes(text.probes, here) };
   }
   if (text.runtime === 'docker') return { ...protocol, runtime: 'docker', ...resolveDocker(text, here) };
   const { command, env, startLimit, memoryLimit } = text;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { protocols } from '../../domain/traffic-support';
 import {
   backendAddress,
   count,
@@ -94,6 +95,8 @@ const externalServing = z.strictObject({
   versions: z.record(versionName, backendAddress).optional(),
   /** … or one address, whose version is what it says of itself. */
   address: backendAddress.optional(),
+  /** How servers at https:// prove themselves; without it by the authorities that Node knows. */
+  tls: z.strictObject({ caFile: file.optional(), serverName: z.string('a host name').min(1).optional() }).optional(),
   /** Golden probes of versions without an artifact: a list, or a JSON file with one. */
   probes: z.union([file, probesSchema], 'a list of probes, or the path of a JSON file with one').optional(),
 });
@@ -150,6 +153,17 @@ function isPattern(text: string): boolean {
 
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
+  /** Clients come in over TLS; the files are read again when they change. */
+  listenTls: tls
+    .extend({
+      /** Only clients with a certificate of this authority come in. */
+      clientCaFile: file.optional(),
+      /** Anybody who reaches the address may ask: the model server checks its clients itself, or nobody need. */
+      anyClient: z.boolean().prefault(false),
+    })
+    .optional(),
+  /** What clients speak; what the router does not pass is refused here, and not at their first request. */
+  protocols: z.array(z.enum(protocols)).min(1).max(protocols.length).prefault(['http-json', 'event-stream']),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
   serving: z.discriminatedUnion('runtime', [processServing, dockerServing, externalServing]),
   session: z

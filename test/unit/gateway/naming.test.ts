@@ -328,7 +328,7 @@ describe('answers of a version with a name of its own', () => {
 test('versions at one address share its connections, not their health', () => {
   const address = 'http://127.0.0.1:1';
   const of = (version: string) => ({ address, instance: `m@${version}#1`, digest: version, selector: { by: 'header', header: 'v', value: version } as const }); // prettier-ignore
-  const upstreams = new Upstreams(1_000);
+  const upstreams = new Upstreams(1_000, () => undefined);
   const record = { service: 'm', epoch: 1, primary: '1', pins: [], backends: { '1': [of('1')], '2': [of('2')] } };
   const [one, two] = [...upstreams.lanesOf(record).values()];
   const [first, second] = [one?.targets[0], two?.targets[0]];
