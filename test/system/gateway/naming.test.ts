@@ -2,9 +2,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
 import { request } from 'undici';
 import type { VersionSelector } from '../../../domain/route';
 import type { CountsRow, Sample } from '../../../gateway/protocol';
+import { engineOn } from '../../../activities/engine-on';
+import { openAiEngine } from '../../../adapters/serving/openai';
+import { gatewayRouter } from '../../../adapters/traffic/gateway';
 import { route, startGateway, type GatewayProcess } from '../../support/gateway-process';
 import { until } from '../../support/load';
 
@@ -15,6 +19,13 @@ const MODELS = ['base', 'bot@v1', 'bot@v2'];
 const seen: { url: string; body: string; headers: IncomingMessage['headers'] }[] = [];
 /** Models whose requests kill their connection. */
 const deadly = new Set<string>();
+
+interface Chat {
+  readonly model: string;
+  readonly stream?: boolean;
+  readonly missing?: boolean;
+  readonly odd?: 'compressed' | 'half';
+}
 
 const server = createServer((req, res) => {
   const parts: Buffer[] = [];
@@ -37,7 +48,18 @@ function answer(req: IncomingMessage, res: ServerResponse, body: string): void {
   if (url === '/v1/models')
     return json(200, { object: 'list', data: MODELS.map((id) => ({ id, root: '/models/secret' })) });
   if (!url.startsWith('/v1/')) return json(200, { url, version: req.headers['x-model-version'] ?? null });
-  const { model, stream, missing } = JSON.parse(body) as { model: string; stream?: boolean; missing?: boolean };
+  const { model, stream, missing, odd } = JSON.parse(body) as Chat;
+  if (odd === 'compressed') {
+    res.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
+    res.end(gzipSync(JSON.stringify({ model })));
+    return;
+  }
+  if (odd === 'half') {
+    res.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 });
+    res.write(`{"model":"${model}`);
+    setTimeout(() => res.destroy(), 20);
+    return;
+  }
   if (deadly.has(model)) {
     req.socket.resetAndDestroy();
     return;
@@ -208,6 +230,37 @@ test('a body without a length is taken in first; what cannot be named is refused
     (row): row is CountsRow => row.kind === 'counts' && row.epoch === epoch,
   );
   expect(failures.map((row) => row.failures)).not.toContain(1);
+});
+
+test('I6: an answer that cannot be given on under the public name is a 502 that counts against the version', async () => {
+  await apply('v1', both());
+  const asked = ['compressed', 'half'].map((odd) => send('/v1/chat/completions', chat(`,"odd":"${odd}"`)));
+  const [compressed, half] = await Promise.all(asked);
+  expect([compressed?.status, compressed?.headers['x-lastgood-reason']]).toEqual([502, 'encoded-answer']);
+  expect([half?.status, half?.headers['x-lastgood-reason'], half?.version]).toEqual([502, 'cut', 'v1']);
+  for (const each of [compressed, half]) expect(each?.text).not.toContain('bot@v1');
+  const ofThis = async (): Promise<CountsRow[]> =>
+    (await gateway.telemetry()).filter((row): row is CountsRow => row.kind === 'counts' && row.epoch === epoch);
+  const total = async (key: 'failures' | 'cut'): Promise<number> =>
+    (await ofThis()).reduce((sum, row) => sum + row[key], 0);
+  await until('both are counted', async () => (await total('failures')) === 1 && (await total('cut')) === 1);
+  expect((await gateway.state()).inFlight).toEqual({});
+});
+
+test('a probe through the router reaches the version of the route, and one past it names the version itself', async () => {
+  await apply('v2', both());
+  const router = gatewayRouter({ address: gateway.config.control as { socket: string } });
+  const { address: entrance, probeHeaders } = await router.entrance('mail');
+  await router.close();
+  const engine = openAiEngine();
+  const limits = { timeoutMs: 2_000 };
+  const through = await engine.infer(entrance, 'bot', { messages: [] }, { ...limits, headers: probeHeaders });
+  expect(through.outputs['text']).toBe('I am bot@v2');
+  expect(through.headers['x-lastgood-version']).toBe('v2');
+  const [first] = both().v1;
+  if (!first) throw new Error('no backend');
+  const past = await engineOn(engine, first).infer(address, 'bot', { messages: [], model: 'bot' }, limits);
+  expect(past.outputs['text']).toBe('I am bot@v1');
 });
 
 test('a version in the path or in a header, over the same connections', async () => {
