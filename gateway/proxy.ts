@@ -5,11 +5,12 @@ import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
 import { requestHeaders } from './headers';
 import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
-import { needsWholeBody, selectRequest } from './naming/selected-request';
+import type { Refusal } from './naming/refusal';
+import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
 import { answerOurselves, breakOff } from './own-answer';
 import { Passing } from './passing';
 import type { Service, Way } from './service';
-import { REFUSED } from './refused-protocols';
+import { asksForWebSocket, REFUSED } from './refused-protocols';
 import { collect, Upload } from './upload';
 import type { Target, Tries } from './upstream';
 
@@ -27,8 +28,6 @@ export class Exchange implements AttemptOwner, Waiting {
   private attempt: Attempt | null = null;
   private tried: Map<Target, Tries> | null = null;
   private routes = 0;
-  /** The body exceeds what is kept of one. */
-  private isTooLong = false;
   private over = false;
   private status = 0;
   /** From the first byte of an answer on. */
@@ -51,7 +50,7 @@ export class Exchange implements AttemptOwner, Waiting {
       this.refuse(400, 'mirror', 'a mirrored request goes to an instance, not through the route');
       return;
     }
-    if (headers.upgrade !== undefined && /\bwebsocket\b/i.test(headers.upgrade)) {
+    if (headers.upgrade !== undefined && asksForWebSocket(headers.upgrade)) {
       this.refuse(501, 'websocket', REFUSED.webSocket);
       return;
     }
@@ -120,24 +119,30 @@ export class Exchange implements AttemptOwner, Waiting {
   /** Several versions answer at this address: the request is written for the one that the route chose. */
   private dispatchNamed(target: Target, selector: VersionSelector): void {
     const { req, body } = this;
-    if (needsWholeBody(selector) && body instanceof Upload && !this.isTooLong) {
+    if (needsWholeBody(selector) && body instanceof Upload) {
       body.whole((whole) => this.onWhole(whole));
       return;
     }
     const asked = { method: req.method as string, url: req.url as string, headers: req.headers };
-    const headers = requestHeaders(req.headers, this.account.id);
-    const selected = selectRequest(selector, asked, headers, body, this.service.config.replayLimitBytes);
-    if (!('status' in selected)) this.dispatch(target, selected.path, selected.headers, selected.body);
-    else if (!this.account.hasFailed) this.refuse(selected.status, selected.reason, selected.detail);
+    const selected = selectRequest(selector, asked, requestHeaders(req.headers, this.account.id), body);
+    if ('status' in selected) this.cannotName(selected);
+    else this.dispatch(target, selected.path, selected.headers, selected.body);
+  }
+
+  private cannotName({ status, reason, detail }: Refusal): void {
+    if (!this.account.hasFailed) this.refuse(status, reason, detail);
     // Its first version failed, and the one that is left cannot be named in it.
-    else this.fail(502, 'no-backend', `no backend of the version answers; another one: ${selected.detail}`, this.way);
+    else this.fail(502, 'no-backend', `no backend of the version answers; another one: ${detail}`, this.way);
   }
 
   /** The body is there: the version is chosen as if it had come in one piece. */
   private onWhole(whole: Buffer | null): void {
     if (this.over) return;
-    if (whole) this.body = whole;
-    else this.isTooLong = true;
+    if (!whole) {
+      this.cannotName(tooLong(this.service.config.replayLimitBytes));
+      return;
+    }
+    this.body = whole;
     this.leave();
     this.choose();
   }

@@ -8,6 +8,11 @@ export const REFUSED = {
   webSocket: refusalOf('gateway', 'websocket', 'address') ?? '',
   http2: refusalOf('gateway', 'http2', 'address') ?? '',
 };
+/** Of what an `Upgrade:` may name, the one that cannot be passed over: its client expects no HTTP answer. */
+export function asksForWebSocket(upgrade: string): boolean {
+  return /\bwebsocket\b/i.test(upgrade);
+}
+
 const CONNECT = 'CONNECT asks for a tunnel, and the gateway is no forward proxy: send the request itself';
 
 /** HTTP/2 error codes and frames of RFC 9113. */

@@ -30,7 +30,6 @@ export function selectRequest(
   asked: Asked,
   headers: readonly string[],
   body: Buffer | Upload | null,
-  replayLimitBytes: number,
 ): SelectedRequest | Refusal {
   const { method, url } = asked;
   switch (selector.by) {
@@ -43,20 +42,20 @@ export function selectRequest(
       return { path: url, headers: [...withoutLike(headers, header), header.toLowerCase(), value], body };
     }
     case 'model': {
-      if (body instanceof Upload) return tooLong(replayLimitBytes);
-      const named = selectModel(selector, asked, body);
+      const whole = body instanceof Upload ? null : body;
+      const named = selectModel(selector, asked, whole);
       if ('status' in named) return named;
-      return { path: named.path, headers: namedHeaders(headers, body, named.body), body: named.body };
+      return { path: named.path, headers: namedHeaders(headers, whole, named.body), body: named.body };
     }
   }
 }
 
-/** Whether the body must be at hand in one piece before the version can be named. */
+/** Whether the body must be at hand in one piece (no `Upload`) before the version can be named. */
 export function needsWholeBody(selector: VersionSelector): boolean {
   return selector.by === 'model';
 }
 
-function tooLong(replayLimitBytes: number): Refusal {
+export function tooLong(replayLimitBytes: number): Refusal {
   return {
     status: 413,
     reason: 'too-long',

@@ -317,3 +317,26 @@ test('WebSocket, HTTP/2 with gRPC, and CONNECT are told what to use instead', as
   session.destroy();
   expect(seen.map(({ url }) => url)).toEqual(['/v1/models']);
 });
+
+test('I6: a long body that is on its way while the route moves to a version without a name in it is answered, not lost', async () => {
+  await apply('v1', both());
+  const body = new Readable({ read: () => undefined });
+  body.push(Buffer.from('{"model":"bot","messages":["'));
+  const asked = send('/v1/chat/completions', body);
+  await until('the request', async () => ((await gateway.state()).inFlight['v1'] ?? 0) === 1);
+  await apply('v3', { v3: backend('v3') });
+  body.push(Buffer.alloc(20_000, 'x'));
+  body.push(null);
+  expect(await asked).toMatchObject({ status: 413, version: 'none' });
+  expect((await gateway.state()).inFlight).toEqual({});
+  // The gateway lives, and a short one goes where the route leads by then.
+  const short = new Readable({ read: () => undefined });
+  await apply('v1', both());
+  short.push(Buffer.from('{"model":"bot",'));
+  const second = send('/v1/chat/completions', short);
+  await until('the request', async () => ((await gateway.state()).inFlight['v1'] ?? 0) === 1);
+  await apply('v2', both());
+  short.push(Buffer.from('"messages":[]}'));
+  short.push(null);
+  expect(await second).toMatchObject({ status: 200, version: 'v2', text: expect.stringContaining('I am bot@v2') });
+});

@@ -264,7 +264,7 @@ describe('a version in the path', () => {
 test('a header names the version whatever the client sent, in any spelling', () => {
   const selector = { by: 'header', header: 'X-Model-Version', value: '3' } as const;
   const headers = ['x-model-version', '1', 'x_model_version', '2', 'authorization', 'Bearer t'];
-  const sent = selectRequest(selector, { method: 'POST', url: '/p', headers: {} }, headers, null, 10);
+  const sent = selectRequest(selector, { method: 'POST', url: '/p', headers: {} }, headers, null);
   expect(sent).toEqual({ path: '/p', body: null, headers: ['authorization', 'Bearer t', 'x-model-version', '3'] });
   for (const header of ['host', 'Content-Length', 'x-lastgood-probe', 'Authorization', 'Transfer-Encoding']) {
     const backend = {
