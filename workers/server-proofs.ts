@@ -3,14 +3,21 @@ import { ConfigurationError, type ServiceConfiguration } from './configuration/c
 
 /** lastgood itself asks the servers, too, and believes no more of them than the router does. */
 export function expectProofs({ name, serving }: ServiceConfiguration): void {
-  if (serving.runtime !== 'external' || serving.tls === null) return;
-  const { serves, tls } = serving;
-  const addresses = 'address' in serves ? [serves.address] : Object.values(serves.versions);
-  for (const address of addresses.filter((each) => each.startsWith('https://'))) {
+  const { tls } = serving;
+  if (tls === null) return;
+  for (const address of addressesOf(serving).filter((each) => each.startsWith('https://'))) {
     try {
       expectProof(address, tls);
     } catch (error) {
       throw new ConfigurationError([`services.${name}.serving.tls.caFile: ${(error as Error).message}`]);
     }
   }
+}
+
+function addressesOf(serving: ServiceConfiguration['serving']): string[] {
+  if ('serves' in serving) {
+    return 'address' in serving.serves ? [serving.serves.address] : Object.values(serving.serves.versions);
+  }
+  const { address } = serving as { address?: unknown };
+  return typeof address === 'string' ? [address] : [];
 }

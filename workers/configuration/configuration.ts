@@ -55,8 +55,15 @@ export interface WebhookConfiguration {
 
 export type ConfiguredProbe = z.output<typeof probesSchema>[number];
 
+export interface ServerTls {
+  readonly caFile: string | null;
+  readonly serverName: string | null;
+}
+
 /** How to talk to a serving process. */
 export interface ProtocolConfiguration {
+  /** How servers at https:// prove themselves; null: by the authorities that Node knows. */
+  readonly tls: ServerTls | null;
   readonly engine: ServiceText['serving']['engine'];
   readonly digestHeader: string | null;
   readonly versionHeader: string | null;
@@ -71,11 +78,6 @@ export interface DockerServing {
   /** Where the engine's host has the directory of the artifacts; null: at the same place. */
   readonly artifactsThere: string | null;
   readonly startLimitMs: number;
-}
-
-export interface ServerTls {
-  readonly caFile: string | null;
-  readonly serverName: string | null;
 }
 
 export type ServingConfiguration = ProtocolConfiguration &
@@ -95,8 +97,6 @@ export type ServingConfiguration = ProtocolConfiguration &
         readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };
         /** Answers to them identify a server that reports nothing; those with `expect` are golden probes as well. */
         readonly probes: readonly ConfiguredProbe[];
-        /** How its servers at https:// prove themselves; null: by the authorities that Node knows. */
-        readonly tls: ServerTls | null;
       }
   );
 

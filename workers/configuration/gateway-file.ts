@@ -52,7 +52,7 @@ function entranceTls(
 }
 
 function upstreamTls({ serving }: ServiceConfiguration): Pick<GatewayServiceConfig, 'upstreamTls'> {
-  if (serving.runtime !== 'external' || serving.tls === null) return {};
+  if (serving.tls === null) return {};
   const { caFile, serverName } = serving.tls;
   return {
     upstreamTls: { ...(caFile === null ? {} : { caFile }), ...(serverName === null ? {} : { serverName }) },

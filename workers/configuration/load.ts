@@ -7,6 +7,7 @@ import {
   type ConfiguredProbe,
   type RouterConfiguration,
   type SemanticConfiguration,
+  type ServerTls,
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
@@ -192,6 +193,12 @@ function resolveService(
   };
 }
 
+function resolveServerTls(text: ServiceText['serving']['tls'], here: string): ServerTls | null {
+  if (text === undefined) return null;
+  const { caFile, serverName } = text;
+  return { caFile: caFile === undefined ? null : resolve(here, caFile), serverName: serverName ?? null };
+}
+
 function resolveListenTls(text: ServiceText['listenTls'], here: string): ServiceConfiguration['listenTls'] {
   if (text === undefined) return null;
   const { certFile, keyFile, clientCaFile, anyClient } = text;
@@ -233,16 +240,14 @@ function resolveEmbedder(
 function resolveServing(text: ServiceText['serving'], here: string): ServingConfiguration {
   const protocol = {
     engine: text.engine,
+    tls: resolveServerTls(text.tls, here),
     digestHeader: text.digestHeader ?? null,
     versionHeader: text.versionHeader ?? null,
     http: text.http,
   };
   if (text.runtime === 'external') {
     const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
-    const { caFile, serverName } = text.tls ?? {};
-    const ca = caFile === undefined ? null : resolve(here, caFile);
-    const tls = text.tls === undefined ? null : { caFile: ca, serverName: serverName ?? null };
-    return { ...protocol, runtime: 'external', serves, tls, probes: readProbes(text.probes, here) };
+    return { ...protocol, runtime: 'external', serves, probes: readProbes(text.probes, here) };
   }
   if (text.runtime === 'docker') return { ...protocol, runtime: 'docker', ...resolveDocker(text, here) };
   const { command, env, startLimit, memoryLimit } = text;

@@ -28,6 +28,8 @@ const protocol = {
   /** Response headers that carry what the server has loaded. */
   digestHeader: headerName.optional(),
   versionHeader: headerName.optional(),
+  /** How servers at https:// prove themselves; without it by the authorities that Node knows. */
+  tls: z.strictObject({ caFile: path.optional(), serverName: z.string('a host name').min(1).optional() }).optional(),
   /** For `plain-http`, and `outputs` for `openai`: name of an output → its path in the answer. */
   http: z
     .strictObject({
@@ -95,8 +97,6 @@ const externalServing = z.strictObject({
   versions: z.record(versionName, backendAddress).optional(),
   /** … or one address, whose version is what it says of itself. */
   address: backendAddress.optional(),
-  /** How servers at https:// prove themselves; without it by the authorities that Node knows. */
-  tls: z.strictObject({ caFile: file.optional(), serverName: z.string('a host name').min(1).optional() }).optional(),
   /** Golden probes of versions without an artifact: a list, or a JSON file with one. */
   probes: z.union([file, probesSchema], 'a list of probes, or the path of a JSON file with one').optional(),
 });

@@ -3,25 +3,24 @@ import { isLoopback } from './fields';
 import type { Contradiction } from './cross-checks';
 import type { ConfigurationText, ServiceText } from './schema';
 
+/** How a request names its version, by the runtime. A runtime that is not here does not compile. */
+const NAMINGS: Readonly<Record<ServiceText['serving']['runtime'] | 'triton' | 'vllm-adapters', Naming>> = {
+  process: 'address',
+  docker: 'address',
+  external: 'address',
+  triton: 'path',
+  'vllm-adapters': 'model',
+};
+
 /** What the table of `domain/traffic-support` refuses: a router that does not pass what clients speak. */
 export function checkTraffic({ router, services }: ConfigurationText): Contradiction[] {
   return Object.entries(services).flatMap(([name, { protocols, serving }]) =>
     protocols.flatMap((protocol) => {
-      const refusal = refusalOf(router.kind, protocol, namingOf(serving));
+      const refusal = refusalOf(router.kind, protocol, NAMINGS[serving.runtime]);
       const path = ['services', name, 'protocols'];
       return refusal === null ? [] : [{ path, problem: `found ${protocol}, but ${refusal}` }];
     }),
   );
-}
-
-/** How a request names its version there; a runtime with several versions at one address says its selector's way. */
-function namingOf(serving: ServiceText['serving']): Naming {
-  switch (serving.runtime) {
-    case 'process':
-    case 'docker':
-    case 'external':
-      return 'address';
-  }
 }
 
 /** A door to others is encrypted, and says who may come in; what would have no effect is refused. */
@@ -45,9 +44,8 @@ export function checkTls({ router, services }: ConfigurationText): Contradiction
     if (listenTls?.clientCaFile !== undefined && listenTls.anyClient) {
       at(['listenTls', 'anyClient'], 'found true beside clientCaFile, which lets in only clients with a certificate');
     }
-    if (serving.runtime === 'external' && serving.tls !== undefined) {
-      const addresses = serving.address === undefined ? Object.values(serving.versions ?? {}) : [serving.address];
-      if (!addresses.some((address) => address.startsWith('https://'))) {
+    if (serving.tls !== undefined) {
+      if (!addressesOf(serving).some((address) => address.startsWith('https://'))) {
         at(['serving', 'tls'], 'found tls, but no address begins with https://, so it would have no effect');
       }
       if (router.kind === 'haproxy') at(['serving', 'tls'], noTls);
@@ -58,3 +56,9 @@ export function checkTls({ router, services }: ConfigurationText): Contradiction
 }
 
 const noTls = 'found TLS, which is not written into the configuration of HAProxy yet: use router.kind gateway';
+
+/** Configured ones; copies that lastgood starts are asked without TLS. */
+function addressesOf(serving: ServiceText['serving']): string[] {
+  const versions = 'versions' in serving ? Object.values(serving.versions ?? {}) : [];
+  return 'address' in serving && serving.address !== undefined ? [...versions, serving.address] : versions;
+}
