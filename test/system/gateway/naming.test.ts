@@ -340,3 +340,35 @@ test('I6: a long body that is on its way while the route moves to a version with
   short.push(null);
   expect(await second).toMatchObject({ status: 200, version: 'v2', text: expect.stringContaining('I am bot@v2') });
 });
+
+test('I6, I14: while the route moves between adapters of one server, no answer and no stream mixes them, and none is lost', async () => {
+  await apply('v1', both());
+  let running = true;
+  const answers: Answer[] = [];
+  const clients = Array.from({ length: 8 }, async (_, client) => {
+    while (running) answers.push(await send('/v1/chat/completions', chat(client % 2 === 0 ? ',"stream":true' : '')));
+  });
+  for (let move = 0; move < 20; move += 1) {
+    const before = answers.length;
+    await apply(move % 2 === 0 ? 'v2' : 'v1', both());
+    await until('answers under this route', () => answers.length > before + 8);
+  }
+  running = false;
+  await Promise.all(clients);
+  expect(answers.length).toBeGreaterThan(160);
+  const said = ({ text }: Answer): string =>
+    [...text.matchAll(/"content":"([^"]*)"/g)].map(([, piece]) => piece).join('');
+  expect(answers.filter((each) => each.status !== 200 || said(each) !== `I am bot@${each.version}`)).toEqual([]);
+  expect(new Set(answers.map(({ version }) => version))).toEqual(new Set(['v1', 'v2']));
+  expect(answers.filter(({ text }) => /"model":"(?!bot")/.test(text))).toEqual([]);
+  // The answer record has, for every one of them, the version that its own text names.
+  const last = answers.slice(-20);
+  await until('the answer record', async () => {
+    const found = await Promise.all(
+      last.map(({ headers }) => gateway.control('GET', `/answers/${String(headers['x-request-id'])}`)),
+    );
+    return found.every(
+      ({ body }, at) => (body as { answer?: { version: string } }).answer?.version === last[at]?.version,
+    );
+  });
+});
