@@ -1,3 +1,4 @@
+import type { Json } from '../domain/ledger';
 import type { Backend, VersionSelector } from '../domain/route';
 import type { Engine } from './ports';
 
@@ -14,11 +15,17 @@ export function engineOn(engine: Engine, { selector }: Pick<Backend, 'selector'>
     ready: (address, model, limits) => engine.ready(address, named(model), limits),
     identity: (address, model, limits) => engine.identity(address, named(model), limits),
     infer: (address, model, body, { headers, ...options }) =>
-      engine.infer(address, named(model), body, {
+      engine.infer(address, named(model), selector.by === 'model' ? withoutModel(body) : body, {
         ...options,
         headers: { ...headers, ...(selector.by === 'header' && { [selector.header]: selector.value }) },
       }),
   };
+}
+
+/** A sampled request says the public name, which the server of an adapter does not know; the engine names the model. */
+function withoutModel(body: Json): Json {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  return Object.fromEntries(Object.entries(body).filter(([key]) => key !== 'model'));
 }
 
 /**

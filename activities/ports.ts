@@ -157,8 +157,13 @@ export interface TrafficRouter {
   fence(service: string, epoch: number): Promise<number>;
   /** True when no request is in flight on the version and no session is pinned to it. */
   drained(service: string, version: string): Promise<{ drained: boolean; inFlight: number; pinned: number }>;
-  /** Where clients reach the service, and the header that keeps a probe out of every metric. */
-  entrance(service: string): Promise<{ address: string; probeHeaders: Readonly<Record<string, string>> }>;
+  /**
+   * Where a probe goes the way of clients' requests, and the header that keeps it out of every metric. `clients`: where
+   * clients come in, where that is another address.
+   */
+  entrance(
+    service: string,
+  ): Promise<{ address: string; clients?: string; probeHeaders: Readonly<Record<string, string>> }>;
 }
 
 export interface Telemetry {

@@ -24,7 +24,7 @@ export async function viewService(ports: ApiPorts, name: string, model: string):
     source: status.ok ? 'workflow' : gateway.ok ? 'gateway' : 'none',
     status: status.ok ? status.value : null,
     gateway: gateway.ok ? gateway.value : null,
-    entrance: entrance.ok ? entrance.value.address : null,
+    entrance: entrance.ok ? (entrance.value.clients ?? entrance.value.address) : null,
     notKnown,
   };
 }

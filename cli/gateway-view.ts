@@ -22,7 +22,7 @@ export async function readGateway(
         const gateway = await adapters.router.read(name).catch(() => null);
         if (gateway === null) return null;
         const entrance = await adapters.router.entrance(name).then(
-          ({ address }) => address,
+          ({ address, clients }) => clients ?? address,
           () => null,
         );
         return {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { z } from 'zod';
 import { GatewayConfigError } from './errors';
-import { gatewayConfigSchema, type GatewayConfig } from './protocol';
+import { gatewayConfigSchema, type GatewayConfig, type GatewayServiceConfig } from './protocol';
 
 /** An idle follower shows itself once a second: below twice that it would be taken for absent. */
 const READER_MIN_MS = 2_000;
@@ -32,7 +32,7 @@ export function checkConfig(config: GatewayConfig, file: string): void {
       refuse(
         path,
         `found ${JSON.stringify(host)}, expected a loopback address (127.0.0.1, ::1 or localhost): ` +
-          'the gateway has no TLS of its own, put a proxy that has it in front',
+          'it has no TLS and others could reach it',
       );
     }
   };
@@ -52,7 +52,7 @@ export function checkConfig(config: GatewayConfig, file: string): void {
     }
     if (names.has(service.name)) refuse(`${at}.name`, `${service.name} is there twice`);
     names.add(service.name);
-    loopbackOnly(`${at}.listen.host`, service.listen.host);
+    checkEntrance(service, (path, why) => refuse(`${at}.${path}`, why));
     if (service.firstByteMs <= 0) refuse(`${at}.firstByteMs`, `found ${service.firstByteMs}, expected more than 0`);
     if (service.requestMaxMs < service.firstByteMs) {
       refuse(
@@ -64,6 +64,22 @@ export function checkConfig(config: GatewayConfig, file: string): void {
       if (service[key] < 0) refuse(`${at}.${key}`, `found ${service[key]}, expected 0 or more`);
     }
   });
+}
+
+/** Others can reach it: then it is encrypted, and whoever may come in is either proven or declared to be anybody. */
+function checkEntrance(
+  { listen, listenTls }: GatewayServiceConfig,
+  refuse: (path: string, why: string) => never,
+): void {
+  if (LOOPBACK.has(listen.host)) return;
+  const found = `found ${JSON.stringify(listen.host)}, which is not loopback (127.0.0.1, ::1 or localhost): others can reach it`;
+  if (!listenTls) refuse('listen.host', `${found}, so listenTls (certFile, keyFile) is needed, or a loopback address`);
+  if (listenTls?.clientCaFile === undefined && listenTls?.anyClient !== true) {
+    refuse(
+      'listenTls',
+      `${found}, so expected clientCaFile (only clients with a certificate of it), or anyClient: true where the model server checks its clients itself`,
+    );
+  }
 }
 
 /** One line for people from a zod error: path, what was expected. */

@@ -8,7 +8,7 @@ import { controlServer } from './control';
 import { GatewayConfigError } from './errors';
 import { metricsRegistry, metricsServer, ServiceMeters } from './metrics';
 import type { GatewayConfig } from './protocol';
-import { addressOf, drain, listen, serviceServer } from './server';
+import { addressOf, drain, listen, probeServer, serviceServer, type AnyServer } from './server';
 import { Service } from './service';
 import { Storage } from './storage';
 import { foldOld } from './telemetry-fold';
@@ -22,7 +22,8 @@ const FOLD_PAUSE_MS = 200;
 export class Gateway {
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly control: Server;
-  private readonly servers = new Map<string, Server>();
+  private readonly servers = new Map<string, AnyServer>();
+  private readonly probeServers = new Map<string, Server>();
   private stopping: Promise<void> | null = null;
 
   private constructor(
@@ -79,6 +80,10 @@ export class Gateway {
       const server = serviceServer(service);
       await listen(server, service.config.listen);
       this.servers.set(service.config.name, server);
+      if (service.entrance === null) continue;
+      const probes = probeServer(service);
+      await listen(probes, { host: '127.0.0.1', port: 0 });
+      this.probeServers.set(service.config.name, probes);
     }
     this.every(ALIVE_MS, () => this.markAlive(0));
     this.every(HOUSEKEEPING_MS, () => this.keepHouse());
@@ -88,7 +93,7 @@ export class Gateway {
   }
 
   private async close(): Promise<void> {
-    await Promise.all([...this.servers.values()].map((server) => drain(server)));
+    await Promise.all([...this.servers.values(), ...this.probeServers.values()].map((server) => drain(server)));
     for (const timer of this.timers) clearInterval(timer);
     this.blindness?.stop();
     for (const service of this.services.values()) await service.stop();
@@ -105,13 +110,10 @@ export class Gateway {
       ok: this.stopping === null,
       pid: process.pid,
       startedAt: this.startedAt,
-      address: this.addresses(),
+      address: addressesOf(this.servers),
+      probeAddress: addressesOf(this.probeServers),
       probeTokenFile: this.probe.file,
     };
-  }
-
-  private addresses(): Record<string, string> {
-    return Object.fromEntries([...this.servers].map(([name, server]) => [name, addressOf(server)]));
   }
 
   private report(): void {
@@ -120,7 +122,7 @@ export class Gateway {
     const report = {
       pid: process.pid,
       startedAt: this.startedAt,
-      addresses: this.addresses(),
+      addresses: addressesOf(this.servers),
       metrics: addressOf(this.metrics),
       control: 'socket' in control ? { socket: control.socket } : { address: addressOf(this.control) },
     };
@@ -160,6 +162,10 @@ export class Gateway {
   private every(ms: number, task: () => void): void {
     this.timers.push(setInterval(task, ms));
   }
+}
+
+function addressesOf(servers: ReadonlyMap<string, AnyServer>): Record<string, string> {
+  return Object.fromEntries([...servers].map(([name, server]) => [name, addressOf(server)]));
 }
 
 /** Numbers the start, and after an unclean end the time in which something may have been lost. */

@@ -145,6 +145,20 @@ export function metricsRegistry(services: readonly Service[]): Registry {
     'Sessions that were not pinned because the table was full.',
     each((service, labels) => [{ value: service.sessions.unpinned, labels }]),
   );
+  add(
+    'certificate_end_timestamp_seconds',
+    'gauge',
+    'When the certificate of the entrance ends, in seconds since 1970.',
+    each((service, labels) =>
+      service.entrance ? [{ value: service.entrance.certificateEndsAt / 1_000, labels }] : [],
+    ),
+  );
+  add(
+    'certificate_reload_errors_total',
+    'counter',
+    'Changed certificate files of the entrance that could not be used; the former ones stay.',
+    each((service, labels) => (service.entrance ? [{ value: service.entrance.reloadErrors, labels }] : [])),
+  );
   return registry;
 }
 

@@ -19,13 +19,20 @@ import type { RouteRecord } from '../domain/route';
  * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
  * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
  * | `GET /control/v1/services/{s}/answers?at=MS` | {@link answerAtSchema} |
- * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}}` |
+ * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}, probeAddress: {service → where probes go instead}}` |
  */
 export const CONTROL_PREFIX = '/control/v1';
 
 const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const epoch = z.int().min(0);
 const instant = z.number().min(0);
+
+/** Headers that say how the request is sent, whose it is, or what the router does with it: none can name a version. */
+const NAMES_NO_VERSION =
+  /^(connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|expect|content-.*|accept-encoding|authorization|cookie|x-request-id|x-lastgood-.*)$/i;
+function mayNameVersion(header: string): boolean {
+  return !NAMES_NO_VERSION.test(header);
+}
 
 /** No `.`, `?` or `#` in a way out of it: a path that the router writes leads where its record says. */
 const selectedPath = z
@@ -37,7 +44,10 @@ const selectorSchema = z.discriminatedUnion('by', [
   z.strictObject({ by: z.literal('model'), public: z.string().min(1).max(200), name: z.string().min(1).max(200) }),
   z.strictObject({
     by: z.literal('header'),
-    header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/),
+    header: z
+      .string()
+      .regex(/^[A-Za-z0-9-]{1,64}$/)
+      .refine(mayNameVersion, 'a header that is neither of the hop nor ours'),
     value: z.string().regex(/^[\x21-\x7e]{1,200}$/),
   }),
 ]);
@@ -155,7 +165,7 @@ export type CountsRow = z.infer<typeof countsRowSchema>;
 export type EventRow = z.infer<typeof eventRowSchema>;
 export type TelemetryRow = z.infer<typeof telemetryRowSchema>;
 
-/** One sampled request: its body as it came (after redaction) and what was answered; deleted by age and count. */
+/** One sampled request: its body as it came (after redaction), its path without the query, and what was answered; deleted by age and count. */
 export const sampleSchema = z.object({
   requestId: z.string(),
   atMs: instant,
@@ -287,6 +297,19 @@ export const gatewayConfigSchema = z.strictObject({
     z.strictObject({
       name: z.string(),
       listen: z.strictObject({ host: z.string(), port: z.int() }),
+      /** Clients come in over TLS. `anyClient`: none of them is proven here, also where others can reach it. */
+      listenTls: z
+        .strictObject({
+          certFile: z.string(),
+          keyFile: z.string(),
+          clientCaFile: z.string().exactOptional(),
+          anyClient: z.boolean().exactOptional(),
+        })
+        .exactOptional(),
+      /** How backends at `https://` prove themselves; without it by the authorities that Node knows. */
+      upstreamTls: z
+        .strictObject({ caFile: z.string().exactOptional(), serverName: z.string().exactOptional() })
+        .exactOptional(),
       sessionHeader: z.string().exactOptional(),
       sessionMaxMs: z.int(),
       /** No first byte within this counts as a timeout (the request itself goes on until `requestMaxMs`). */

@@ -1,56 +1,44 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { NOTHING_READ, type Read } from './answer-reader';
-import { tapFor, type AnswerTap } from './answer-tap';
+import type { VersionSelector } from '../domain/route';
+import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
-import { answerHeaders, requestHeaders } from './headers';
+import { requestHeaders } from './headers';
+import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
+import type { Refusal } from './naming/refusal';
+import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
 import { answerOurselves, breakOff } from './own-answer';
-import { isSaneRequestId, sameToken, uuidV7 } from './request-id';
+import { Passing } from './passing';
 import type { Service, Way } from './service';
-import { Sessions } from './sessions';
+import { asksForWebSocket, REFUSED } from './refused-protocols';
 import { collect, Upload } from './upload';
 import type { Target, Tries } from './upstream';
 
-const ONE_PIECE_MAX_BYTES = 16_384;
 /** Changes of the route that one request follows while its backends fail. */
 const ROUTES_MAX = 8;
 
-type Fate = 'open' | 'counted' | 'done';
 type Headers = Record<string, string | string[] | undefined>;
 
-/** One request's life: choose a version, try its backends, pass the answer on, write down what became of it. */
+/** One request's life: choose a version, try its backends, pass the answer on. What becomes of it is its account's. */
 export class Exchange implements AttemptOwner, Waiting {
   startedAt = 0;
-  private readonly id: string;
-  private readonly session: string | undefined;
-  private readonly probe: boolean;
-  private readonly sampled: boolean;
+  private readonly account: Account;
   private body: Buffer | Upload | null = null;
   private way: Way | null = null;
   private attempt: Attempt | null = null;
   private tried: Map<Target, Tries> | null = null;
-  /** Ways whose backends failed before the one that answers now. */
-  private failedWays: { way: Way; target: Target }[] | null = null;
   private routes = 0;
-  private fate: Fate = 'open';
+  private over = false;
   private status = 0;
-  private answering = false;
-  private remaining = -1;
-  private written = false;
-  private tap: AnswerTap | null = null;
+  /** From the first byte of an answer on. */
+  private passing: Passing | null = null;
 
   constructor(
     private readonly service: Service,
     private readonly req: IncomingMessage,
     private readonly res: ServerResponse,
   ) {
-    const { headers } = req;
-    const given = headers['x-request-id'];
-    this.id = typeof given === 'string' && isSaneRequestId(given) ? given : uuidV7(Date.now());
-    this.session = service.sessionHeader === undefined ? undefined : Sessions.idOf(headers[service.sessionHeader]);
-    const probe = headers['x-lastgood-probe'];
-    this.probe = typeof probe === 'string' && sameToken(probe, service.probeToken);
-    this.sampled = service.samples.on && !this.probe && req.method === 'POST' && service.samples.draws(Math.random());
+    this.account = new Account(service, req);
   }
 
   /** Takes the request in; a short body is collected first, so that the version is chosen when it can be sent. */
@@ -62,13 +50,17 @@ export class Exchange implements AttemptOwner, Waiting {
       this.refuse(400, 'mirror', 'a mirrored request goes to an instance, not through the route');
       return;
     }
+    if (headers.upgrade !== undefined && asksForWebSocket(headers.upgrade)) {
+      this.refuse(501, 'websocket', REFUSED.webSocket);
+      return;
+    }
     const length = headers['content-length'];
     if (headers['transfer-encoding'] === undefined && (length === undefined || length === '0')) {
       this.send();
     } else if (length !== undefined && Number(length) <= service.config.replayLimitBytes) {
       collect(req, (body) => {
         this.body = body;
-        if (this.fate === 'open') this.send();
+        if (!this.over) this.send();
       });
     } else {
       this.body = new Upload(req, service.config.replayLimitBytes);
@@ -77,9 +69,13 @@ export class Exchange implements AttemptOwner, Waiting {
   }
 
   private send(): void {
-    this.startedAt = performance.now();
+    this.startedAt = this.account.startedAt = performance.now();
     this.service.deadlines.add(this);
-    const way = this.service.choose(this.session, Date.now());
+    this.choose();
+  }
+
+  private choose(): void {
+    const way = this.service.choose(this.account.session, Date.now());
     if (way) this.take(way);
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
@@ -93,6 +89,7 @@ export class Exchange implements AttemptOwner, Waiting {
 
   private leave(): void {
     if (this.way) this.way.lane.flight.count -= 1;
+    this.way = null;
   }
 
   private tryNext(): void {
@@ -102,25 +99,58 @@ export class Exchange implements AttemptOwner, Waiting {
       this.elsewhere();
       return;
     }
-    const { req, body } = this;
+    if (target.backend.selector === undefined) {
+      this.dispatch(target, this.req.url as string, requestHeaders(this.req.headers, this.account.id), this.body);
+    } else {
+      this.dispatchNamed(target, target.backend.selector);
+    }
+  }
+
+  private dispatch(target: Target, path: string, headers: string[], body: Buffer | Upload | null): void {
     const attempt = new Attempt(this, target);
     this.attempt = attempt;
+    const method = this.req.method as string;
     target.upstream.pool.dispatch(
-      {
-        path: req.url as string,
-        method: req.method as string,
-        headers: requestHeaders(req.headers, this.id),
-        body: body instanceof Upload ? body.stream() : body,
-      },
+      { path, method, headers, body: body instanceof Upload ? body.stream() : body },
       attempt,
     );
+  }
+
+  /** Several versions answer at this address: the request is written for the one that the route chose. */
+  private dispatchNamed(target: Target, selector: VersionSelector): void {
+    const { req, body } = this;
+    if (needsWholeBody(selector) && body instanceof Upload) {
+      body.whole((whole) => this.onWhole(whole));
+      return;
+    }
+    const asked = { method: req.method as string, url: req.url as string, headers: req.headers };
+    const selected = selectRequest(selector, asked, requestHeaders(req.headers, this.account.id), body);
+    if ('status' in selected) this.cannotName(selected);
+    else this.dispatch(target, selected.path, selected.headers, selected.body);
+  }
+
+  private cannotName({ status, reason, detail }: Refusal): void {
+    if (!this.account.hasFailed) this.refuse(status, reason, detail);
+    // Its first version failed, and the one that is left cannot be named in it.
+    else this.fail(502, 'no-backend', `no backend of the version answers; another one: ${detail}`, this.way);
+  }
+
+  /** The body is there: the version is chosen as if it had come in one piece. */
+  private onWhole(whole: Buffer | null): void {
+    if (this.over) return;
+    if (!whole) {
+      this.cannotName(tooLong(this.service.config.replayLimitBytes));
+      return;
+    }
+    this.body = whole;
+    this.leave();
+    this.choose();
   }
 
   /** No backend of the way is left: the main way for a pin or a share, the fallback for a dead primary, or 502. */
   private elsewhere(): void {
     const { service, way: failed } = this;
-    if (failed) this.leave();
-    this.way = null;
+    this.leave();
     this.routes += 1;
     const main = service.main();
     if (main && main !== failed && this.routes < ROUTES_MAX) {
@@ -140,31 +170,30 @@ export class Exchange implements AttemptOwner, Waiting {
       this.refuse(400, 'invalid-request', error.message);
       return;
     }
-    if (this.answering) {
+    if (this.passing) {
       this.cut();
       return;
     }
     const kind = attempt.started ? 'reset' : 'refused';
-    target.upstream.failed(kind, performance.now());
+    target.health.failed(kind, performance.now());
     const before = this.tried?.get(target);
     (this.tried ??= new Map()).set(target, {
       refused: kind === 'refused',
       resets: (before?.resets ?? 0) + (kind === 'reset' ? 1 : 0),
     });
     const way = this.way as Way;
-    (this.failedWays ??= []).push({ way, target });
+    this.account.failedAt(way, target);
     if (attempt.started && this.body instanceof Upload) this.body.spoil();
     if (!this.mayRepeat(attempt)) {
       if (way === this.service.main() && way.choice.reason === 'primary' && way.lane.dead())
         beginFallback(this.service, way);
       this.leave();
-      this.way = null;
       this.fail(502, 'reset', 'the backend ended the connection before its answer', way);
       return;
     }
     // After the events of this turn: connections that died with this one are then known to be dead.
     setImmediate(() => {
-      if (this.fate === 'done') return;
+      if (this.over) return;
       // Under a new record the old way must not get new work.
       if (way.epoch === this.service.route.record?.epoch) this.tryNext();
       else this.elsewhere();
@@ -178,161 +207,98 @@ export class Exchange implements AttemptOwner, Waiting {
   }
 
   onAnswer(attempt: Attempt, status: number, headers: Headers): void {
-    const { res, service, session } = this;
+    const { account, req, res, service } = this;
     const way = this.way as Way;
-    this.answering = true;
+    const { selector } = attempt.target.backend;
+    let renaming: RenamedAnswer | null = null;
+    if (selector?.by === 'model') {
+      const answered = { method: req.method as string, url: req.url as string, status, headers };
+      renaming = renamedAnswer(selector, answered);
+      if (!renaming) {
+        const why = 'the backend compressed its answer, so the public name cannot be given back';
+        this.fail(502, 'encoded-answer', why, way);
+        return;
+      }
+    }
     this.status = status;
     service.deadlines.remove(this);
-    attempt.target.upstream.answered();
-    if (session !== undefined && status < 500 && service.route.record) {
-      const begun = service.sessions.answered(session, way.choice.version, service.route.record, Date.now());
-      if (!this.probe) service.recorder.inSession(way.counted, begun);
-    }
+    attempt.target.health.answered();
     const length = headers['content-length'];
-    if (typeof length === 'string' && this.req.method !== 'HEAD' && status !== 304) this.remaining = Number(length);
-    if (!this.probe) {
-      const { method } = this.req;
-      const [type, encoding, length] = [headers['content-type'], headers['content-encoding'], this.remaining];
-      this.tap = tapFor(service.reader, { method, status, type, encoding, length, sampled: this.sampled });
-    }
-    res.writeHead(status, answerHeaders(headers, this.id, way.choice.version));
-    // A stream whose first event is yet to come: its headers go out now.
-    if (this.remaining < 0) setImmediate(() => (res.writableEnded || res.destroyed ? undefined : res.flushHeaders()));
+    const known = typeof length === 'string' && req.method !== 'HEAD' && status !== 304 ? Number(length) : -1;
+    account.answering(way, status, headers, known);
+    const head = { status, headers, requestId: account.id, version: way.choice.version };
+    this.passing = new Passing(res, head, known, renaming);
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
-    if (this.remaining >= 0 && (this.remaining -= chunk.length) === 0) {
-      // The last piece and the end in one: half the calls into the socket for a short answer.
-      this.finish(chunk);
-      return;
-    }
-    this.written = true;
-    if (!this.res.write(chunk)) {
-      attempt.controller?.pause();
-      this.res.once('drain', () => attempt.controller?.resume());
-    }
-    this.look(chunk);
-  }
-
-  /** After it is on its way: reading an answer never holds it up. */
-  private look(chunk: Buffer): void {
-    if (this.tap?.take(chunk) === false) this.tap = null;
+    const isLast = (this.passing as Passing).take(chunk, attempt);
+    this.account.look(chunk);
+    if (isLast) this.finish();
   }
 
   onEnd(): void {
-    if (this.fate !== 'done') this.finish(undefined);
+    if (this.over) return;
+    if ((this.passing as Passing).end()) this.finish();
+    else this.fail(502, 'unreadable-answer', 'the public name cannot be given back in this answer', this.way);
   }
 
   onFirstByteLate(): void {
-    if (this.fate !== 'open' || !this.way) return;
-    this.fate = 'counted';
-    if (!this.probe) this.service.recorder.timedOut(this.way.counted);
+    if (!this.over && this.way) this.account.late(this.way);
   }
 
   onRequestTooLong(): void {
-    if (this.fate !== 'done')
-      this.fail(504, 'deadline', `not answered within ${this.service.config.requestMaxMs} ms`, this.way);
+    if (!this.over) this.fail(504, 'deadline', `not answered within ${this.service.config.requestMaxMs} ms`, this.way);
   }
 
-  private finish(last: Buffer | undefined): void {
-    const { res, service, status } = this;
+  private finish(): void {
     const way = this.way as Way;
-    if (!last) res.end();
-    // As text of single bytes it leaves in one piece with the headers: one plain write instead of a gathered one.
-    else if (!this.written && last.length <= ONE_PIECE_MAX_BYTES) res.end(last.toString('latin1'), 'latin1');
-    else res.end(last);
-    const ms = performance.now() - this.startedAt;
-    if (last) this.look(last);
-    const read = this.tap ? this.tap.read() : NOTHING_READ;
-    const { predicted, score } = read;
-    if (!this.probe && this.fate === 'open') {
-      service.recorder.answered(way.counted, status, ms);
-      if (this.tap?.counts === true) {
-        service.recorder.predicted(way.counted, predicted, score, service.reader.expectsClass);
-      }
-    }
-    if (this.failedWays) this.countRepeats();
-    this.sample(way, status >= 500, read);
-    this.close(way, status, ms, predicted, score);
-  }
-
-  private sample(way: Way, failed: boolean, { predicted, score, text: answer, finish }: Read): void {
-    if (!this.sampled || way.counted.cohort !== 'live') return;
-    const { id: requestId, session, service } = this;
-    const { version } = way.choice;
-    const sample = { requestId, session, version, predicted, score, answer, finish, failed };
-    service.samples.keep(this.req, this.body, sample);
+    this.close();
+    this.account.answered(way, this.attempt?.target, this.status, this.body);
   }
 
   private cut(): void {
+    const { account, req, res } = this;
     const way = this.way as Way;
-    if (!this.probe && this.fate === 'open') this.service.recorder.cut(way.counted);
-    this.close(way, this.status, performance.now() - this.startedAt, null, null);
-    breakOff(this.req, this.res);
+    this.close();
+    account.cut(way, this.attempt?.target, this.status);
+    if (res.headersSent) breakOff(req, res);
+    else {
+      const detail = 'the backend ended the connection in the middle of its answer';
+      answerOurselves(req, res, { id: account.id, status: 502, reason: 'cut', detail, version: way.choice.version });
+    }
   }
 
   private fail(status: number, reason: string, detail: string, way: Way | null): void {
-    const { service } = this;
     this.attempt?.giveUp();
-    const ms = performance.now() - this.startedAt;
-    // A request that failed everywhere counts once, against the version that it was first for.
-    const first = this.failedWays?.[0]?.way ?? way;
-    if (first && !this.probe && this.fate === 'open') service.recorder.failed(first.counted);
-    if (first) this.sample(first, true, NOTHING_READ);
-    const target = this.failedWays?.[0]?.target ?? this.attempt?.target;
-    if (first && target) service.answers.add(this.id, Date.now(), first.prefixOf(target), status, ms, null, null);
-    if (this.way) this.leave();
-    this.way = null;
-    this.endWith(status, reason, detail, first?.choice.version);
+    const version = this.account.failed(way, this.attempt?.target, status, this.body);
+    this.endWith(status, reason, detail, version);
   }
 
   /** Refused before any version was involved; counts in no version's telemetry. */
   private refuse(status: number, reason: string, detail: string): void {
     this.service.meters.refused(reason);
-    if (this.way) this.leave();
-    this.way = null;
     this.endWith(status, reason, detail, undefined);
   }
 
   private endWith(status: number, reason: string, detail: string, version: string | undefined): void {
-    this.fate = 'done';
-    this.service.deadlines.remove(this);
+    this.close();
     if (this.body instanceof Upload) this.body.abort();
-    answerOurselves(this.req, this.res, { id: this.id, status, reason, detail, version });
+    answerOurselves(this.req, this.res, { id: this.account.id, status, reason, detail, version });
   }
 
   private onClientClosed(): void {
-    if (this.fate === 'done') return;
+    if (this.over) return;
     this.attempt?.giveUp();
     if (this.body instanceof Upload) this.body.abort();
     const { way } = this;
-    const ms = performance.now() - this.startedAt;
-    if (!way) {
-      this.fate = 'done';
-      this.service.deadlines.remove(this);
-      return;
-    }
-    if (!this.probe && this.fate === 'open') {
-      if (this.answering) this.service.recorder.answered(way.counted, this.status, ms);
-      else this.service.recorder.abandoned(way.counted);
-    }
-    this.close(way, this.answering ? this.status : 499, ms, null, null);
+    this.close();
+    if (way) this.account.abandoned(way, this.attempt?.target, this.passing ? this.status : null);
   }
 
-  private close(way: Way, status: number, ms: number, predicted: string | null, score: number | null): void {
-    const { service } = this;
-    this.fate = 'done';
-    service.deadlines.remove(this);
+  private close(): void {
+    this.over = true;
+    this.service.deadlines.remove(this);
     this.leave();
-    const target = this.attempt?.target;
-    if (target) service.answers.add(this.id, Date.now(), way.prefixOf(target), status, ms, predicted, score);
-  }
-
-  private countRepeats(): void {
-    const answeredBy = this.attempt?.target;
-    for (const { way, target } of this.failedWays ?? []) {
-      if (target !== answeredBy && !this.probe) this.service.recorder.repeated(way.counted);
-    }
   }
 }
 

@@ -45,7 +45,9 @@ export class Samples {
   /** Keeps a request whose whole body is at hand; streamed and long ones are no samples. */
   keep(req: IncomingMessage, body: unknown, of: Omit<SampleInput, 'atMs' | 'path' | 'contentType' | 'body'>): void {
     if (!(body instanceof Buffer)) return;
-    this.add({ ...of, atMs: Date.now(), path: req.url ?? '/', contentType: req.headers['content-type'] ?? '', body });
+    // Without its query: some clients put their key there.
+    const path = (req.url ?? '/').split('?', 1)[0] as string;
+    this.add({ ...of, atMs: Date.now(), path, contentType: req.headers['content-type'] ?? '', body });
   }
 
   private add(sample: SampleInput): void {

@@ -13,7 +13,9 @@ import { Sessions } from './sessions';
 import type { Storage } from './storage';
 import { counted, TelemetryRecorder, type Counted } from './telemetry-recorder';
 import { gapRow, TelemetryStore } from './telemetry-store';
+import type { TlsEntrance } from './tls-entrance';
 import { Upstreams, type Lane, type Target } from './upstream';
+import { UpstreamConnector } from './upstream-connector';
 
 /** A lane under one epoch and reason, with all that is the same for each of its requests made once. */
 export interface Way {
@@ -37,6 +39,9 @@ export class Service {
   readonly observations: Observations;
   readonly deadlines: Deadlines;
   readonly upstreams: Upstreams;
+  private readonly connector: UpstreamConnector;
+  /** Null where clients come in without TLS. */
+  entrance: TlsEntrance | null = null;
   readonly sessionHeader: string | undefined;
   /** When the telemetry of this service was last read by a follower or otherwise; the start counts as read. */
   readAtMs: number;
@@ -65,7 +70,8 @@ export class Service {
     this.feedback = new Feedback(storage, name, this.answers, this.recorder, this.samples, limits);
     this.observations = new Observations(storage, name, config.pushed, config.feedbackHorizonMs);
     this.deadlines = new Deadlines(firstByteMs, requestMaxMs);
-    this.upstreams = new Upstreams(requestMaxMs);
+    this.connector = new UpstreamConnector(name, config.upstreamTls);
+    this.upstreams = new Upstreams(requestMaxMs, this.connector.connect);
     this.sessionHeader = config.sessionHeader?.toLowerCase();
     this.readAtMs = nowMs;
     this.openLanes();
@@ -135,6 +141,7 @@ export class Service {
     this.samples.flush();
     await this.answers.drained();
     this.answers.close();
+    this.connector.stop();
     this.upstreams.destroy();
   }
 

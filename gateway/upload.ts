@@ -10,6 +10,7 @@ export class Upload {
   private keptBytes = 0;
   private ended = false;
   private current: Readable | null = null;
+  private wanted: ((body: Buffer | null) => void) | null = null;
 
   constructor(
     private readonly request: IncomingMessage,
@@ -38,6 +39,13 @@ export class Upload {
     return stream;
   }
 
+  /** The body in one piece once it is there; null as soon as it is longer than what is kept. */
+  whole(done: (body: Buffer | null) => void): void {
+    this.wanted = done;
+    if (this.kept === null || this.ended) this.tell();
+    else this.request.resume();
+  }
+
   /** An attempt read from the stream and failed. */
   spoil(): void {
     this.current?.destroy();
@@ -53,14 +61,24 @@ export class Upload {
     if (this.kept) {
       this.keptBytes += chunk.length;
       if (this.keptBytes <= this.replayLimitBytes) this.kept.push(chunk);
-      else this.kept = null;
+      else {
+        this.kept = null;
+        this.tell();
+      }
     }
     if (this.current && !this.current.destroyed && !this.current.push(chunk)) this.request.pause();
   }
 
   private finish(): void {
     this.ended = true;
+    this.tell();
     if (this.current && !this.current.destroyed) this.current.push(null);
+  }
+
+  private tell(): void {
+    const { wanted, kept } = this;
+    this.wanted = null;
+    wanted?.(kept && Buffer.concat(kept));
   }
 }
 

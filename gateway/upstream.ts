@@ -1,26 +1,27 @@
-import { Pool } from 'undici';
-import type { Backend, RouteRecord } from '../domain/route';
+import { Pool, type buildConnector } from 'undici';
+import { selectorWords, type Backend, type RouteRecord, type VersionSelector } from '../domain/route';
 
 /** Connections to one backend; more requests than that wait in the pool's queue. */
 const CONNECTIONS = 256;
 /** Below the 5 s after which a Node server closes idle connections: a request must not be sent into a closing one. */
 const KEEP_ALIVE_MS = 4_000;
-const CONNECT_MS = 2_000;
 /** After a refused connection a backend is tried last for this long, if there is another. */
 const AVOID_MS = 1_000;
 /** So many resets in a row without an answer in between count as a dead backend; one may be a closing idle connection. */
 const RESETS_OF_A_DEAD_BACKEND = 2;
 
-/** One backend with its connections and what is known of its health from the requests themselves. */
+/** One address with its connections. Several versions may answer there, each with a health of its own. */
 export class Upstream {
   readonly pool: Pool;
-  private refused = false;
-  private resetsInRow = 0;
-  private avoidUntil = 0;
+  /** It accepted no connection when last asked for one, whichever version the request was for. */
+  refused = false;
+  avoidUntil = 0;
+  private readonly healths = new Map<string, Health>();
 
   constructor(
     readonly address: string,
     silenceMaxMs: number,
+    connect: buildConnector.connector,
   ) {
     this.pool = new Pool(address, {
       connections: CONNECTIONS,
@@ -29,29 +30,16 @@ export class Upstream {
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       headersTimeout: 0,
       bodyTimeout: silenceMaxMs,
-      connect: { timeout: CONNECT_MS },
+      connect,
     });
   }
 
-  answered(): void {
-    this.refused = false;
-    this.resetsInRow = 0;
-    this.avoidUntil = 0;
-  }
-
-  failed(kind: 'refused' | 'reset', now: number): void {
-    if (kind === 'refused') this.refused = true;
-    else this.resetsInRow += 1;
-    this.avoidUntil = now + AVOID_MS;
-  }
-
-  /** True when it accepts no connection or resets all: other requests' answers in between prove the opposite. */
-  looksDead(): boolean {
-    return this.refused || this.resetsInRow >= RESETS_OF_A_DEAD_BACKEND;
-  }
-
-  avoided(now: number): boolean {
-    return this.avoidUntil > now;
+  /** Of the version that is named so; kept over changes of the record. */
+  healthOf(selector: VersionSelector | undefined): Health {
+    const key = selector === undefined ? '' : selectorWords(selector);
+    let health = this.healths.get(key);
+    if (!health) this.healths.set(key, (health = new Health(this)));
+    return health;
   }
 
   /** Lets requests in flight end, then closes. */
@@ -61,6 +49,44 @@ export class Upstream {
 
   destroy(): void {
     void this.pool.destroy();
+  }
+}
+
+/**
+ * What is known of one version at one address from its requests themselves. That no connection is accepted concerns all
+ * versions there; resets only the one whose requests they were, or a version that kills its worker would be thought
+ * alive for as long as another one at the same address answers.
+ */
+export class Health {
+  private resetsInRow = 0;
+  private avoidUntil = 0;
+
+  constructor(private readonly upstream: Upstream) {}
+
+  answered(): void {
+    this.upstream.refused = false;
+    this.upstream.avoidUntil = 0;
+    this.resetsInRow = 0;
+    this.avoidUntil = 0;
+  }
+
+  failed(kind: 'refused' | 'reset', now: number): void {
+    if (kind === 'refused') {
+      this.upstream.refused = true;
+      this.upstream.avoidUntil = now + AVOID_MS;
+    } else {
+      this.resetsInRow += 1;
+      this.avoidUntil = now + AVOID_MS;
+    }
+  }
+
+  /** True when it accepts no connection or resets all: other requests' answers in between prove the opposite. */
+  looksDead(): boolean {
+    return this.upstream.refused || this.resetsInRow >= RESETS_OF_A_DEAD_BACKEND;
+  }
+
+  avoided(now: number): boolean {
+    return this.avoidUntil > now || this.upstream.avoidUntil > now;
   }
 }
 
@@ -83,7 +109,7 @@ export class Lane {
       const target = targets[(turn + step) % targets.length] as Target;
       const tries = tried?.get(target);
       if (tries === undefined) {
-        if (!target.upstream.avoided(now)) return target;
+        if (!target.health.avoided(now)) return target;
         second = target;
       } else if (!tries.refused && tries.resets === 1) {
         second ??= target;
@@ -93,13 +119,14 @@ export class Lane {
   }
 
   dead(): boolean {
-    return this.targets.every((target) => target.upstream.looksDead());
+    return this.targets.every((target) => target.health.looksDead());
   }
 }
 
 export interface Target {
   readonly backend: Backend;
   readonly upstream: Upstream;
+  readonly health: Health;
 }
 
 export interface Tries {
@@ -112,7 +139,10 @@ export class Upstreams {
   private byAddress = new Map<string, Upstream>();
   private readonly flights = new Map<string, { count: number }>();
 
-  constructor(private readonly silenceMaxMs: number) {}
+  constructor(
+    private readonly silenceMaxMs: number,
+    private readonly connect: buildConnector.connector,
+  ) {}
 
   /** The lanes of a record. Backends that it does not name any more close once their requests have ended. */
   lanesOf(record: RouteRecord): Map<string, Lane> {
@@ -123,9 +153,9 @@ export class Upstreams {
         const upstream =
           kept.get(backend.address) ??
           this.byAddress.get(backend.address) ??
-          new Upstream(backend.address, this.silenceMaxMs);
+          new Upstream(backend.address, this.silenceMaxMs, this.connect);
         kept.set(backend.address, upstream);
-        return { backend, upstream };
+        return { backend, upstream, health: upstream.healthOf(backend.selector) };
       });
       lanes.set(version, new Lane(version, targets, this.flight(version)));
     }

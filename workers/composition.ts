@@ -40,6 +40,7 @@ import {
 import type { RunPaths } from './embedded/paths';
 import { readEnvironment, type Environment } from './environment';
 import { haproxyOptions, openRouter } from './router';
+import { expectProofs } from './server-proofs';
 
 /** The adapters of one process, built from the configuration: the only place that does. */
 export { isRole, roleNames, writeManifest } from '../adapters/artifacts/write-manifest';
@@ -126,6 +127,7 @@ function goldenProbes(probes: readonly ConfiguredProbe[]): GoldenProbe[] {
 
 export function engineFor(service: ServiceConfiguration): Engine {
   const { serving } = service;
+  expectProofs(service);
   const { engine, digestHeader, versionHeader, canary, http } = serving;
   const apiKey = apiKeyOf(service);
   const secret = apiKey === null ? {} : { apiKey };

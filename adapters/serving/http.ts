@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Agent, request, type Dispatcher } from 'undici';
 import { EngineAnswerRefused, EngineUnreachable } from './errors';
 
@@ -21,7 +22,33 @@ export interface HttpAnswer {
 export const LIMIT_ANSWER_BYTES = 4 * 1024 * 1024;
 
 // No keep-alive reuse across a swap: a pooled connection to a copy that has gone costs the next caller a reset.
-const agent: Dispatcher = new Agent({ keepAliveTimeout: 1_000, connections: 32, pipelining: 1 });
+const POOLED = { keepAliveTimeout: 1_000, connections: 32, pipelining: 1 };
+const agent: Dispatcher = new Agent(POOLED);
+
+/** How a server at an `https://` address proves itself. */
+export interface ServerProof {
+  /** The authority, PEM; without it those that Node knows. */
+  readonly caFile: string | null;
+  /** The name in its certificate, where it is not that of the address. */
+  readonly serverName: string | null;
+}
+
+/** By origin: whoever asks an address asks it in the one way that its server can prove itself by. */
+const provenBy = new Map<string, Dispatcher>();
+
+/** From now on every call to the address expects this proof. Throws where the file cannot be read. */
+export function expectProof(address: string, { caFile, serverName }: ServerProof): void {
+  const connect = {
+    rejectUnauthorized: true,
+    ...(caFile === null ? {} : { ca: readFileSync(caFile) }),
+    ...(serverName === null ? {} : { servername: serverName }),
+  };
+  provenBy.set(new URL(address).origin, new Agent({ ...POOLED, connect }));
+}
+
+function dispatcherOf(url: string): Dispatcher {
+  return provenBy.size === 0 ? agent : (provenBy.get(new URL(url).origin) ?? agent);
+}
 
 /** One call with a limit on time and size. Rejects with {@link EngineUnreachable} or {@link EngineAnswerRefused}. */
 export async function httpCall(call: HttpCall): Promise<HttpAnswer> {
@@ -31,7 +58,7 @@ export async function httpCall(call: HttpCall): Promise<HttpAnswer> {
   try {
     const answer = await request(call.url, {
       method: call.method,
-      dispatcher: agent,
+      dispatcher: dispatcherOf(call.url),
       signal,
       headers: { ...(call.body === undefined ? {} : { 'content-type': 'application/json' }), ...call.headers },
       ...(call.body === undefined ? {} : { body: call.body }),

@@ -20,6 +20,7 @@ const floorSchema = z.object({ floor: z.int().min(0) });
 const healthSchema = z.object({
   ok: z.boolean(),
   address: z.record(z.string(), z.string()),
+  probeAddress: z.record(z.string(), z.string()).prefault({}),
   probeTokenFile: z.string().optional(),
 });
 const LIMIT_TOKEN_BYTES = 4_096;
@@ -59,9 +60,10 @@ export function gatewayRouter(options: GatewayRouterOptions): TrafficRouter & { 
     async entrance(service) {
       const { json } = await control.call('GET', '/health');
       const health = parseAnswer(healthSchema, json, 'health of the gateway');
-      const address = health.address[service];
-      if (address === undefined) throw new GatewayServiceUnknown(`the gateway does not listen for ${service}`);
-      return { address, probeHeaders: options.probeHeaders ?? (await probeToken(health.probeTokenFile)) };
+      const clients = health.address[service];
+      if (clients === undefined) throw new GatewayServiceUnknown(`the gateway does not listen for ${service}`);
+      const address = health.probeAddress[service] ?? clients;
+      return { address, clients, probeHeaders: options.probeHeaders ?? (await probeToken(health.probeTokenFile)) };
     },
     close: () => control.close(),
   };

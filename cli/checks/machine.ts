@@ -8,6 +8,7 @@ import { sizeText } from '../render/artifacts';
 import { CliFailure } from '../failure';
 import { askHardware } from './hardware';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
+import { checkCertificate } from './certificate';
 import { checkDocker } from './docker';
 import { checkHaproxy } from './haproxy';
 import { checkMinimums } from './minimum';
@@ -81,6 +82,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...(await ports(configuration, running)),
     ...(await checkHaproxy(configuration)),
     ...severalServices(configuration),
+    ...(await Promise.all(configuration.services.map((each) => checkCertificate(each, Date.now())))).flat(),
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),
     ...(await checkMinimums(configuration)),
     ...(await checkDocker(configuration)),

@@ -3,6 +3,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import type { Configuration, ServiceConfiguration } from '../../workers/configuration/configuration';
 import type { Environment } from '../../workers/environment';
 import { identityWords } from '../../workflows/contract/identity';
+import { checkCertificate } from './certificate';
 import { askDockerOf } from './docker';
 import { askEmbedder } from './embedder';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
@@ -26,6 +27,7 @@ export async function askSources(configuration: Configuration, environment: Envi
         ...(await Promise.all(service.dependencies.map((url) => askUrl(`${service.name}: dependency ${url}`, url)))),
         ...(await askHardware(service)),
         sampling(service),
+        ...(await checkCertificate(service, Date.now())),
         ...(await askEmbedder(service)),
       ]),
     );

@@ -80,7 +80,10 @@ export class GatewayProcess {
     const reportFile = this.config.reportFile as string;
     rmSync(reportFile, { force: true });
     writeFileSync(configFile, JSON.stringify(this.withPorts()));
-    const main = join(compiled(['gateway', 'domain/route.ts', 'domain/detection/score-bins.ts']), 'gateway/main.js');
+    const main = join(
+      compiled(['gateway', 'domain/route.ts', 'domain/traffic-support.ts', 'domain/detection/score-bins.ts']),
+      'gateway/main.js',
+    );
     const child = spawn(process.execPath, ['--enable-source-maps', main, '--config', configFile], {
       stdio: ['ignore', 'inherit', 'pipe'],
     });

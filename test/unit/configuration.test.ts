@@ -7,6 +7,7 @@ import { configurationJsonSchema } from '../../workers/configuration/json-schema
 import { loadConfiguration, type LoadOptions } from '../../workers/configuration/load';
 import { engineGroups } from '../../workers/engine-metrics';
 import { runPaths } from '../../workers/embedded/paths';
+import { checkConfig } from '../../gateway/config';
 import { gatewayConfigSchema } from '../../gateway/protocol';
 
 let dir: string;
@@ -586,5 +587,64 @@ describe('a metric of an Alertmanager', () => {
 
   it('is a rate', () => {
     expect(problemsOf(metric('kind: mean, unit: x')).join()).toContain('expected rate: an alert fires or does not');
+  });
+});
+
+describe('what goes where', () => {
+  const mail = (more: string, above = ''): string => `${above}${smallest}${more.replace(/^/gm, '    ')}\n`;
+  const haproxy = 'router: { kind: haproxy, directory: ha }\n';
+
+  it('is plain HTTP and event streams where nothing is said', () => {
+    expect(() => load(smallest)).not.toThrow();
+    expect(problemsOf(mail('protocols: [http-json, grpc]'))).toEqual([
+      expect.stringMatching(
+        /^lastgood\.yaml:\d+:\d+: services\.mail\.protocols: found grpc, but gRPC needs HTTP\/2, and the gateway speaks HTTP\/1\.1 only: use HAProxy/,
+      ),
+    ]);
+    expect(problemsOf(mail('protocols: [http3]'))[0]).toMatch(/protocols\[0\]: found "http3", expected/);
+  });
+
+  it('is wider with HAProxy, where each version has an address of its own', () => {
+    const all = 'protocols: [http-json, event-stream, http2, grpc, websocket]\nlisten: 127.0.0.1:8080';
+    expect(() => load(mail(all, haproxy))).not.toThrow();
+  });
+
+  it('needs TLS, and a word on who may come in, where others can reach the entrance', () => {
+    const tls = 'certFile: c.pem, keyFile: k.pem';
+    expect(problemsOf(mail('listen: 0.0.0.0:443'))[0]).toMatch(/mail\.listen: found 0\.0\.0\.0, .*so listenTls/);
+    expect(problemsOf(mail(`listen: 0.0.0.0:443\nlistenTls: { ${tls} }`))[0]).toMatch(/listenTls: .*expected clientCaFile .*anyClient: true/); // prettier-ignore
+    expect(problemsOf(mail(`listenTls: { ${tls}, clientCaFile: a.pem, anyClient: true }`))[0]).toMatch(
+      /beside clientCaFile/,
+    );
+    const configuration = load(mail(`listen: 0.0.0.0:443\nlistenTls: { ${tls}, clientCaFile: a.pem }`));
+    const config = gatewayConfigOf(configuration, runPaths(configuration.dataDir));
+    expect(config.services[0]?.listenTls).toEqual({
+      certFile: join(dir, 'c.pem'),
+      keyFile: join(dir, 'k.pem'),
+      clientCaFile: join(dir, 'a.pem'),
+      anyClient: false,
+    });
+    expect(() => checkConfig(config, 'g.json')).not.toThrow();
+    expect(gatewayConfigSchema.parse(config)).toEqual(config);
+  });
+
+  it('expects of servers at https:// that they prove themselves', () => {
+    const external = (address: string): string => `
+services:
+  mail:
+    model: mail
+    serving: { runtime: external, address: '${address}', tls: { caFile: ca.pem, serverName: model.internal } }
+`;
+    const configuration = load(external('https://10.0.0.2:8443'));
+    const [service] = gatewayConfigOf(configuration, runPaths(configuration.dataDir)).services;
+    expect(service?.upstreamTls).toEqual({ caFile: join(dir, 'ca.pem'), serverName: 'model.internal' });
+    expect(problemsOf(external('http://10.0.0.2:8080'))[0]).toMatch(
+      /serving\.tls: found tls, but no address begins with https/,
+    );
+  });
+
+  it('has no TLS that would stay unwritten in the configuration of HAProxy', () => {
+    const tls = mail('listen: 127.0.0.1:8443\nlistenTls: { certFile: c.pem, keyFile: k.pem }', haproxy);
+    expect(problemsOf(tls)[0]).toMatch(/listenTls: found TLS, which is not written into the configuration of HAProxy/);
   });
 });

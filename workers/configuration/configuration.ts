@@ -76,8 +76,15 @@ export interface WebhookConfiguration {
 
 export type ConfiguredProbe = z.output<typeof probesSchema>[number];
 
+export interface ServerTls {
+  readonly caFile: string | null;
+  readonly serverName: string | null;
+}
+
 /** How to talk to a serving process. */
 export interface ProtocolConfiguration {
+  /** How servers at https:// prove themselves; null: by the authorities that Node knows. */
+  readonly tls: ServerTls | null;
   readonly engine: ServiceText['serving']['engine'];
   readonly digestHeader: string | null;
   readonly versionHeader: string | null;
@@ -148,6 +155,12 @@ export interface SemanticConfiguration {
 export interface ServiceConfiguration {
   readonly name: string;
   readonly listen: ListenAddress;
+  readonly listenTls: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly clientCaFile: string | null;
+    readonly anyClient: boolean;
+  } | null;
   readonly model: string;
   readonly serving: ServingConfiguration;
   readonly session: { readonly header: string | null; readonly maxLifetimeMs: number };

@@ -3,6 +3,7 @@ import { checkEngine } from './engine-checks';
 import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
 import type { ConfigurationText, ServiceText } from './schema';
+import { checkTls, checkTraffic } from './traffic-checks';
 
 export interface Contradiction {
   readonly path: readonly string[];
@@ -44,6 +45,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
   for (const [name, service] of Object.entries(services)) {
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
+  found.push(...checkTraffic(text), ...checkTls(text));
   found.push(...sharedPorts(text));
   return found;
 }
@@ -79,12 +81,6 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
 function checkService(service: ServiceText): Contradiction[] {
   const found: Contradiction[] = [];
   const { policy, serving } = service;
-  if (!isLoopback(service.listen.host)) {
-    found.push({
-      path: ['listen'],
-      problem: `found ${service.listen.host}, which is not loopback: the gateway has no TLS and no token of its own, expected a loopback address with your TLS proxy in front of it`,
-    });
-  }
   if (service.firstByte > service.requestMax) {
     found.push({ path: ['firstByte'], problem: 'is longer than requestMax, so it could never be reached' });
   }

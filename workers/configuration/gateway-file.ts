@@ -16,6 +16,8 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
       name: service.name,
       // With HAProxy in front the gateway only keeps what is pushed; its own entrance has no route and no clients.
       listen: configuration.router.kind === 'haproxy' ? { host: '127.0.0.1', port: 0 } : service.listen,
+      ...entranceTls(configuration, service),
+      ...upstreamTls(service),
       ...(service.session.header === null ? {} : { sessionHeader: service.session.header }),
       sessionMaxMs: service.session.maxLifetimeMs,
       firstByteMs: service.firstByteMs,
@@ -37,6 +39,23 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
       answerRetentionDays: service.answerRetentionDays,
       ...pushedMetrics(service),
     })),
+  };
+}
+
+function entranceTls(
+  { router }: Configuration,
+  { listenTls }: ServiceConfiguration,
+): Pick<GatewayServiceConfig, 'listenTls'> {
+  if (listenTls === null || router.kind === 'haproxy') return {};
+  const { certFile, keyFile, clientCaFile, anyClient } = listenTls;
+  return { listenTls: { certFile, keyFile, anyClient, ...(clientCaFile === null ? {} : { clientCaFile }) } };
+}
+
+function upstreamTls({ serving }: ServiceConfiguration): Pick<GatewayServiceConfig, 'upstreamTls'> {
+  if (serving.tls === null) return {};
+  const { caFile, serverName } = serving.tls;
+  return {
+    upstreamTls: { ...(caFile === null ? {} : { caFile }), ...(serverName === null ? {} : { serverName }) },
   };
 }
 

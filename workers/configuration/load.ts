@@ -8,6 +8,7 @@ import {
   type PostgresConfiguration,
   type RouterConfiguration,
   type SemanticConfiguration,
+  type ServerTls,
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
@@ -181,6 +182,7 @@ function resolveService(
   return {
     name,
     listen: text.listen,
+    listenTls: resolveListenTls(text.listenTls, around.here),
     model: text.model,
     serving: resolveServing(serving, around.here),
     session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
@@ -215,6 +217,23 @@ function resolveService(
   };
 }
 
+function resolveServerTls(text: ServiceText['serving']['tls'], here: string): ServerTls | null {
+  if (text === undefined) return null;
+  const { caFile, serverName } = text;
+  return { caFile: caFile === undefined ? null : resolve(here, caFile), serverName: serverName ?? null };
+}
+
+function resolveListenTls(text: ServiceText['listenTls'], here: string): ServiceConfiguration['listenTls'] {
+  if (text === undefined) return null;
+  const { certFile, keyFile, clientCaFile, anyClient } = text;
+  return {
+    certFile: resolve(here, certFile),
+    keyFile: resolve(here, keyFile),
+    clientCaFile: clientCaFile === undefined ? null : resolve(here, clientCaFile),
+    anyClient,
+  };
+}
+
 function resolveSemantic(text: ServiceText['semantic'], here: string): SemanticConfiguration | null {
   if (text === undefined) return null;
   const { canaryEvery, form, refusals } = text;
@@ -245,6 +264,7 @@ function resolveEmbedder(
 function resolveServing(text: ServiceText['serving'], here: string): ServingConfiguration {
   const protocol = {
     engine: text.engine,
+    tls: resolveServerTls(text.tls, here),
     digestHeader: text.digestHeader ?? null,
     versionHeader: text.versionHeader ?? null,
     apiKeyFile: text.apiKeyFile === undefined ? null : resolve(here, text.apiKeyFile),

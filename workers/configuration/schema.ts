@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { protocols } from '../../domain/traffic-support';
 import {
   backendAddress,
   count,
@@ -27,6 +28,8 @@ const protocol = {
   /** Response headers that carry what the server has loaded. */
   digestHeader: headerName.optional(),
   versionHeader: headerName.optional(),
+  /** How servers at https:// prove themselves; without it by the authorities that Node knows. */
+  tls: z.strictObject({ caFile: path.optional(), serverName: z.string('a host name').min(1).optional() }).optional(),
   /** For `openai`, `vllm` and `tgi`: the secret that the server asks for, sent as bearer token. */
   apiKeyFile: path.optional(),
   /** For `vllm` and `tgi`: body of the completion that proves readiness; default one token. */
@@ -202,6 +205,17 @@ function isPattern(text: string): boolean {
 
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
+  /** Clients come in over TLS; the files are read again when they change. */
+  listenTls: tls
+    .extend({
+      /** Only clients with a certificate of this authority come in. */
+      clientCaFile: file.optional(),
+      /** Anybody who reaches the address may ask: the model server checks its clients itself, or nobody need. */
+      anyClient: z.boolean().prefault(false),
+    })
+    .optional(),
+  /** What clients speak; what the router does not pass is refused here, and not at their first request. */
+  protocols: z.array(z.enum(protocols)).min(1).max(protocols.length).prefault(['http-json', 'event-stream']),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
   serving: z.discriminatedUnion('runtime', [processServing, dockerServing, adapterServing, externalServing]),
   session: z

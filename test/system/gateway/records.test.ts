@@ -328,7 +328,7 @@ test('samples are off until turned on; then redacted before the first write, lab
       .samples;
   expect((await list()).map((each) => each['requestId'])).toEqual([asked[4]?.id, asked[3]?.id, asked[2]?.id]);
   expect((await list())[0]).toMatchObject({
-    version: '1.1', path: '/infer?n=4', predicted: 'spam', score: 0.75, label: null,
+    version: '1.1', path: '/infer', predicted: 'spam', score: 0.75, label: null,
     body: '{"text":"hello","user":{"email":"[redacted]"}}',
   }); // prettier-ignore
   const item = { requestId: asked[3]?.id, label: 'bulk', observedAt: new Date().toISOString(), source: 'test' };

@@ -4,6 +4,7 @@ import type { Engine } from '../../../activities/ports';
 interface Asked {
   readonly model: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: unknown;
 }
 
 function recording(): { engine: Engine; asked: Asked[] } {
@@ -18,8 +19,8 @@ function recording(): { engine: Engine; asked: Asked[] } {
       asked.push({ model });
       return Promise.resolve({ digest: null, version: null, means: 'model-metadata' });
     },
-    infer: (_address, model, _body, { headers }) => {
-      asked.push({ model, headers });
+    infer: (_address, model, body, { headers }) => {
+      asked.push({ model, headers, body });
       return Promise.resolve({ status: 200, ms: 1, outputs: {}, headers: {} });
     },
   };
@@ -57,5 +58,18 @@ test('an adapter is asked for by its own name, and a header goes with each infer
   const byHeader = engineOn(engine, { selector: { by: 'header', header: 'x-version', value: 'v2' } });
   await byHeader.infer(address, 'bot', {}, { ...limits, headers: { 'x-lastgood-mirror': '1' } });
   expect(asked[0]?.model).toBe('bot@v2');
-  expect(asked[1]).toEqual({ model: 'bot', headers: { 'x-lastgood-mirror': '1', 'x-version': 'v2' } });
+  expect(asked[1]).toMatchObject({ model: 'bot', headers: { 'x-lastgood-mirror': '1', 'x-version': 'v2' } });
+});
+
+test('a request of a client, which says the public name, is replayed on an adapter under its own', async () => {
+  const { engine, asked } = recording();
+  const sampled = { model: 'bot', messages: [{ role: 'user', model: 'bot' }] };
+  await engineOn(engine, { selector: { by: 'model', public: 'bot', name: 'bot@v2' } }).infer(
+    address,
+    'bot',
+    sampled,
+    limits,
+  );
+  expect(asked[0]).toMatchObject({ model: 'bot@v2' });
+  expect(asked[0]?.body).toEqual({ messages: sampled.messages });
 });

@@ -94,8 +94,16 @@ test('a configuration is refused with file, path, what was found and what was ex
   expect(() => checkConfig(good, 'g.json')).not.toThrow();
   const open = { ...good, services: [serviceConfig({ name: 'mail', listen: { host: '0.0.0.0', port: 80 } })] };
   expect(() => checkConfig(open, 'g.json')).toThrow(
-    /g\.json: services\[0\]\.listen\.host: found "0\.0\.0\.0", expected a loopback/,
+    /g\.json: services\[0\]\.listen\.host: found "0\.0\.0\.0", which is not loopback .*so listenTls .*is needed/,
   );
+  const tls = { certFile: '/c', keyFile: '/k' };
+  const withTls = (listenTls: NonNullable<GatewayConfig['services'][0]['listenTls']>): GatewayConfig => ({
+    ...good,
+    services: [serviceConfig({ name: 'mail', listen: { host: '0.0.0.0', port: 443 }, listenTls })],
+  });
+  expect(() => checkConfig(withTls(tls), 'g.json')).toThrow(/listenTls: .*expected clientCaFile .*anyClient/);
+  expect(() => checkConfig(withTls({ ...tls, clientCaFile: '/ca' }), 'g.json')).not.toThrow();
+  expect(() => checkConfig(withTls({ ...tls, anyClient: true }), 'g.json')).not.toThrow();
   expect(() => checkConfig({ ...good, services: [...good.services, ...good.services] }, 'g.json')).toThrow(
     /services\[1\]\.name: mail is there twice/,
   );
