@@ -8,6 +8,8 @@ import type { Engine } from './ports';
 export function engineOn(engine: Engine, { selector }: Pick<Backend, 'selector'>): Engine {
   if (selector === undefined) return engine;
   const named = (model: string): string => selectedModel(selector, model);
+  const { askTokens } = engine;
+  const choosing = selector.by === 'header' ? { [selector.header]: selector.value } : {};
   return {
     name: engine.name,
     ready: (address, model, limits) => engine.ready(address, named(model), limits),
@@ -15,8 +17,12 @@ export function engineOn(engine: Engine, { selector }: Pick<Backend, 'selector'>
     infer: (address, model, body, { headers, ...options }) =>
       engine.infer(address, named(model), body, {
         ...options,
-        headers: { ...headers, ...(selector.by === 'header' && { [selector.header]: selector.value }) },
+        headers: { ...headers, ...choosing },
       }),
+    ...(askTokens && {
+      askTokens: (address, model, question, { headers, ...options }) =>
+        askTokens(address, named(model), question, { ...options, headers: { ...headers, ...choosing } }),
+    }),
   };
 }
 

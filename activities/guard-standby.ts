@@ -28,6 +28,7 @@ export function guardStandby(ports: GuardPorts): WatchActivities['guardStandby']
     const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
     context.heartbeat();
     let probes: GoldenProbe[] | null = null;
+    let tokensCompared = false;
     const prove = async (): Promise<StepOutcome> => {
       probes ??= await ports.artifacts.probes(input.service, input.version);
       const { backend, model, service, version } = input;
@@ -38,7 +39,10 @@ export function guardStandby(ports: GuardPorts): WatchActivities['guardStandby']
         timeoutMs: CALL_MS,
       };
       const seen = await lookAt(asked, { digest: backend.digest, version });
-      return seen.ok ? await askProbes(asked, probes, signal) : seen;
+      if (!seen.ok) return seen;
+      const answered = await askProbes(asked, probes, signal, { compareTokens: !tokensCompared });
+      tokensCompared = answered.ok;
+      return answered;
     };
     try {
       for (;;) {

@@ -45,8 +45,26 @@ export interface GoldenProbe {
   readonly id: string;
   /** Request body for the engine's inference call. */
   readonly request: Json;
-  readonly expect: { readonly output: string; readonly value: string | number; readonly tolerance?: number };
+  readonly expect: {
+    readonly output: string;
+    readonly value: string | number;
+    readonly tolerance?: number;
+    /** What the server's tokenizer must make of the request: a wrong tokenizer may give the right label by luck. */
+    readonly tokens?: ExpectedTokens;
+  };
 }
+
+/**
+ * The ids in order, or their number and digest (SHA-256, in hex, of the ids as a JSON array without spaces). `text` is
+ * what is tokenized where the server is not asked with the request itself; `output` is the name of the output of an Open
+ * Inference server that holds the ids (default `tokens`).
+ */
+export type ExpectedTokens = (
+  { readonly ids: readonly number[] } | { readonly count: number; readonly sha256: string }
+) & {
+  readonly text?: string;
+  readonly output?: string;
+};
 
 /** A running copy as the runtime finds it. Nothing here is remembered; everything is inspected. */
 export interface InstanceState {
@@ -138,6 +156,16 @@ export interface Engine {
     outputs: Readonly<Record<string, string | number>>;
     headers: Readonly<Record<string, string>>;
   }>;
+  /**
+   * Token ids that the server makes of a request; absent where the protocol has no way to ask. `unavailable` says why this
+   * server does not tell them, which is neither good nor bad.
+   */
+  askTokens?(
+    address: string,
+    model: string,
+    question: { readonly request: Json; readonly text?: string; readonly output?: string },
+    options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
+  ): Promise<{ readonly ids: readonly number[] } | { readonly unavailable: string }>;
 }
 
 export interface TrafficRouter {

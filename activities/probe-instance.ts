@@ -1,10 +1,11 @@
 import type { ControlActivities } from '../workflows/contract/activities';
 import { engineOn } from './engine-on';
-import { askProbes, lookAt } from './golden-probes';
+import { askProbes, lookAt, type ProbesAnswered } from './golden-probes';
 import { withHeartbeat } from './heartbeat';
 import type { ArtifactStore, Engine } from './ports';
 
 const callTimeoutMs = 3_000;
+const noteLimit = 300;
 
 /** Readiness, reported digest, golden probes of one running copy. Read-only; a sick copy is an outcome, no fault. */
 export function probeInstance(ports: {
@@ -23,8 +24,16 @@ export function probeInstance(ports: {
       const seen = await lookAt(asked, { digest: backend.digest, version });
       if (!seen.ok) return seen;
       const probes = await ports.artifacts.probes(service, version);
-      const answered = await askProbes(asked, probes, signal);
+      const answered = await askProbes(asked, probes, signal, { compareTokens: true });
       if (!answered.ok) return answered;
-      return { ok: true, probes: probes.length, ms: Math.round(performance.now() - beganAt) };
+      const note = tokensNote(answered.tokens);
+      const ms = Math.round(performance.now() - beganAt);
+      return { ok: true, probes: probes.length, ms, ...(note === null ? {} : { note }) };
     });
+}
+
+/** Null where no probe carries token ids. */
+function tokensNote({ compared, unmeasured }: ProbesAnswered['tokens']): string | null {
+  if (unmeasured !== null) return `token ids not compared: ${unmeasured}`.slice(0, noteLimit);
+  return compared === 0 ? null : `token ids of ${compared} right`;
 }

@@ -4,6 +4,7 @@ import { outputsAt } from './answer-paths';
 import { EngineAnswerRefused, EngineUnreachable } from './errors';
 import { answerJson, httpCall } from './http';
 import { fingerprint, headerIdentity, type IdentityOptions } from './identity';
+import { openAiTokens } from './tokens';
 
 export interface OpenAiOptions extends IdentityOptions {
   readonly limitBytes?: number;
@@ -90,5 +91,6 @@ export function openAiEngine(options: OpenAiOptions = {}): Engine {
       return { digest: null, version: entry?.root ?? entry?.id ?? null, means: 'model-metadata' };
     },
     infer,
+    askTokens: openAiTokens(authorization, limitBytes),
   };
 }
