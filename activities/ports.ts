@@ -35,6 +35,13 @@ export interface ArtifactStore {
    * directory. Rejects with `ArtifactCorrupt` (which carries the problems) when the content does not match.
    */
   materialise(service: string, version: string): Promise<{ directory: string; digest: string }>;
+  /**
+   * What is wrong with the directory now that a copy has loaded it; empty when nothing was written there since
+   * `materialise`, or when every byte is the same all the same. Cheap where nothing was written.
+   */
+  recheck?(service: string, version: string): Promise<ArtifactProblem[]>;
+  /** What people should know of an intact version, a sentence each: who signed it, what its digest does not cover. */
+  remarks?(service: string, version: string): Promise<readonly string[]>;
   /** Golden probes of a version, as they stand in its artifact. */
   probes(service: string, version: string): Promise<GoldenProbe[]>;
   /** A note for people beside the version; never read back as truth. Idempotent by content. */

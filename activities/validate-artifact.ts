@@ -5,6 +5,8 @@ import { withHeartbeat } from './heartbeat';
 import type { ArtifactStore } from './ports';
 
 const problemsShown = 5;
+const noteLimit = 500;
+const WHOLE = 'every file is what its manifest says';
 
 /**
  * Every file against the manifest, and the manifest against the decision. A version without an artifact is what its
@@ -19,7 +21,10 @@ export function validateArtifact({ artifacts }: { artifacts: ArtifactStore }): C
         return { ok: false, why: `${holder(info)} ${info.digest}, the decision names ${digest}` };
       if (info.observed !== undefined) return { ok: true, note: nothingToVerify(info, info.observed) };
       const problems = await artifacts.verify(service, version);
-      return problems.length === 0 ? { ok: true } : { ok: false, why: problemsText(problems) };
+      if (problems.length > 0) return { ok: false, why: problemsText(problems) };
+      const remarks = (await artifacts.remarks?.(service, version)) ?? [];
+      if (remarks.length === 0) return { ok: true };
+      return { ok: true, note: `${WHOLE}; ${remarks.join('; ')}`.slice(0, noteLimit) };
     });
 }
 

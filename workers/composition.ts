@@ -15,7 +15,7 @@ import { journalSink } from '../adapters/alerts/journal';
 import type { AlertSink } from '../adapters/alerts/sink';
 import { terminalSink } from '../adapters/alerts/terminal';
 import { webhookSink } from '../adapters/alerts/webhook';
-import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
+import type { DirectoryStore } from '../adapters/artifacts/directory-store';
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import type { SampledInputs } from '../adapters/environment/sampled-inputs';
@@ -26,6 +26,7 @@ import { plainHttpEngine } from '../adapters/serving/plain-http';
 import { openProcessRuntime } from '../adapters/serving/process-runtime';
 import { gatewayTelemetry } from '../adapters/telemetry/gateway';
 import { haproxyTelemetry } from '../adapters/telemetry/haproxy';
+import { openArtifactStore } from './artifact-store';
 import {
   ConfigurationError,
   type Configuration,
@@ -38,6 +39,7 @@ import { readEnvironment, type Environment } from './environment';
 import { haproxyOptions, openRouter } from './router';
 
 /** The adapters of one process, built from the configuration: the only place that does. */
+export { codeFormats } from '../adapters/artifacts/formats/code-format';
 export { isRole, roleNames, writeManifest } from '../adapters/artifacts/write-manifest';
 
 export interface Adapters {
@@ -68,7 +70,7 @@ export async function openAdapters(
     const engine = engines.get(service.name) as Engine;
     runtimes.set(service.name, await openRuntime(configuration, service, engine, environment));
   }
-  const store = await openDirectoryStore({ directory: configuration.artifactDirectory });
+  const store = await openArtifactStore(configuration);
   const external = new Map(
     configuration.services.map((service) => [service.name, externalVersions(service, engines.get(service.name))]),
   );

@@ -3,6 +3,7 @@ import type { DockerConnection } from '../../adapters/serving/docker/client';
 import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { ServicePolicy } from '../../domain/policy';
+import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
@@ -26,6 +27,8 @@ export interface Configuration {
   };
   readonly router: RouterConfiguration;
   readonly artifactDirectory: string;
+  /** What may be imported and loaded. */
+  readonly artifacts: ArtifactRules;
   readonly ledger: { readonly file: string; readonly anchorFile: string };
   readonly alerts: { readonly terminal: boolean; readonly webhooks: readonly WebhookConfiguration[] };
   readonly services: readonly ServiceConfiguration[];

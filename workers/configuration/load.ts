@@ -10,6 +10,7 @@ import {
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
+import { resolveArtifactRules } from './artifacts-schema';
 import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
@@ -123,6 +124,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
           : { url: gateway.blindWebhook.url, afterMs: gateway.blindWebhook.after },
     },
     router: resolveRouter(text.router, here),
+    artifacts: resolveArtifactRules(text.artifacts, absolute),
     artifactDirectory: orNull(text.artifacts.directory) ?? resolve(dataDir, 'artifacts'),
     ledger: {
       file: resolve(dataDir, 'ledger', 'ledger.db'),

@@ -11,6 +11,7 @@ import {
   size,
   versionName,
 } from './fields';
+import { artifactsSchema } from './artifacts-schema';
 import { hardwareSchema } from './hardware-schema';
 import { dockerFields } from './docker-schema';
 import { outsideMetricsSchema } from './metric-schema';
@@ -258,7 +259,7 @@ export const configurationSchema = z.strictObject({
       }),
     ])
     .prefault({ kind: 'gateway' }),
-  artifacts: z.strictObject({ directory: path.optional() }).prefault({}),
+  artifacts: artifactsSchema.prefault({}),
   ledger: z
     .strictObject({
       /** Belongs on another disk or host than the ledger. */
