@@ -48,6 +48,15 @@ export interface ArtifactStore {
   annotate(service: string, version: string, note: { at: number; text: string }): Promise<void>;
 }
 
+/** Parts of versions that run outside of the serving process (a feature service), as the host's configuration knows them. */
+export interface ExternalParts {
+  /**
+   * The version that the part has now; `declared` is the one that the asker needs. Null where it is not configured how to
+   * ask. Rejects when it does not say.
+   */
+  version(service: string, name: string, declared: string): Promise<string | null>;
+}
+
 export interface GoldenProbe {
   readonly id: string;
   /** Request body for the engine's inference call. */

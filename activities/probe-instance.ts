@@ -1,8 +1,9 @@
 import type { ControlActivities } from '../workflows/contract/activities';
 import { engineOn } from './engine-on';
+import { externalRefusal } from './external-parts';
 import { askProbes, lookAt, type ProbesAnswered } from './golden-probes';
 import { withHeartbeat } from './heartbeat';
-import type { ArtifactStore, Engine } from './ports';
+import type { ArtifactStore, Engine, ExternalParts } from './ports';
 
 const callTimeoutMs = 3_000;
 const noteLimit = 300;
@@ -11,6 +12,7 @@ const noteLimit = 300;
 export function probeInstance(ports: {
   artifacts: ArtifactStore;
   engine: (service: string) => Engine;
+  external?: ExternalParts;
 }): ControlActivities['probeInstance'] {
   return async ({ service, version, model, backend }) =>
     await withHeartbeat(1_000, async (signal) => {
@@ -23,6 +25,10 @@ export function probeInstance(ports: {
       };
       const seen = await lookAt(asked, { digest: backend.digest, version });
       if (!seen.ok) return seen;
+      // Again, right before the shift: it may have moved since the artifact was validated.
+      const info = ports.external === undefined ? null : await ports.artifacts.get(service, version);
+      const outside = await externalRefusal(ports.external, service, info);
+      if (outside.why !== null) return { ok: false, why: outside.why };
       const probes = await ports.artifacts.probes(service, version);
       const answered = await askProbes(asked, probes, signal, { compareTokens: true });
       if (!answered.ok) return answered;

@@ -117,8 +117,9 @@ function externalVersions(
 function goldenProbes(probes: readonly ConfiguredProbe[]): GoldenProbe[] {
   return probes.flatMap(({ id, request, expect }) => {
     if (expect === undefined) return [];
-    const { output, value, tolerance } = expect;
-    return [{ id, request, expect: { output, value, ...(tolerance === undefined ? {} : { tolerance }) } }];
+    const { output, value, tolerance, tokens } = expect;
+    const more = { ...(tolerance === undefined ? {} : { tolerance }), ...(tokens === undefined ? {} : { tokens }) };
+    return [{ id, request, expect: { output, value, ...more } }];
   });
 }
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { ExternalPart } from '../../adapters/serving/external-parts';
 import type { DockerConnection } from '../../adapters/serving/docker/client';
 import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
@@ -133,6 +134,8 @@ export interface ServiceConfiguration {
   readonly replayLimitBytes: number;
   readonly feedbackHorizonMs: number;
   readonly answerRetentionDays: number;
+  /** How the parts that run outside of the serving process are asked for their version, by name. */
+  readonly external: Readonly<Record<string, ExternalPart>>;
   readonly dependencies: readonly string[];
   /** What tells the state of the machines beside this host. */
   readonly hardware: readonly ConfiguredExporter[];

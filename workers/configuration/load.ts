@@ -179,6 +179,9 @@ function resolveService(
     replayLimitBytes: text.replayLimit,
     feedbackHorizonMs: text.feedbackHorizon,
     answerRetentionDays: Math.ceil(text.answerRetention / 86_400_000),
+    external: Object.fromEntries(
+      Object.entries(text.external).map(([part, { url, path = null }]) => [part, { url, path }]),
+    ),
     dependencies: text.dependencies,
     hardware: resolveHardware(text.hardware),
     metrics,
