@@ -1,5 +1,5 @@
-import type { Configuration } from '../../workers/configuration/configuration';
-import { fine, warning, type Finding } from '../checks/finding';
+import { artifactFindings } from '../checks/artifacts';
+import { fine, type Finding } from '../checks/finding';
 import { printJson, printLines, type Context } from '../context';
 import { exitCodes } from '../exit-codes';
 import { renderFindings } from '../render/findings';
@@ -12,7 +12,7 @@ export async function validate(context: Context, input: { policy?: string; offli
     ({ name, policy }) => `${name} (mode ${policy.mode}, changes: ${policy.changes})`,
   );
   const findings: Finding[] = [fine('configuration', `${configuration.file}: ${names.join(', ')}`)];
-  findings.push(...(await signingFindings(configuration)));
+  findings.push(...(await artifactFindings(configuration)));
   if (!input.offline) {
     const { askSources } = await import('../checks/sources');
     const { readEnvironment } = await import('../../workers/environment');
@@ -22,20 +22,4 @@ export async function validate(context: Context, input: { policy?: string; offli
   if (context.json) printJson(context.terminal, { ok: !bad, findings });
   else printLines(context.terminal, renderFindings(findings));
   return bad ? exitCodes.unreachable : exitCodes.ok;
-}
-
-/** Who may sign; a key that cannot be used is found here and not at the first import. */
-async function signingFindings(configuration: Configuration): Promise<Finding[]> {
-  const { signature, allowFormats } = configuration.artifacts;
-  const findings = allowFormats.map((format) =>
-    warning(
-      `artifacts.allowFormats`,
-      `${format} may run code of its author when it is loaded`,
-      'convert to safetensors',
-    ),
-  );
-  if (signature === null) return findings;
-  const { signingKeys } = await import('../../workers/artifact-store');
-  const keys = signingKeys(configuration).map(({ name, fingerprint }) => `${name} (${fingerprint.slice(0, 12)}…)`);
-  return [...findings, fine('artifacts.signature', `${signature.policy}; keys: ${keys.join(', ')}`)];
 }

@@ -1,8 +1,10 @@
 import { createServer, type Server } from 'node:http';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { askTokens, tokensDigest, tokensProblem } from '../../activities/golden-tokens';
 import { askProbes, type Asked } from '../../activities/golden-probes';
 import { engineOn } from '../../activities/engine-on';
-import type { Engine, ExpectedTokens, GoldenProbe } from '../../activities/ports';
+import { probeInstance } from '../../activities/probe-instance';
+import type { ArtifactStore, Engine, ExpectedTokens, GoldenProbe } from '../../activities/ports';
 import { openAiEngine } from '../../adapters/serving/openai';
 import { openInferenceEngine } from '../../adapters/serving/open-inference';
 import { plainHttpEngine } from '../../adapters/serving/plain-http';
@@ -211,6 +213,27 @@ describe('golden probes that carry token ids', () => {
   it('are asked for labels alone where nothing else is wanted', async () => {
     expect(await all(vllm([2]), false)).toMatchObject({ ok: true });
     expect(calls.filter(({ path }) => path === 'POST /tokenize')).toHaveLength(0);
+  });
+
+  it('are named in the note of the step: how many were right, or why they were not compared', async () => {
+    const noted = async (tokens: Answer): Promise<unknown> => {
+      const address = await serving(tokens);
+      const engine: Engine = {
+        ...openAiEngine(),
+        ready: () => Promise.resolve({ ready: true, why: '' }),
+        identity: () => Promise.resolve({ digest: 'sha256:a', version: '1', means: 'reported-digest' }),
+      };
+      const artifacts = { probes: () => Promise.resolve(probes) } as unknown as ArtifactStore;
+      const probing = probeInstance({ artifacts, engine: () => engine });
+      const backend = { address, instance: 'bot@1#1', digest: 'sha256:a' };
+      const input = { service: 'bot', version: '1', model: 'bot', backend };
+      return await new MockActivityEnvironment().run(probing, input);
+    };
+    expect(await noted(vllm([1]))).toMatchObject({ ok: true, probes: 2, note: 'token ids of 2 right' });
+    expect(await noted([404, {}])).toMatchObject({
+      ok: true,
+      note: expect.stringMatching(/^token ids not compared: .*answered 404$/) as string,
+    });
   });
 
   it('are unmeasured where the protocol cannot ask', async () => {

@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { artifactFindings } from '../../cli/checks/artifacts';
 import { renderImport, renderVerification } from '../../cli/render/artifacts';
 import { openArtifactStore, signingKeys } from '../../workers/artifact-store';
 import type { Configuration } from '../../workers/configuration/configuration';
@@ -10,7 +11,7 @@ import { removeTemporary, temporaryDirectory } from '../support/temporary';
 
 afterAll(removeTemporary);
 
-function load(artifacts: string, service = ''): Configuration {
+function load(artifacts: string, service = '', servesItself = false): Configuration {
   const directory = temporaryDirectory('rules');
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   writeFileSync(join(directory, 'release.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
@@ -20,8 +21,7 @@ function load(artifacts: string, service = ''): Configuration {
 services:
   mail:
     model: mail
-    serving: { runtime: external, address: 'http://127.0.0.1:8000' }
-${service}`;
+${servesItself ? '' : "    serving: { runtime: external, address: 'http://127.0.0.1:8000' }\n"}${service}`;
   writeFileSync(file, text);
   return loadConfiguration(file);
 }
@@ -56,6 +56,27 @@ describe('the rules for artifacts in a configuration', () => {
     const opening = openArtifactStore(load(`artifacts: { signature: { keys: [${key}] } }`));
     await expect(opening).rejects.toMatchObject({ name: 'ConfigurationError' });
     await expect(opening).rejects.toThrow(new RegExp(`artifacts\\.signature\\.keys\\[0\\]: .*${key}: `));
+  });
+});
+
+describe('validate', () => {
+  it('says who may sign, warns of pickles, and refuses a key that cannot be used', async () => {
+    const rules = 'artifacts: { allowFormats: [pickle], signature: { keys: [release.pub], policy: warn } }';
+    const findings = await artifactFindings(load(rules));
+    expect(findings).toMatchObject([
+      { what: 'artifacts.allowFormats', level: 'warning' },
+      { what: 'artifacts.signature', level: 'ok', said: expect.stringMatching(/^warn; keys: release\.pub/) as string },
+    ]);
+    const unusable = load('artifacts: { signature: { keys: [none.pub] } }');
+    await expect(artifactFindings(unusable)).rejects.toThrow(/none\.pub/);
+  });
+
+  it('warns of a command that gives its server no verified directory', async () => {
+    const serving = (command: string): string => `    serving: { runtime: process, command: [${command}] }`;
+    const given = await artifactFindings(load('', serving("serve, '{artifact}', '{port}'"), true));
+    expect(given).toEqual([]);
+    const without = await artifactFindings(load('', serving("serve, '{port}'"), true));
+    expect(without).toMatchObject([{ what: 'services.mail.serving.command', level: 'warning' }]);
   });
 });
 

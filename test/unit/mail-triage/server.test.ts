@@ -4,6 +4,7 @@ import { askProbes } from '../../../activities/golden-probes';
 import type { GoldenProbe } from '../../../activities/ports';
 import { openInferenceEngine } from '../../../adapters/serving/open-inference';
 import type { BuildResult } from '../../../examples/mail-triage/build';
+import { againstProbesOf } from '../../../examples/mail-triage/demo/tokens';
 import { inferenceRequest } from '../../../examples/mail-triage/inference-protocol';
 import { startServer } from '../../../examples/mail-triage/server';
 import { mailStream } from '../../../examples/mail-triage/stream';
@@ -85,6 +86,12 @@ describe('the inference server', () => {
         /^golden probe p1: the tokenizer does not fit, although label is right: \d+ tokens, but others/,
       ) as string,
     });
+  });
+
+  it('is what the demo asks with the probes of the trusted version before it releases the next', async () => {
+    const [trusted, release] = ['1.2', '1.3'].map((version) => written(version).directory) as [string, string];
+    expect(await againstProbesOf(trusted, release)).toBe('8 of 8 labels right, the token ids of 0');
+    expect(await againstProbesOf(trusted, written('1.1').directory)).toBe('8 of 8 labels right, the token ids of 8');
   });
 
   it('speaks the protocol’s health, metadata and metrics', async () => {
