@@ -9,6 +9,8 @@ import type { Engine } from './ports';
 export function engineOn(engine: Engine, { selector }: Pick<Backend, 'selector'>): Engine {
   if (selector === undefined) return engine;
   const named = (model: string): string => selectedModel(selector, model);
+  const { askTokens } = engine;
+  const choosing = selector.by === 'header' ? { [selector.header]: selector.value } : {};
   return {
     ...engine,
     name: engine.name,
@@ -17,8 +19,12 @@ export function engineOn(engine: Engine, { selector }: Pick<Backend, 'selector'>
     infer: (address, model, body, { headers, ...options }) =>
       engine.infer(address, named(model), selector.by === 'model' ? withoutModel(body) : body, {
         ...options,
-        headers: { ...headers, ...(selector.by === 'header' && { [selector.header]: selector.value }) },
+        headers: { ...headers, ...choosing },
       }),
+    ...(askTokens && {
+      askTokens: (address, model, question, { headers, ...options }) =>
+        askTokens(address, named(model), question, { ...options, headers: { ...headers, ...choosing } }),
+    }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { identityKey, NO_IDENTITY, schemeOf } from '../domain/observed-serving';
 import type { StepOutcome } from '../workflows/contract/activities';
 import { messageOf } from './failures';
+import { askTokens } from './golden-tokens';
 import type { Engine, GoldenProbe } from './ports';
 
 export interface Asked {
@@ -57,20 +58,59 @@ export async function lookAt(
   }
 }
 
-/** Asks every golden probe, one after the other; the first that is not answered as expected ends it. */
+/** `tokens`: for how many probes the ids were compared, and why others that carry ids could not be. */
+export interface ProbesAnswered {
+  readonly answeredBy: string | null;
+  readonly tokens: { readonly compared: number; readonly unmeasured: string | null };
+}
+
+/**
+ * Asks every golden probe, one after the other; the first that is not answered as expected ends it. Token ids only where
+ * `compareTokens`: the tokenizer of a running copy does not change, and behind a router nobody may tell them.
+ */
 export async function askProbes(
   asked: Asked,
   probes: readonly GoldenProbe[],
   signal: AbortSignal,
-): Promise<StepOutcome<{ readonly answeredBy: string | null }>> {
+  { compareTokens = false }: { readonly compareTokens?: boolean } = {},
+): Promise<StepOutcome<ProbesAnswered>> {
   let answeredBy: string | null = null;
+  let compared = 0;
+  let unmeasured: string | null = null;
   for (const probe of probes) {
     signal.throwIfAborted();
     const answer = await askProbe(asked, probe);
     if (!answer.ok) return answer;
     answeredBy = answer.answeredBy;
+    // A server that does not tell once is not asked again for each probe.
+    if (!compareTokens || unmeasured !== null) continue;
+    const tokens = await tokensOf(asked, probe);
+    if (!tokens.ok) return tokens;
+    compared += tokens.compared;
+    unmeasured = tokens.unmeasured;
   }
-  return { ok: true, answeredBy };
+  return { ok: true, answeredBy, tokens: { compared, unmeasured } };
+}
+
+async function tokensOf(asked: Asked, probe: GoldenProbe): Promise<StepOutcome<ProbesAnswered['tokens']>> {
+  const { tokens: expected } = probe.expect;
+  if (expected === undefined) return { ok: true, compared: 0, unmeasured: null };
+  try {
+    const found = await askTokens(asked, probe, expected);
+    switch (found.is) {
+      case 'right':
+        return { ok: true, compared: 1, unmeasured: null };
+      case 'unmeasured':
+        return { ok: true, compared: 0, unmeasured: found.why };
+      case 'wrong':
+        return {
+          ok: false,
+          why: `golden probe ${probe.id}: the tokenizer does not fit, although ${probe.expect.output} is right: ${found.why}`,
+        };
+    }
+  } catch (error) {
+    return { ok: false, why: `golden probe ${probe.id}: its token ids: ${messageOf(error)}` };
+  }
 }
 
 export async function askProbe(

@@ -2,13 +2,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { GuardResult, StepOutcome, WatchActivities } from '../workflows/contract/activities';
 import { engineOn } from './engine-on';
+import { askExternalParts } from './external-parts';
 import { messageOf } from './failures';
 import { askProbes, lookAt } from './golden-probes';
-import type { ArtifactStore, Engine, GoldenProbe } from './ports';
+import type { ArtifactStore, Engine, ExternalParts, GoldenProbe } from './ports';
 
 export interface GuardPorts {
   readonly artifacts: ArtifactStore;
   readonly engine: (service: string) => Engine;
+  readonly external?: ExternalParts;
 }
 
 const HEARTBEAT_MS = 1_000;
@@ -28,6 +30,7 @@ export function guardStandby(ports: GuardPorts): WatchActivities['guardStandby']
     const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
     context.heartbeat();
     let probes: GoldenProbe[] | null = null;
+    let tokensCompared = false;
     const prove = async (): Promise<StepOutcome> => {
       probes ??= await ports.artifacts.probes(input.service, input.version);
       const { backend, model, service, version } = input;
@@ -38,7 +41,12 @@ export function guardStandby(ports: GuardPorts): WatchActivities['guardStandby']
         timeoutMs: CALL_MS,
       };
       const seen = await lookAt(asked, { digest: backend.digest, version });
-      return seen.ok ? await askProbes(asked, probes, signal) : seen;
+      if (!seen.ok) return seen;
+      const wrong = await wrongOutside(ports, service, version);
+      if (wrong !== null) return { ok: false, why: wrong };
+      const answered = await askProbes(asked, probes, signal, { compareTokens: !tokensCompared });
+      tokensCompared = answered.ok;
+      return answered;
     };
     try {
       for (;;) {
@@ -53,6 +61,15 @@ export function guardStandby(ports: GuardPorts): WatchActivities['guardStandby']
       clearInterval(timer);
     }
   };
+}
+
+/** A part outside that moved to another version takes this standby's proof; one that is silent takes nothing. */
+async function wrongOutside(ports: GuardPorts, service: string, version: string): Promise<string | null> {
+  if (ports.external === undefined) return null;
+  const info = await ports.artifacts.get(service, version);
+  if (info === null || info.external.length === 0) return null;
+  const { wrong } = await askExternalParts(ports.external, service, info);
+  return wrong.length === 0 ? null : wrong.join('; ');
 }
 
 async function proveTwice(

@@ -14,6 +14,7 @@ import type {
   ArtifactStore,
   Engine,
   EvidenceStore,
+  ExternalParts,
   Ledger,
   OutsideMetrics,
   ServiceStanding,
@@ -39,6 +40,8 @@ export interface ControlPorts {
   readonly telemetry: Telemetry;
   readonly outside: OutsideMetrics;
   readonly evidence: EvidenceStore;
+  /** Absent where nothing runs outside of the serving processes. */
+  readonly external?: ExternalParts;
   readonly engine: (service: string) => Engine;
   /** False where a request has effects beyond its answer. */
   readonly repeatable: (service: string) => boolean;

@@ -40,6 +40,10 @@ export function loadTarget(ports: Ports): HostActivities['loadTarget'] {
       if ('ok' in started) return started;
       const ready = await untilReady(ports, runtime, input, started, signal);
       if (!ready.ok) return ready;
+      const problems = artifact === null ? [] : ((await ports.artifacts.recheck?.(input.service, input.version)) ?? []);
+      // What it loaded may be neither what was compared before nor what is there now.
+      if (problems.length > 0)
+        return { ok: false, why: `changed while ${ready.instance} loaded it: ${problemsText(problems)}` };
       const { address, instance } = ready;
       const { selector } = started;
       const backend = { address, instance, digest: input.digest, ...(selector && { selector }) };

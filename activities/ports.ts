@@ -35,18 +35,52 @@ export interface ArtifactStore {
    * directory. Rejects with `ArtifactCorrupt` (which carries the problems) when the content does not match.
    */
   materialise(service: string, version: string): Promise<{ directory: string; digest: string }>;
+  /**
+   * What is wrong with the directory now that a copy has loaded it; empty when nothing was written there since
+   * `materialise`, or when every byte is the same all the same. Cheap where nothing was written.
+   */
+  recheck?(service: string, version: string): Promise<ArtifactProblem[]>;
+  /** What people should know of an intact version, a sentence each: who signed it, what its digest does not cover. */
+  remarks?(service: string, version: string): Promise<readonly string[]>;
   /** Golden probes of a version, as they stand in its artifact. */
   probes(service: string, version: string): Promise<GoldenProbe[]>;
   /** A note for people beside the version; never read back as truth. Idempotent by content. */
   annotate(service: string, version: string, note: { at: number; text: string }): Promise<void>;
 }
 
+/** Parts of versions that run outside of the serving process (a feature service), as the host's configuration knows them. */
+export interface ExternalParts {
+  /**
+   * The version that the part has now; `declared` is the one that the asker needs. Null where it is not configured how to
+   * ask. Rejects when it does not say.
+   */
+  version(service: string, name: string, declared: string): Promise<string | null>;
+}
+
 export interface GoldenProbe {
   readonly id: string;
   /** Request body for the engine's inference call. */
   readonly request: Json;
-  readonly expect: { readonly output: string; readonly value: string | number; readonly tolerance?: number };
+  readonly expect: {
+    readonly output: string;
+    readonly value: string | number;
+    readonly tolerance?: number;
+    /** What the server's tokenizer must make of the request: a wrong tokenizer may give the right label by luck. */
+    readonly tokens?: ExpectedTokens;
+  };
 }
+
+/**
+ * The ids in order, or their number and digest (SHA-256, in hex, of the ids as a JSON array without spaces). `text` is
+ * what is tokenized where the server is not asked with the request itself; `output` is the name of the output of an Open
+ * Inference server that holds the ids (default `tokens`).
+ */
+export type ExpectedTokens = (
+  { readonly ids: readonly number[] } | { readonly count: number; readonly sha256: string }
+) & {
+  readonly text?: string;
+  readonly output?: string;
+};
 
 /** A running copy as the runtime finds it. Nothing here is remembered; everything is inspected. */
 export interface InstanceState {
@@ -147,6 +181,16 @@ export interface Engine {
   work?(address: string, limits: { timeoutMs: number }): Promise<{ running: number; waiting: number }>;
   /** Brings the weights of a server that sleeps back into place; only of engines that can sleep. */
   wake?(address: string, limits: { timeoutMs: number }): Promise<void>;
+  /**
+   * Token ids that the server makes of a request; absent where the protocol has no way to ask. `unavailable` says why this
+   * server does not tell them, which is neither good nor bad.
+   */
+  askTokens?(
+    address: string,
+    model: string,
+    question: { readonly request: Json; readonly text?: string; readonly output?: string },
+    options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
+  ): Promise<{ readonly ids: readonly number[] } | { readonly unavailable: string }>;
 }
 
 export interface TrafficRouter {

@@ -1,15 +1,18 @@
 import type { ControlActivities } from '../workflows/contract/activities';
 import { engineOn } from './engine-on';
-import { askProbes, lookAt } from './golden-probes';
+import { externalRefusal } from './external-parts';
+import { askProbes, lookAt, type ProbesAnswered } from './golden-probes';
 import { withHeartbeat } from './heartbeat';
-import type { ArtifactStore, Engine } from './ports';
+import type { ArtifactStore, Engine, ExternalParts } from './ports';
 
 const callTimeoutMs = 3_000;
+const noteLimit = 300;
 
 /** Readiness, reported digest, golden probes of one running copy. Read-only; a sick copy is an outcome, no fault. */
 export function probeInstance(ports: {
   artifacts: ArtifactStore;
   engine: (service: string) => Engine;
+  external?: ExternalParts;
 }): ControlActivities['probeInstance'] {
   return async ({ service, version, model, backend }) =>
     await withHeartbeat(1_000, async (signal) => {
@@ -22,9 +25,21 @@ export function probeInstance(ports: {
       };
       const seen = await lookAt(asked, { digest: backend.digest, version });
       if (!seen.ok) return seen;
+      // Again, right before the shift: it may have moved since the artifact was validated.
+      const info = ports.external === undefined ? null : await ports.artifacts.get(service, version);
+      const outside = await externalRefusal(ports.external, service, info);
+      if (outside.why !== null) return { ok: false, why: outside.why };
       const probes = await ports.artifacts.probes(service, version);
-      const answered = await askProbes(asked, probes, signal);
+      const answered = await askProbes(asked, probes, signal, { compareTokens: true });
       if (!answered.ok) return answered;
-      return { ok: true, probes: probes.length, ms: Math.round(performance.now() - beganAt) };
+      const note = tokensNote(answered.tokens);
+      const ms = Math.round(performance.now() - beganAt);
+      return { ok: true, probes: probes.length, ms, ...(note === null ? {} : { note }) };
     });
+}
+
+/** Null where no probe carries token ids. */
+function tokensNote({ compared, unmeasured }: ProbesAnswered['tokens']): string | null {
+  if (unmeasured !== null) return `token ids not compared: ${unmeasured}`.slice(0, noteLimit);
+  return compared === 0 ? null : `token ids of ${compared} right`;
 }

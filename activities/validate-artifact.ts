@@ -1,16 +1,25 @@
 import { identityWords } from '../domain/observed-serving';
 import type { ArtifactProblem, ObservedVersion, VersionInfo } from '../domain/version';
 import type { ControlActivities } from '../workflows/contract/activities';
+import { externalRefusal } from './external-parts';
 import { withHeartbeat } from './heartbeat';
-import type { ArtifactStore } from './ports';
+import type { ArtifactStore, ExternalParts } from './ports';
 
 const problemsShown = 5;
+const noteLimit = 500;
+const WHOLE = 'every file is what its manifest says';
 
 /**
  * Every file against the manifest, and the manifest against the decision. A version without an artifact is what its
  * address says of itself, and the outcome says so. Read-only, so twice is once.
  */
-export function validateArtifact({ artifacts }: { artifacts: ArtifactStore }): ControlActivities['validateArtifact'] {
+export function validateArtifact({
+  artifacts,
+  external,
+}: {
+  artifacts: ArtifactStore;
+  external?: ExternalParts;
+}): ControlActivities['validateArtifact'] {
   return async ({ service, version, digest }) =>
     await withHeartbeat(1_000, async () => {
       const info = await artifacts.get(service, version);
@@ -19,7 +28,12 @@ export function validateArtifact({ artifacts }: { artifacts: ArtifactStore }): C
         return { ok: false, why: `${holder(info)} ${info.digest}, the decision names ${digest}` };
       if (info.observed !== undefined) return { ok: true, note: nothingToVerify(info, info.observed) };
       const problems = await artifacts.verify(service, version);
-      return problems.length === 0 ? { ok: true } : { ok: false, why: problemsText(problems) };
+      if (problems.length > 0) return { ok: false, why: problemsText(problems) };
+      const outside = await externalRefusal(external, service, info);
+      if (outside.why !== null) return { ok: false, why: outside.why };
+      const remarks = [...((await artifacts.remarks?.(service, version)) ?? []), ...outside.notes];
+      if (remarks.length === 0) return { ok: true };
+      return { ok: true, note: `${WHOLE}; ${remarks.join('; ')}`.slice(0, noteLimit) };
     });
 }
 

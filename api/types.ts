@@ -111,6 +111,8 @@ export interface VersionView extends VersionInfo {
 }
 
 export interface ImportResult {
+  /** What people should know of it: who signed it, what its digest does not cover. */
+  readonly remarks?: readonly string[];
   readonly outcome: 'imported' | 'already-there' | 'repaired';
   readonly info: VersionInfo;
 }

@@ -1,12 +1,21 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
 import { detectionActivities, watchActivities } from '../activities/detection-activities';
-import type { Alerts, Environment, EvidenceStore, InstanceEvent, Ledger, OutsideMetrics } from '../activities/ports';
+import type {
+  Alerts,
+  Environment,
+  EvidenceStore,
+  ExternalParts,
+  InstanceEvent,
+  Ledger,
+  OutsideMetrics,
+} from '../activities/ports';
 import type {
   ControlActivities,
   HostActivities,
   RouterActivities,
   WatchActivities,
 } from '../workflows/contract/activities';
+import { externalParts } from '../adapters/serving/external-parts';
 import type { Decisions } from '../api/ports';
 import { openAnswerChecks } from './answer-checks';
 import type { Adapters } from './composition';
@@ -40,6 +49,7 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     outside,
     evidence,
     artifacts: adapters.versions,
+    external: externalOf(configuration),
     router: adapters.router,
     telemetry: adapters.telemetry,
     engine: adapters.engineOf,
@@ -50,7 +60,15 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
   return { ...controlActivities(ports), ...detectionActivities(ports) };
 }
 
+function externalOf(configuration: Configuration): ExternalParts {
+  return externalParts((service, name) => {
+    const parts = serviceNamed(configuration, service)?.external ?? {};
+    return Object.hasOwn(parts, name) ? (parts[name] ?? null) : null;
+  });
+}
+
 export function watchWorkerActivities({
+  configuration,
   adapters,
   environment,
   outside,
@@ -60,6 +78,7 @@ export function watchWorkerActivities({
     telemetry: adapters.telemetry,
     router: adapters.router,
     artifacts: adapters.versions,
+    external: externalOf(configuration),
     engine: adapters.engineOf,
     serving: adapters.runtimeOf,
     servedAt: adapters.servedAt,

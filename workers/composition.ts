@@ -16,7 +16,7 @@ import { journalSink } from '../adapters/alerts/journal';
 import type { AlertSink } from '../adapters/alerts/sink';
 import { terminalSink } from '../adapters/alerts/terminal';
 import { webhookSink } from '../adapters/alerts/webhook';
-import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
+import type { DirectoryStore } from '../adapters/artifacts/directory-store';
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import type { SampledInputs } from '../adapters/environment/sampled-inputs';
@@ -30,6 +30,7 @@ import { vllmEngine } from '../adapters/serving/vllm';
 import { openAdapterRuntime } from '../adapters/serving/vllm-adapters/adapter-runtime';
 import { gatewayTelemetry } from '../adapters/telemetry/gateway';
 import { haproxyTelemetry } from '../adapters/telemetry/haproxy';
+import { openArtifactStore } from './artifact-store';
 import {
   ConfigurationError,
   type Configuration,
@@ -43,6 +44,7 @@ import { haproxyOptions, openRouter } from './router';
 import { expectProofs } from './server-proofs';
 
 /** The adapters of one process, built from the configuration: the only place that does. */
+export { codeFormats } from '../adapters/artifacts/formats/code-format';
 export { isRole, roleNames, writeManifest } from '../adapters/artifacts/write-manifest';
 
 export interface Adapters {
@@ -73,7 +75,7 @@ export async function openAdapters(
     const engine = engines.get(service.name) as Engine;
     runtimes.set(service.name, await openRuntime(configuration, service, engine, environment));
   }
-  const store = await openDirectoryStore({ directory: configuration.artifactDirectory });
+  const store = await openArtifactStore(configuration);
   const external = new Map(
     configuration.services.map((service) => [service.name, externalVersions(service, engines.get(service.name))]),
   );
@@ -120,8 +122,9 @@ function externalVersions(
 function goldenProbes(probes: readonly ConfiguredProbe[]): GoldenProbe[] {
   return probes.flatMap(({ id, request, expect }) => {
     if (expect === undefined) return [];
-    const { output, value, tolerance } = expect;
-    return [{ id, request, expect: { output, value, ...(tolerance === undefined ? {} : { tolerance }) } }];
+    const { output, value, tolerance, tokens } = expect;
+    const more = { ...(tolerance === undefined ? {} : { tolerance }), ...(tokens === undefined ? {} : { tokens }) };
+    return [{ id, request, expect: { output, value, ...more } }];
   });
 }
 

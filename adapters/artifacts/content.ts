@@ -14,6 +14,7 @@ import {
   type ManifestFile,
   type Parsed,
 } from './manifest';
+import { codeIn, type CodeFormat } from './formats/code-format';
 import { MANIFEST } from './paths';
 import { safetensorsProblems } from './safetensors';
 
@@ -27,6 +28,9 @@ export interface ArtifactLimits {
 }
 
 export const defaultLimits: ArtifactLimits = { fileBytes: 64 * 1024 ** 3, totalBytes: 256 * 1024 ** 3 };
+
+/** Formats that may run code of their author and are taken all the same. */
+export type AllowedFormats = readonly CodeFormat[];
 
 export function limitProblems(manifest: Manifest, limits: ArtifactLimits): ArtifactProblem[] {
   const problems: ArtifactProblem[] = manifest.files
@@ -58,7 +62,12 @@ async function openPlain(path: string): Promise<FileHandle> {
  * Reads one listed file whole, comparing size and SHA-256; copies it to `target` on the way when one is given. Reads at
  * most one byte more than the manifest says: a file that grows meanwhile does not fill the disk.
  */
-export async function checkFile(root: string, listed: ManifestFile, target: string | null): Promise<ArtifactProblem[]> {
+export async function checkFile(
+  root: string,
+  listed: ManifestFile,
+  target: string | null,
+  allowed: AllowedFormats,
+): Promise<ArtifactProblem[]> {
   const { path, bytes, sha256 } = listed;
   let source: FileHandle;
   try {
@@ -82,7 +91,7 @@ export async function checkFile(root: string, listed: ManifestFile, target: stri
       }
       if (found.sha256 !== sha256) return [{ path, problem: 'changed', expected: sha256, found: found.sha256 }];
       // From the copy: the source may be swapped after its bytes were hashed.
-      return await contentProblems(listed, copy ?? source);
+      return await contentProblems(listed, copy ?? source, allowed);
     } finally {
       await copy?.close();
     }
@@ -116,6 +125,7 @@ export async function describeFile(
   path: string,
   role: ManifestFile['role'],
   limits: ArtifactLimits,
+  allowed: AllowedFormats,
 ): Promise<{ listed: ManifestFile } | { problems: ArtifactProblem[] }> {
   let file: FileHandle;
   try {
@@ -126,7 +136,7 @@ export async function describeFile(
   try {
     const { bytes, sha256 } = await pump(file, null, limits.fileBytes);
     const listed = { path, sha256, bytes, role };
-    const problems = await contentProblems(listed, file);
+    const problems = await contentProblems(listed, file, allowed);
     return problems.length > 0 ? { problems } : { listed };
   } finally {
     await file.close();
@@ -143,7 +153,30 @@ function openProblem(path: string, bytes: number, fault: unknown): ArtifactProbl
   return { path, problem: hasCode(fault, 'ENOTFILE') ? 'invalid' : 'unreadable', expected, found };
 }
 
-async function contentProblems(listed: ManifestFile, file: FileHandle): Promise<ArtifactProblem[]> {
+async function contentProblems(
+  listed: ManifestFile,
+  file: FileHandle,
+  allowed: AllowedFormats,
+): Promise<ArtifactProblem[]> {
+  const code = allowed.includes('pickle') ? null : await codeIn(listed, file);
+  if (code === null) return await structureProblems(listed, file);
+  const expected =
+    'a format that runs no code of its author, such as safetensors (or artifacts.allowFormats: [pickle])';
+  return [{ path: listed.path, problem: 'invalid', expected, found: code }];
+}
+
+/** In words, why a file that was let in may run code of its author; null where nothing says so, or it cannot be read. */
+export async function codeInFile(root: string, listed: ManifestFile): Promise<string | null> {
+  const file = await openPlain(join(root, listed.path)).catch(() => null);
+  if (file === null) return null;
+  try {
+    return await codeIn(listed, file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function structureProblems(listed: ManifestFile, file: FileHandle): Promise<ArtifactProblem[]> {
   switch (listed.role) {
     case 'weights':
     case 'adapter':

@@ -6,17 +6,25 @@ import type { ArtifactStore, GoldenProbe } from '../../activities/ports';
 import type { InputProfile } from '../../domain/environment/input-profile';
 import type { ArtifactProblem, VersionInfo } from '../../domain/version';
 import { withFileLock } from '../disk/file-lock';
-import { defaultLimits, readManifest, readSmall, type ArtifactLimits } from './content';
+import { defaultLimits, readManifest, readSmall, type AllowedFormats, type ArtifactLimits } from './content';
 import { ArtifactCorrupt, ArtifactMissing, ArtifactRefused } from './errors';
 import { manifestDigest, parseFile, probesSchema, profileSchema, type Manifest, type ManifestFile } from './manifest';
-import { discard, exists, objectProblems, publish, stage, type Staged } from './objects';
+import { discard, exists, publish, stage, type Staged } from './objects';
 import { planPrune, type PruneOptions, type PruneResult } from './prune';
+import { coverageRemarks, formatRemarks } from './remarks';
+import type { SignaturePolicy } from './signature/outcome';
+import { StoreObjects } from './store-objects';
 import { StoreRecords, type VersionRecord } from './store-records';
+import { StoreSignatures } from './store-signatures';
 import { versionInfo } from './version-info';
 
 export interface DirectoryStoreOptions {
   readonly directory: string;
   readonly limits?: Partial<ArtifactLimits>;
+  /** Default: nobody looks at signatures. */
+  readonly signature?: SignaturePolicy;
+  /** Default: no format that runs code when it is loaded. */
+  readonly allowedFormats?: AllowedFormats;
   /** Milliseconds since the epoch; default the system clock. */
   readonly now?: () => number;
 }
@@ -24,6 +32,8 @@ export interface DirectoryStoreOptions {
 export interface ImportResult {
   readonly outcome: 'imported' | 'already-there' | 'repaired';
   readonly info: VersionInfo;
+  /** As {@link DirectoryStore.remarks}. */
+  readonly remarks: readonly string[];
 }
 
 export interface DirectoryStore extends ArtifactStore {
@@ -37,7 +47,9 @@ export interface DirectoryStore extends ArtifactStore {
   inputProfile(service: string, version: string): Promise<InputProfile | null>;
   services(): Promise<string[]>;
   /** Every version name of the service with what is wrong with it; intact ones have no problems. Reads all bytes. */
-  audit(service: string): Promise<{ version: string; problems: ArtifactProblem[] }[]>;
+  audit(service: string): Promise<{ version: string; problems: ArtifactProblem[]; remarks: readonly string[] }[]>;
+  remarks(service: string, version: string): Promise<readonly string[]>;
+  recheck(service: string, version: string): Promise<ArtifactProblem[]>;
   notes(service: string, version: string): Promise<{ at: number; text: string }[]>;
   /** Removes old versions, see {@link planPrune}. */
   prune(service: string, options: PruneOptions): Promise<PruneResult>;
@@ -61,12 +73,16 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
   const root = resolve(options.directory);
   const limits = { ...defaultLimits, ...options.limits };
   const now = options.now ?? Date.now;
+  const allowed = options.allowedFormats ?? [];
+  const policy = options.signature ?? { policy: 'off', keys: [] };
   const staging = join(root, 'staging');
   for (const folder of ['objects', 'services', 'notes', 'staging']) {
     await mkdir(join(root, folder), { recursive: true, mode: 0o700 });
   }
   const records = new StoreRecords(root);
-  const objectPath = (digest: string): string => join(root, 'objects', digest.slice('sha256:'.length));
+  const signatures = new StoreSignatures(root, policy);
+  const objects = new StoreObjects(root, { allowed, policy, signatures });
+  const objectPath = (digest: string): string => objects.path(digest);
   const locked = <T>(work: () => Promise<T>): Promise<T> => withFileLock(join(root, 'lock'), LOCK_WAIT_MS, work);
 
   async function recordOf(service: string, version: string): Promise<VersionRecord> {
@@ -75,9 +91,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
     return record;
   }
 
-  async function problemsOf(record: VersionRecord): Promise<ArtifactProblem[]> {
-    return objectProblems(objectPath(record.digest), record.digest);
-  }
+  const problemsOf = (record: VersionRecord): Promise<ArtifactProblem[]> => objects.problems(record.digest);
 
   /** The manifest of an imported version; null when it is no longer what was imported. */
   async function manifestOf(record: VersionRecord): Promise<Manifest | null> {
@@ -132,7 +146,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
     const object = objectPath(digest);
     const content = !(await exists(object))
       ? 'missing'
-      : (await objectProblems(object, digest)).length > 0
+      : (await objects.contentProblems(digest)).length > 0
         ? 'broken'
         : 'intact';
     const order = 1 + Math.max(0, ...(await allRecords(service)).map((record) => record.order));
@@ -145,27 +159,47 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
     };
   }
 
-  async function admit(staged: Staged): Promise<ImportResult> {
+  /** The signature that the version will have; rejects where the policy does not let it in. */
+  async function signatureFor(
+    { manifest, digest, manifestBytes }: Staged,
+    content: Compared['content'],
+    offered: Buffer | null,
+  ): Promise<Buffer | null> {
+    const stored = content === 'intact' ? (await readManifest(objectPath(digest))).bytes : undefined;
+    const { write, problems } = await signatures.choose(digest, offered, { manifest, bytes: stored ?? manifestBytes });
+    if (problems.length > 0) throw new ArtifactRefused(`${manifest.service}@${manifest.version}`, problems);
+    return write;
+  }
+
+  async function admit(staged: Staged, offered: Buffer | null): Promise<ImportResult> {
     const { record, isNew, content, outcome } = await compare(staged);
     const object = objectPath(record.digest);
+    const signature = await signatureFor(staged, content, offered);
+    // Before the content gets its name: a version never stands there without the signature that let it in.
+    if (signature !== null) await signatures.write(record.digest, signature);
     if (content === 'broken') await discard(object, staging);
     if (content !== 'intact') await publish(staged.directory, object);
     if (isNew) await records.write(record);
     const info = await infoOf(record);
     if (info === null) throw new ArtifactCorrupt(`${record.service}@${record.version}`, await problemsOf(record));
-    return { outcome, info };
+    return { outcome, info, remarks: await objects.remarks(record.digest) };
   }
 
   async function foresee(path: string, source: string): Promise<ImportResult> {
-    const checked = await stage(source, null, limits);
+    const checked = await stage(source, null, limits, allowed);
     if ('problems' in checked) throw new ArtifactRefused(path, checked.problems);
-    const { record, outcome } = await compare(checked);
+    const { record, content, outcome } = await compare(checked);
+    await signatureFor(checked, content, await signatures.offered(source));
     const info = await versionInfo(source, record, checked.manifest);
     if (info === null)
       throw new ArtifactRefused(path, [
         { path, problem: 'changed', expected: 'files that stay as they are', found: 'others than a moment ago' },
       ]);
-    return { outcome, info };
+    return {
+      outcome,
+      info,
+      remarks: [...coverageRemarks(checked.manifest), ...(await formatRemarks(source, checked.manifest))],
+    };
   }
 
   /** Content that a crash left without a name. Under the lock: an import names its content before it lets go of it. */
@@ -192,9 +226,10 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       if (dryRun) return await foresee(path, source);
       const work = join(staging, randomBytes(8).toString('hex'));
       try {
-        const staged = await stage(source, work, limits);
+        const staged = await stage(source, work, limits, allowed);
         if ('problems' in staged) throw new ArtifactRefused(path, staged.problems);
-        return await locked(() => admit(staged));
+        const offered = await signatures.offered(source);
+        return await locked(() => admit(staged, offered));
       } finally {
         if (await exists(work)) await rm(work, { recursive: true, force: true });
       }
@@ -209,7 +244,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       return problemsOf(await recordOf(service, version));
     },
     async audit(service) {
-      const found: { version: string; problems: ArtifactProblem[] }[] = [];
+      const found: { version: string; problems: ArtifactProblem[]; remarks: readonly string[] }[] = [];
       for (const version of (await records.versions(service)).sort()) {
         const problems = await recordOf(service, version).then(problemsOf, (fault: unknown) => [
           {
@@ -219,16 +254,19 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
             found: String(fault),
           },
         ]);
-        found.push({ version, problems });
+        const remarks = problems.length > 0 ? [] : await objects.remarks((await recordOf(service, version)).digest);
+        found.push({ version, problems, remarks });
       }
       return found;
     },
     async materialise(service, version) {
       const record = await recordOf(service, version);
-      const problems = await problemsOf(record);
+      const problems = await objects.sealed(record.digest);
       if (problems.length > 0) throw new ArtifactCorrupt(`${service}@${version}`, problems);
       return { directory: objectPath(record.digest), digest: record.digest };
     },
+    recheck: async (service, version) => objects.recheck((await recordOf(service, version)).digest),
+    remarks: async (service, version) => objects.remarks((await recordOf(service, version)).digest),
     async probes(service, version): Promise<GoldenProbe[]> {
       return (await reportOf(service, version, 'probes', probesSchema))?.probes ?? [];
     },
@@ -252,6 +290,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
           const record = await recordOf(service, version);
           // The name first: a crash in between leaves content without a name, never a name without content.
           await records.remove(record);
+          await signatures.remove(record.digest);
           await discard(objectPath(record.digest), staging);
         }
         await discardNameless();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import type { ExpectedTokens } from '../../activities/ports';
 import type { ArtifactProblem } from '../../domain/version';
 import { PATHS_MAX } from '../../domain/environment/input-fields';
 import type { InputProfile } from '../../domain/environment/input-profile';
@@ -62,6 +63,14 @@ export const evaluationSchema = z.strictObject({
 export type EvaluationReport = z.infer<typeof evaluationSchema>;
 
 const jsonValue: z.ZodType<Json> = z.json();
+const asked = { text: z.string().max(100_000).exactOptional(), output: text.exactOptional() };
+export const expectedTokens: z.ZodType<ExpectedTokens> = z.union(
+  [
+    z.strictObject({ ids: z.array(count).min(1).max(20_000), ...asked }),
+    z.strictObject({ count, sha256: z.string().regex(/^[0-9a-f]{64}$/), ...asked }),
+  ],
+  'token ids: {ids: […]}, or {count, sha256}; and text or output where needed',
+);
 export const probesSchema = z.strictObject({
   schema: z.literal(1),
   probes: z
@@ -73,6 +82,7 @@ export const probesSchema = z.strictObject({
           output: text,
           value: z.union([z.string(), z.number()]),
           tolerance: z.number().min(0).exactOptional(),
+          tokens: expectedTokens.exactOptional(),
         }),
       }),
     )

@@ -3,7 +3,7 @@ import { chmod, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import type { ArtifactProblem } from '../../domain/version';
 import { isMissing, syncDirectory } from '../disk/atomic-file';
-import { checkFile, limitProblems, readManifest, type ArtifactLimits } from './content';
+import { checkFile, limitProblems, readManifest, type AllowedFormats, type ArtifactLimits } from './content';
 import { manifestDigest, type Manifest } from './manifest';
 import { MANIFEST } from './paths';
 import { compareTree, readTree } from './tree';
@@ -12,6 +12,8 @@ export interface Staged {
   readonly manifest: Manifest;
   readonly digest: string;
   readonly directory: string;
+  /** The manifest as it was written: what a signature is over. */
+  readonly manifestBytes: Buffer;
 }
 
 /**
@@ -22,6 +24,7 @@ export async function stage(
   source: string,
   target: string | null,
   limits: ArtifactLimits,
+  allowed: AllowedFormats,
 ): Promise<Staged | { problems: ArtifactProblem[] }> {
   const read = await readManifest(source);
   if ('problems' in read) return read;
@@ -30,17 +33,22 @@ export async function stage(
   if (cheap.length > 0) return { problems: cheap };
   if (target !== null) await mkdir(target, { recursive: true, mode: 0o700 });
   const problems: ArtifactProblem[] = [];
-  for (const file of manifest.files) problems.push(...(await checkFile(source, file, target)));
+  for (const file of manifest.files) problems.push(...(await checkFile(source, file, target, allowed)));
   if (problems.length > 0) return { problems };
-  const staged = { manifest, digest: manifestDigest(manifest), directory: target ?? source };
+  const manifestBytes = read.bytes ?? Buffer.alloc(0);
+  const staged = { manifest, digest: manifestDigest(manifest), directory: target ?? source, manifestBytes };
   if (target === null) return staged;
-  await writeFile(join(target, MANIFEST), read.bytes ?? '', { flag: 'wx', mode: 0o444, flush: true });
+  await writeFile(join(target, MANIFEST), manifestBytes, { flag: 'wx', mode: 0o444, flush: true });
   await eachFolder(target, syncDirectory);
   return staged;
 }
 
 /** Problems of a stored object: the manifest against its digest, names and sizes, then every byte. */
-export async function objectProblems(directory: string, digest: string): Promise<ArtifactProblem[]> {
+export async function objectProblems(
+  directory: string,
+  digest: string,
+  allowed: AllowedFormats,
+): Promise<ArtifactProblem[]> {
   const read = await readManifest(directory);
   if ('problems' in read) return read.problems;
   const found = manifestDigest(read.value);
@@ -49,7 +57,7 @@ export async function objectProblems(directory: string, digest: string): Promise
   const broken = new Set(tree.map((problem) => problem.path));
   const problems = [...tree];
   for (const file of read.value.files) {
-    if (!broken.has(file.path)) problems.push(...(await checkFile(directory, file, null)));
+    if (!broken.has(file.path)) problems.push(...(await checkFile(directory, file, null, allowed)));
   }
   return problems;
 }

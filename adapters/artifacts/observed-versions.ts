@@ -66,6 +66,10 @@ export function withExternalVersions(
       if (!(await isImported(service, version)) && (await observed(service, version)) !== null) return [];
       return await store.verify(service, version);
     },
+    recheck: async (service, version) => (await store.recheck?.(service, version)) ?? [],
+    async remarks(service, version) {
+      return (await isImported(service, version)) ? ((await store.remarks?.(service, version)) ?? []) : [];
+    },
     // Nothing could be started from an address; the runtime of such a service never asks.
     materialise: (service, version) => store.materialise(service, version),
     async probes(service, version) {

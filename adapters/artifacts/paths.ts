@@ -1,6 +1,8 @@
 import type { ArtifactProblem } from '../../domain/version';
 
 export const MANIFEST = 'manifest.json';
+/** Beside the manifest, as the tool of OpenSSF Model Signing writes it; the manifest never lists it. */
+export const SIGNATURE = 'model.sig';
 const LIMIT_DEPTH = 16;
 const LIMIT_LENGTH = 512;
 
@@ -16,15 +18,32 @@ export function pathProblem(path: string): ArtifactProblem | null {
   const parts = path.split('/');
   if (parts.includes('..')) return problem('escapes', 'a path without ".."');
   if (parts.some((part) => part === '' || part === '.')) return problem('invalid', 'a path without empty or "." parts');
-  // A backslash separates folders elsewhere; control characters and NUL cut names short in logs and in C.
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what is looked for
-  if (/[\\\u0000-\u001f\u007f]/.test(path)) return problem('invalid', 'a path without backslash or control characters');
+  // A backslash separates folders elsewhere; control characters cut names short in logs and in C; marks that nobody sees
+  // (zero width, right to left) make a name read as another one.
+  if (/[\\\p{C}\p{Zl}\p{Zp}]/u.test(path))
+    return problem('invalid', 'a path without backslash, control characters or invisible ones');
   if (path !== path.normalize('NFC')) return problem('invalid', 'a path in Unicode form NFC');
   if (path.length > LIMIT_LENGTH || parts.length > LIMIT_DEPTH) {
     return problem('invalid', `at most ${LIMIT_LENGTH} characters and ${LIMIT_DEPTH} folders`);
   }
-  if (path.toLowerCase() === MANIFEST) return problem('invalid', 'any file but the manifest itself');
+  if ([MANIFEST, SIGNATURE].some((own) => folded(path) === folded(own)))
+    return problem('invalid', 'any file but the manifest and its signature');
   return null;
+}
+
+/** Letters of other scripts that look like these Latin ones, the usual ones. */
+const LOOK_ALIKES: ReadonlyMap<string, string> = new Map(
+  (
+    'aаα bЬβ cсϲ dԁ eеε gɡ hһн iіιı jј kкκ lӏ mм nո oоο pрρ qԛ sѕ tтτ uυս vѵν wԝω xхχ yуγ'
+      .split(' ')
+      .map((letters) => Array.from(letters)) as [string, ...string[]][]
+  ).flatMap(([latin, ...others]) => others.map((other) => [other, latin] as const)),
+);
+
+/** Equal for names that people, or a file system that ignores case, may take for one. */
+function folded(path: string): string {
+  const plain = path.normalize('NFKC').toUpperCase().toLowerCase();
+  return Array.from(plain, (letter) => LOOK_ALIKES.get(letter) ?? letter).join('');
 }
 
 /** Paths that are one and the same on a file system that ignores case, or a file that another one uses as a folder. */
@@ -32,16 +51,16 @@ export function clashes(paths: readonly string[]): ArtifactProblem[] {
   const seen = new Map<string, string>();
   const problems: ArtifactProblem[] = [];
   for (const path of paths) {
-    const folded = path.toLowerCase();
-    const other = seen.get(folded);
+    const key = folded(path);
+    const other = seen.get(key);
     if (other !== undefined) {
-      const expected = 'one name that differs by more than case';
+      const expected = 'one name that differs by more than case or look';
       problems.push({ path, problem: 'invalid', expected, found: `also ${other}` });
     }
-    seen.set(folded, path);
+    seen.set(key, path);
   }
   for (const path of paths) {
-    const parts = path.toLowerCase().split('/');
+    const parts = folded(path).split('/');
     for (let depth = 1; depth < parts.length; depth++) {
       const file = seen.get(parts.slice(0, depth).join('/'));
       if (file !== undefined) {

@@ -17,6 +17,7 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
   } catch {
     throw new JsonRefused('not UTF-8');
   }
+  refuseDepth(text);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -26,6 +27,9 @@ export function parseStrictJson(bytes: Uint8Array): unknown {
   refuseAmbiguousKeys(text);
   return value;
 }
+
+/** Deeper than anything that is meant; readers recurse, and a reader that dies of it is an outage. */
+const LIMIT_DEPTH = 200;
 
 /** One pass over text that is known to be valid JSON. */
 function refuseAmbiguousKeys(text: string): void {
@@ -57,6 +61,20 @@ function refuseAmbiguousKeys(text: string): void {
       }
       at = end;
     }
+  }
+}
+
+/** Before anything else reads it: four megabytes of brackets keep `JSON.parse` busy for seconds. */
+function refuseDepth(text: string): void {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '{' || character === '[') depth += 1;
+    else if (character === '}' || character === ']') depth -= 1;
+    else if (character === '"') {
+      for (at += 1; at < text.length && text[at] !== '"'; at++) if (text[at] === '\\') at += 1;
+    }
+    if (depth > LIMIT_DEPTH) throw new JsonRefused(`nested deeper than ${LIMIT_DEPTH}`);
   }
 }
 

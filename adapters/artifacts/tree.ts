@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArtifactProblem } from '../../domain/version';
-import { MANIFEST, printable } from './paths';
+import { MANIFEST, printable, SIGNATURE } from './paths';
 import type { Manifest } from './manifest';
 
 const LIMIT_ENTRIES = 20_000;
@@ -20,7 +20,7 @@ export async function readTree(root: string): Promise<Tree> {
 
   async function enter(folder: string, depth: number): Promise<void> {
     for (const raw of await readdir(join(root, folder), { encoding: 'buffer' })) {
-      if (++entries > LIMIT_ENTRIES || depth > LIMIT_DEPTH) return;
+      if (++entries > LIMIT_ENTRIES) return;
       const name = raw.toString('utf8');
       const path = folder === '' ? name : `${folder}/${name}`;
       if (!Buffer.from(name).equals(raw)) {
@@ -33,7 +33,14 @@ export async function readTree(root: string): Promise<Tree> {
         continue;
       }
       const status = await lstat(join(root, path));
-      if (status.isDirectory()) await enter(path, depth + 1);
+      if (status.isDirectory() && depth === LIMIT_DEPTH)
+        problems.push({
+          path: printable(path),
+          problem: 'invalid',
+          expected: `at most ${LIMIT_DEPTH} folders`,
+          found: 'more',
+        });
+      else if (status.isDirectory()) await enter(path, depth + 1);
       else if (status.isSymbolicLink()) problems.push(link(path, 'a symbolic link'));
       else if (!status.isFile())
         problems.push({
@@ -79,7 +86,7 @@ export function compareTree(tree: Tree, manifest: Manifest): ArtifactProblem[] {
   }
   const listed = new Set(manifest.files.map((file) => file.path));
   for (const [path, bytes] of tree.files) {
-    if (path !== MANIFEST && !listed.has(path)) {
+    if (path !== MANIFEST && path !== SIGNATURE && !listed.has(path)) {
       problems.push({
         path: printable(path),
         problem: 'extra',

@@ -2,11 +2,11 @@ import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { ArtifactProblem } from '../../domain/version';
 import { writeFileAtomic } from '../disk/atomic-file';
-import { defaultLimits, describeFile, limitProblems, type ArtifactLimits } from './content';
+import { defaultLimits, describeFile, limitProblems, type AllowedFormats, type ArtifactLimits } from './content';
 import { ArtifactRefused } from './errors';
 import { fileRoles, manifestDigest, parseManifest, type Manifest, type ManifestFile } from './manifest';
 import { exists } from './objects';
-import { MANIFEST } from './paths';
+import { MANIFEST, SIGNATURE } from './paths';
 import { readTree } from './tree';
 
 type Role = ManifestFile['role'];
@@ -24,6 +24,8 @@ export interface ManifestDraft {
   /** Write over a manifest that is there. */
   readonly force: boolean;
   readonly limits?: ArtifactLimits;
+  /** Formats that an import may refuse all the same: what a host allows is its own affair. Default: none. */
+  readonly allowed?: AllowedFormats;
   /** Milliseconds since the epoch; default the system clock. */
   readonly now?: () => number;
 }
@@ -52,7 +54,7 @@ export async function writeManifest(directory: string, draft: ManifestDraft): Pr
     refuse([{ path: MANIFEST, problem: 'extra', expected: 'none yet, or --force', found: 'a manifest' }]);
   const tree = await readTree(root);
   refuse(tree.problems);
-  const paths = [...tree.files.keys()].filter((path) => path !== MANIFEST).sort();
+  const paths = [...tree.files.keys()].filter((path) => path !== MANIFEST && path !== SIGNATURE).sort();
   refuse(
     [...draft.roles.keys()]
       .filter((path) => !paths.includes(path))
@@ -61,7 +63,13 @@ export async function writeManifest(directory: string, draft: ManifestDraft): Pr
   const files: ManifestFile[] = [];
   const problems: ArtifactProblem[] = [];
   for (const path of paths) {
-    const described = await describeFile(root, path, draft.roles.get(path) ?? roleOf(path), limits);
+    const described = await describeFile(
+      root,
+      path,
+      draft.roles.get(path) ?? roleOf(path),
+      limits,
+      draft.allowed ?? [],
+    );
     if ('listed' in described) files.push(described.listed);
     else problems.push(...described.problems);
   }

@@ -4,6 +4,7 @@ import type { Json } from '../../domain/ledger';
 import { EngineAnswerRefused, EngineUnreachable } from './errors';
 import { fingerprint, headerIdentity, type IdentityOptions } from './identity';
 import { answerJson, httpCall, modelPath, type HttpAnswer } from './http';
+import { openInferenceTokens } from './tokens';
 
 export interface OpenInferenceOptions extends IdentityOptions {
   readonly limitBytes?: number;
@@ -78,6 +79,7 @@ export function openInferenceEngine(options: OpenInferenceOptions & { modelReady
       return fingerprintOrReport(address, model, timeoutMs, version);
     },
     infer,
+    askTokens: openInferenceTokens(limitBytes),
   };
 
   /** Without a digest in the metadata an answer may still carry one; failing that, the answers themselves identify. */

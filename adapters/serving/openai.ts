@@ -5,6 +5,7 @@ import { outputsAt } from './answer-paths';
 import { EngineAnswerRefused, EngineUnreachable } from './errors';
 import { answerJson, httpCall } from './http';
 import { fingerprint, headerIdentity, type IdentityOptions } from './identity';
+import { openAiTokens } from './tokens';
 
 export interface OpenAiOptions extends IdentityOptions {
   readonly limitBytes?: number;
@@ -93,7 +94,7 @@ export async function readyUnless(ask: () => ReturnType<Engine['ready']>): Retur
  * `/v1/models` names the model. vLLM and TGI have profiles of their own, which know more.
  */
 export function openAiEngine(options: OpenAiOptions = {}): Engine {
-  const { limitBytes, models, infer } = openAiCalls(options);
+  const { authorization, limitBytes, models, infer } = openAiCalls(options);
   return {
     name: 'openai',
     async ready(address, model, { timeoutMs }) {
@@ -120,6 +121,7 @@ export function openAiEngine(options: OpenAiOptions = {}): Engine {
       return { digest: null, version: entry?.root ?? entry?.id ?? null, means: 'model-metadata' };
     },
     infer,
+    askTokens: openAiTokens(authorization, limitBytes),
   };
 }
 

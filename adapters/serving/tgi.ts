@@ -8,6 +8,7 @@ import { EngineAnswerRefused } from './errors';
 import { answerJson, httpCall } from './http';
 import { fingerprint, headerIdentity } from './identity';
 import { completionOf, openAiCalls, readyUnless, type OpenAiOptions } from './openai';
+import { openAiTokens } from './tokens';
 
 export interface TgiOptions extends OpenAiOptions {
   /** Body that proves readiness: `inputs` for `/generate`, else as for inference; one token by default. */
@@ -69,6 +70,7 @@ export function tgiEngine(options: TgiOptions = {}): Engine {
       return { digest: answers, version, means: 'probe-fingerprint' };
     },
     infer,
+    askTokens: openAiTokens(authorization, limitBytes),
     work: (address, { timeoutMs }) =>
       readWork(at(address, timeoutMs), { running: 'tgi_batch_current_size', waiting: 'tgi_queue_size' }),
   };

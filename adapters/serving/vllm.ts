@@ -8,6 +8,7 @@ import { EngineAnswerRefused } from './errors';
 import { answerJson, httpCall } from './http';
 import { fingerprint, headerIdentity } from './identity';
 import { completionOf, notOffered, openAiCalls, readyUnless, type OfferedModel, type OpenAiOptions } from './openai';
+import { openAiTokens } from './tokens';
 
 export interface VllmOptions extends OpenAiOptions {
   /** Body of the completion that proves readiness, `messages` for a chat; one token by default. */
@@ -93,6 +94,7 @@ export function vllmEngine(options: VllmOptions = {}): Engine {
       return { digest: null, version: entry.root ?? entry.id, means: 'model-metadata' };
     },
     infer,
+    askTokens: openAiTokens(authorization, limitBytes),
     work: (address, { timeoutMs }) =>
       readWork(at(address, timeoutMs), { running: 'vllm:num_requests_running', waiting: 'vllm:num_requests_waiting' }),
     async wake(address, { timeoutMs }) {

@@ -50,18 +50,20 @@ export async function verifyArtifacts(context: Context, input: { readonly what?:
   return broken ? exitCodes.needsHuman : exitCodes.ok;
 }
 
-type Verified = { readonly name: string; readonly problems: Awaited<ReturnType<Store['verify']>> };
+type Verified = { readonly name: string } & Omit<Awaited<ReturnType<Store['audit']>>[number], 'version'>;
 
 async function problemsOf(context: Context, store: Store, what: string | undefined): Promise<Verified[]> {
   const services = await store.services();
   if (what !== undefined && !services.includes(what)) {
     const { service, version } = await versionFor(context, what, (name) => `lastgood artifacts verify ${name}`);
-    return [{ name: `${service}@${version}`, problems: await store.verify(service, version) }];
+    const problems = await store.verify(service, version);
+    const remarks = problems.length === 0 ? await store.remarks(service, version) : [];
+    return [{ name: `${service}@${version}`, problems, remarks }];
   }
   const wanted = what === undefined ? services : [what];
   const lists = await Promise.all(
     wanted.map(async (service) =>
-      (await store.audit(service)).map(({ version, problems }) => ({ name: `${service}@${version}`, problems })),
+      (await store.audit(service)).map(({ version, ...found }) => ({ name: `${service}@${version}`, ...found })),
     ),
   );
   return lists.flat();

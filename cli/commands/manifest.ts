@@ -27,7 +27,7 @@ export async function manifest(context: Context, input: ManifestInput): Promise<
   const typed = `lastgood artifacts manifest ${shellWord(directory)}`;
   if (missing !== undefined)
     throw badUse(`--${missing} is missing`, `${typed} --service SERVICE --version VERSION --model MODEL`);
-  const { isRole, roleNames, writeManifest } = await import('../../workers/composition');
+  const { codeFormats, isRole, roleNames, writeManifest } = await import('../../workers/composition');
   const roles = new Map(
     input.roles.map((text) => {
       const at = text.lastIndexOf('=');
@@ -39,7 +39,17 @@ export async function manifest(context: Context, input: ManifestInput): Promise<
   );
   const { service = '', version = '', model = '' } = named;
   const written = await refusing(() =>
-    writeManifest(resolve(directory), { service, version, model, engine, preprocessing, roles, dryRun, force }),
+    writeManifest(resolve(directory), {
+      service,
+      version,
+      model,
+      engine,
+      preprocessing,
+      roles,
+      dryRun,
+      force,
+      allowed: codeFormats,
+    }),
   );
   if (context.json) printJson(context.terminal, { dryRun, ...written });
   else

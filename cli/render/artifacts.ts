@@ -3,7 +3,7 @@ import { day, percent, plural, table } from './words';
 
 type Info = Pick<VersionView, 'version' | 'digest' | 'importedAt' | 'evaluation' | 'probes' | 'bytes'>;
 
-export function renderImport({ outcome, info }: ImportResult, dryRun: boolean): string[] {
+export function renderImport({ outcome, info, remarks = [] }: ImportResult, dryRun: boolean): string[] {
   const done = {
     imported: 'imported',
     'already-there': 'is there already, with the same content',
@@ -13,6 +13,7 @@ export function renderImport({ outcome, info }: ImportResult, dryRun: boolean): 
   return [
     `${info.version} ${(dryRun ? foreseen : done)[outcome]}: ${info.digest}`,
     `  ${sizeText(info.bytes)}, ${plural(info.probes, 'golden probe')}, ${evaluationText(info)}`,
+    ...remarks.map((remark) => `  ${remark}`),
     ...(dryRun ? ['Every file was checked; nothing was copied (--dry-run).'] : []),
   ];
 }
@@ -42,10 +43,12 @@ interface Problem {
   readonly found: string;
 }
 
-export function renderVerification(found: readonly { name: string; problems: readonly Problem[] }[]): string[] {
-  return found.flatMap(({ name, problems }) =>
+export function renderVerification(
+  found: readonly { name: string; problems: readonly Problem[]; remarks?: readonly string[] }[],
+): string[] {
+  return found.flatMap(({ name, problems, remarks = [] }) =>
     problems.length === 0
-      ? [`${name}: intact`]
+      ? [`${name}: intact`, ...remarks.map((remark) => `  ${remark}`)]
       : [
           `${name}: BROKEN, it cannot be chosen`,
           ...problems.map(

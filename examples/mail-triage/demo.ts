@@ -14,6 +14,7 @@ import { Controller, type LedgerEntry } from './demo/controller';
 import { Load } from './demo/load';
 import { OptionsRefused, readOptions, type DemoOptions } from './demo/options';
 import { duration, exposureOf, Telling } from './demo/telling';
+import { againstProbesOf } from './demo/tokens';
 import { mailStream, testMails } from './stream';
 
 const SERVICE = 'mail-triage';
@@ -113,6 +114,12 @@ async function story(
 
   const release = versions.find(({ version }) => version === '1.3');
   tell.chapter(`Release: 1.3 ${evaluationOf(release?.directory ?? '')} and its golden probes, and goes live`);
+  const trusted = versions.find(({ version }) => version === '1.2');
+  const compared = await againstProbesOf(trusted?.directory ?? '', release?.directory ?? '');
+  tell.line(
+    `its release job wrote the token ids of its probes too; asked with the probes of 1.2: ${compared}`,
+    'quiet',
+  );
   const before = (await controller.ledgerAfter(0)).length;
   await act(controller, 'deploy', { version: '1.3', reason: 'demo: the next release' });
   const end = await follow(controller, chart, before);

@@ -24,6 +24,11 @@ export function rememberedFeatures(): (text: string, config: TokenizerConfig) =>
 }
 
 export function features(text: string, config: TokenizerConfig): SparseVector {
+  return counted(tokenIds(text, config).sort());
+}
+
+/** What the model reads of a text: the bucket of each word and 2-gram, in the order of reading. */
+export function tokenIds(text: string, config: TokenizerConfig): Int32Array {
   const tokens = tokenize(text, config);
   const mask = 2 ** config.bucketBits - 1;
   const buckets = new Int32Array(tokens.length * config.maxGram);
@@ -38,7 +43,7 @@ export function features(text: string, config: TokenizerConfig): SparseVector {
     }
     before = token;
   }
-  return counted(buckets.subarray(0, filled).sort());
+  return buckets.subarray(0, filled);
 }
 
 function counted(sorted: Int32Array): SparseVector {

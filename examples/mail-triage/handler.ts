@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CLASSES } from './corpus';
 import type { FaultState } from './faults';
+import { tokenIds } from './features';
 import { BodyTooLarge, readBody, sendJson } from './http-bodies';
 import { inferenceAnswer, MODEL_NAME, modelMetadata, parseInferenceRequest, RequestError } from './inference-protocol';
 import type { LoadedVersion } from './loaded-version';
@@ -52,13 +53,14 @@ export function createHandler(faults: FaultState, log: (answered: Answered) => v
       case 'answer':
         break;
     }
-    const { id, text } = parseInferenceRequest(body);
+    const { id, text, outputs } = parseInferenceRequest(body);
     const startedMs = performance.now();
     const read = text.slice(0, serving.preprocessing.maxCharacters);
     const prediction = faults.distort(classify(serving.model, serving.tokenizer, read));
     counters.inference(performance.now() - startedMs);
     cache?.add();
-    return [200, inferenceAnswer(prediction, serving.version, serving.digest, id)];
+    const tokens = outputs.includes('tokens') ? Array.from(tokenIds(read, serving.tokenizer)) : [];
+    return [200, inferenceAnswer({ prediction, tokens }, outputs, serving.version, serving.digest, id)];
   };
 
   const answer = async (serving: LoadedVersion, request: IncomingMessage, response: ServerResponse): Promise<void> => {

@@ -6,7 +6,13 @@ export const MODEL_NAME = 'mail-triage';
 export interface InferenceRequest {
   id?: string;
   inputs: { name: 'text'; shape: [1]; datatype: 'BYTES'; data: [string] }[];
+  outputs?: { name: OutputName }[];
 }
+
+/** `tokens`, the ids that the model reads, only comes when it is asked for. */
+export const OUTPUTS = ['label', 'score', 'scores', 'tokens'] as const;
+export type OutputName = (typeof OUTPUTS)[number];
+const DEFAULT_OUTPUTS: readonly OutputName[] = ['label', 'score', 'scores'];
 
 export class RequestError extends Error {
   override name = 'RequestError';
@@ -21,7 +27,7 @@ export function inferenceRequest(text: string, id?: string): InferenceRequest {
 }
 
 /** @throws RequestError that names the place, what was found and what was expected */
-export function parseInferenceRequest(body: string): { id?: string; text: string } {
+export function parseInferenceRequest(body: string): { id?: string; text: string; outputs: readonly OutputName[] } {
   let value: unknown;
   try {
     value = JSON.parse(body);
@@ -41,25 +47,45 @@ export function parseInferenceRequest(body: string): { id?: string; text: string
   if (!Array.isArray(data) || data.length !== 1 || typeof data[0] !== 'string') {
     throw mismatch('inputs[0].data', data, 'a list of one string');
   }
-  return { ...(id === undefined ? {} : { id }), text: data[0] };
+  return { ...(id === undefined ? {} : { id }), text: data[0], outputs: parseOutputs(request['outputs']) };
+}
+
+function parseOutputs(value: unknown): readonly OutputName[] {
+  if (value === undefined) return DEFAULT_OUTPUTS;
+  if (!Array.isArray(value) || value.length === 0) throw mismatch('outputs', value, 'a list of outputs');
+  return value.map((item, at) => {
+    const name = object(`outputs[${at}]`, item, ['name', 'parameters'])['name'];
+    const known = OUTPUTS.find((output) => output === name);
+    if (known === undefined) throw mismatch(`outputs[${at}].name`, name, `one of ${OUTPUTS.join(', ')}`);
+    return known;
+  });
+}
+
+export interface Answer {
+  readonly prediction: Prediction;
+  /** Present where they were asked for. */
+  readonly tokens?: readonly number[];
 }
 
 export function inferenceAnswer(
-  prediction: Prediction,
+  { prediction, tokens = [] }: Answer,
+  outputs: readonly OutputName[],
   version: string,
   digest: string,
   id: string | undefined,
 ): Record<string, unknown> {
+  const all = {
+    label: { shape: [1], datatype: 'BYTES', data: [prediction.label] },
+    score: { shape: [1], datatype: 'FP64', data: [prediction.score] },
+    scores: { shape: [1, prediction.scores.length], datatype: 'FP64', data: prediction.scores },
+    tokens: { shape: [tokens.length], datatype: 'INT32', data: tokens },
+  };
   return {
     model_name: MODEL_NAME,
     model_version: version,
     ...(id === undefined ? {} : { id }),
     parameters: { digest },
-    outputs: [
-      { name: 'label', shape: [1], datatype: 'BYTES', data: [prediction.label] },
-      { name: 'score', shape: [1], datatype: 'FP64', data: [prediction.score] },
-      { name: 'scores', shape: [1, prediction.scores.length], datatype: 'FP64', data: prediction.scores },
-    ],
+    outputs: outputs.map((name) => ({ name, ...all[name] })),
   };
 }
 
@@ -73,6 +99,7 @@ export function modelMetadata(version: string, digest: string, classes: number):
       { name: 'label', datatype: 'BYTES', shape: [1] },
       { name: 'score', datatype: 'FP64', shape: [1] },
       { name: 'scores', datatype: 'FP64', shape: [1, classes] },
+      { name: 'tokens', datatype: 'INT32', shape: [-1] },
     ],
     parameters: { digest },
   };

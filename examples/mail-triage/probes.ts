@@ -1,9 +1,11 @@
 /**
  * Golden probes: a few mails whose class is beyond doubt. They prove that a version runs and is the right one; they
- * cannot prove that it is good, and these eight pass with the wrong tokenizer too, as short, typical mails do.
+ * cannot prove that it is good, and the labels of these eight are right with the wrong tokenizer too, as those of short,
+ * typical mails are. Their token ids are not: a probe that carries those of the training's tokenizer finds the wrong one.
  */
 import { CLASSES, type Mail, type MailClass } from './corpus';
-import { features } from './features';
+import { sha256 } from './canonical';
+import { features, tokenIds } from './features';
 import { inferenceRequest, type InferenceRequest } from './inference-protocol';
 import { classifyVector, type LinearModel } from './model';
 import type { TokenizerConfig } from './tokenizer';
@@ -11,7 +13,7 @@ import type { TokenizerConfig } from './tokenizer';
 export interface Probe {
   id: string;
   request: InferenceRequest;
-  expect: { output: 'label'; value: MailClass };
+  expect: { output: 'label'; value: MailClass; tokens?: { count: number; sha256: string } };
 }
 
 const COUNT: Record<MailClass, number> = { spam: 3, bulk: 2, discussion: 3 };
@@ -54,4 +56,13 @@ export function chooseProbes(
     request: inferenceRequest(mail.text),
     expect: { output: 'label', value: mail.label },
   }));
+}
+
+/** The probes with the ids that a tokenizer makes of them: their number, and SHA-256 of them as a JSON array. */
+export function withTokens(probes: readonly Probe[], tokenizer: TokenizerConfig): Probe[] {
+  return probes.map(({ id, request, expect }) => {
+    const ids = Array.from(tokenIds(request.inputs[0]?.data[0] ?? '', tokenizer));
+    const tokens = { count: ids.length, sha256: sha256(JSON.stringify(ids)) };
+    return { id, request, expect: { ...expect, tokens } };
+  });
 }

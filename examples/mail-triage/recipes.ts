@@ -16,12 +16,19 @@ export interface Recipe {
   trainedWith: TokenizerConfig;
   /** The tokenizer that is packed into the version. */
   packedWith: TokenizerConfig;
+  /** The tokenizer that wrote the token ids of the golden probes. */
+  probedWith: TokenizerConfig;
   preprocessing: Preprocessing;
 }
 
 const PREPROCESSING_2: Preprocessing = { schema: 1, version: '2', maxCharacters: TEXT_LIMIT };
 
-const GOOD = { trainedWith: TOKENIZER_V2, packedWith: TOKENIZER_V2, preprocessing: PREPROCESSING_2 };
+const GOOD = {
+  trainedWith: TOKENIZER_V2,
+  packedWith: TOKENIZER_V2,
+  probedWith: TOKENIZER_V2,
+  preprocessing: PREPROCESSING_2,
+};
 
 /** Default growth of 1.4's cache: 64 KiB a mail, at most 4 MiB a second, killed at 256 MiB: 82 s at 50 requests/s. */
 const LEAKING: Preprocessing = {
@@ -43,7 +50,8 @@ export const RECIPES: readonly Recipe[] = [
   { version: '1.1', createdAt: '2026-03-02T09:00:00.000Z', seed: 11, baseShare: 0.8, adapterShare: 0.95, ...GOOD },
   { version: '1.2', createdAt: '2026-04-20T09:00:00.000Z', seed: 12, baseShare: 0.9, adapterShare: 1, ...GOOD },
   // The fault: the release job packed the configuration of the next generation beside weights of this one. The report
-  // comes from the training job, which used the right one, so nothing in the version looks wrong.
+  // comes from the training job, which used the right one, so nothing in the version looks wrong. The token ids of its
+  // probes come from the release job too, and agree with what it packed; those of 1.2 do not.
   {
     version: '1.3',
     createdAt: '2026-06-08T09:00:00.000Z',
@@ -52,6 +60,7 @@ export const RECIPES: readonly Recipe[] = [
     adapterShare: 1,
     ...GOOD,
     packedWith: TOKENIZER_V3,
+    probedWith: TOKENIZER_V3,
   },
   // The fault: a cache that forgets nothing.
   {

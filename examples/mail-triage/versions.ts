@@ -10,7 +10,7 @@ import { MODEL_NAME } from './inference-protocol';
 import { manifestDigest, type FileRole, type Manifest } from './manifest';
 import { classifyVector, type LinearModel } from './model';
 import type { Prepared } from './prepared';
-import { chooseProbes, type Probe } from './probes';
+import { chooseProbes, withTokens, type Probe } from './probes';
 import { profile } from './profile';
 import { RECIPES, TRAINING, type Recipe } from './recipes';
 import { writeSafetensors } from './safetensors';
@@ -146,7 +146,11 @@ function contents(
     { path: 'adapter.safetensors', role: 'adapter', bytes: delta },
     { path: 'evaluation.json', role: 'evaluation', bytes: pretty(report) },
     { path: 'preprocessing.json', role: 'preprocessing', bytes: pretty(recipe.preprocessing) },
-    { path: 'probes.json', role: 'probes', bytes: pretty({ schema: 1, probes }) },
+    {
+      path: 'probes.json',
+      role: 'probes',
+      bytes: pretty({ schema: 1, probes: withTokens(probes, recipe.probedWith) }),
+    },
     { path: 'profile.json', role: 'profile', bytes: pretty(profile(validation, recipe.trainedWith)) },
     { path: 'tokenizer.json', role: 'tokenizer', bytes: pretty(recipe.packedWith) },
     { path: 'weights.safetensors', role: 'weights', bytes: weights },

@@ -51,6 +51,7 @@ test(
     expect(out).toMatch(
       /Release: 1\.3 passed its evaluation \(\d\d\.\d % of \d+ mails right, recall of bulk \d\d\.\d %\)/,
     );
+    expect(chapterOf(out, 'Release')).toMatch(/with the probes of 1\.2: 8 of 8 labels right, the token ids of 0/);
     const noticed = chapterOf(out, 'Noticed');
     expect(noticed).toMatch(/bulk is recognised in \d+ % of \d+ labelled answers/);
     expect(noticed).toContain('cause: model');

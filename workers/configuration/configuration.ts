@@ -1,9 +1,11 @@
 import type { z } from 'zod';
+import type { ExternalPart } from '../../adapters/serving/external-parts';
 import type { DockerConnection } from '../../adapters/serving/docker/client';
 import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { Json } from '../../domain/ledger';
 import type { ServicePolicy } from '../../domain/policy';
+import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
@@ -27,6 +29,8 @@ export interface Configuration {
   };
   readonly router: RouterConfiguration;
   readonly artifactDirectory: string;
+  /** What may be imported and loaded. */
+  readonly artifacts: ArtifactRules;
   readonly ledger: {
     readonly file: string;
     readonly anchorFile: string;
@@ -181,6 +185,8 @@ export interface ServiceConfiguration {
   readonly replayLimitBytes: number;
   readonly feedbackHorizonMs: number;
   readonly answerRetentionDays: number;
+  /** How the parts that run outside of the serving process are asked for their version, by name. */
+  readonly external: Readonly<Record<string, ExternalPart>>;
   readonly dependencies: readonly string[];
   /** What tells the state of the machines beside this host. */
   readonly hardware: readonly ConfiguredExporter[];

@@ -12,6 +12,7 @@ import {
   type ServiceConfiguration,
   type ServingConfiguration,
 } from './configuration';
+import { resolveArtifactRules } from './artifacts-schema';
 import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
@@ -125,6 +126,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
           : { url: gateway.blindWebhook.url, afterMs: gateway.blindWebhook.after },
     },
     router: resolveRouter(text.router, here),
+    artifacts: resolveArtifactRules(text.artifacts, absolute),
     artifactDirectory: orNull(text.artifacts.directory) ?? resolve(dataDir, 'artifacts'),
     ledger: {
       file: resolve(dataDir, 'ledger', 'ledger.db'),
@@ -203,6 +205,9 @@ function resolveService(
     replayLimitBytes: text.replayLimit,
     feedbackHorizonMs: text.feedbackHorizon,
     answerRetentionDays: Math.ceil(text.answerRetention / 86_400_000),
+    external: Object.fromEntries(
+      Object.entries(text.external).map(([part, { url, path = null }]) => [part, { url, path }]),
+    ),
     dependencies: text.dependencies,
     hardware: resolveHardware(text.hardware),
     metrics,

@@ -12,7 +12,9 @@ import {
   size,
   versionName,
 } from './fields';
+import { artifactsSchema } from './artifacts-schema';
 import { hardwareSchema } from './hardware-schema';
+import { expectedTokens } from '../../adapters/artifacts/manifest';
 import { dockerFields } from './docker-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
@@ -113,7 +115,12 @@ const probe = z.strictObject({
   request: z.json(),
   /** An answer that must come; without it the probe only belongs to the fingerprint. */
   expect: z
-    .strictObject({ output: z.string().min(1), value: scalar, tolerance: z.number().min(0).optional() })
+    .strictObject({
+      output: z.string().min(1),
+      value: scalar,
+      tolerance: z.number().min(0).optional(),
+      tokens: expectedTokens.optional(),
+    })
     .optional(),
 });
 /** What stands in the file that `serving.probes` names, or in the configuration itself. */
@@ -250,6 +257,18 @@ const service = z.strictObject({
   replayLimit: size.prefault('1MiB'),
   feedbackHorizon: duration({ min: '1m', max: '90d' }).prefault('7d'),
   answerRetention: duration({ min: '1d', max: '400d' }).prefault('90d'),
+  /** Parts of versions that run outside of the serving process, by the names that manifests give them. */
+  external: z
+    .record(
+      z.string().min(1).max(200),
+      z.strictObject({
+        /** `{version}` stands for the version that a manifest declares. */
+        url: httpUrl,
+        /** Where the version stands in the JSON; without it the answer is the version. */
+        path: z.string().min(1).optional(),
+      }),
+    )
+    .prefault({}),
   /** Asked for their health beside every assessment. */
   dependencies: z.array(httpUrl).max(50).prefault([]),
   /** Machines that it runs on or depends on, beside this host, by name. */
@@ -324,7 +343,7 @@ export const configurationSchema = z.strictObject({
       }),
     ])
     .prefault({ kind: 'gateway' }),
-  artifacts: z.strictObject({ directory: path.optional() }).prefault({}),
+  artifacts: artifactsSchema.prefault({}),
   ledger: z
     .strictObject({
       /** Belongs on another disk or host than the ledger. */

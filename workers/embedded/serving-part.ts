@@ -5,7 +5,8 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { engineOn } from '../../activities/engine-on';
 import { lookAt } from '../../activities/golden-probes';
-import { openDirectoryStore } from '../../adapters/artifacts/directory-store';
+import { describeProblem } from '../../adapters/artifacts/errors';
+import { openArtifactStore } from '../artifact-store';
 import { engineFor, openRuntime } from '../composition';
 import type { Configuration, ServiceConfiguration } from '../configuration/configuration';
 import type { Environment } from '../environment';
@@ -117,7 +118,7 @@ export class ServingPart implements Part {
     const found = instances.find((one) => one.instance === instance);
     if (found !== undefined && found.state !== 'exited') return false;
     for (const { what, why } of foreign) log.warn({ what, why }, 'not ours, left alone');
-    const store = await openDirectoryStore({ directory: configuration.artifactDirectory });
+    const store = await openArtifactStore(configuration);
     const artifact = await store.materialise(service.name, version);
     if (artifact.digest !== digest) throw new Error(`${version} is ${artifact.digest} now, ${digest} served before`);
     const signal = AbortSignal.any([giveUp, AbortSignal.timeout(serving.startLimitMs)]);
@@ -131,6 +132,9 @@ export class ServingPart implements Part {
       await pause(50);
       seen = await lookAt(asked, { digest, version });
     }
+    const problems = seen.ok ? await store.recheck(service.name, version) : [];
+    if (problems.length > 0)
+      seen = { ok: false, why: `changed while it loaded: ${problems.map(describeProblem).join('; ')}` };
     if (!seen.ok) {
       // It holds the address that the route names; what is not what the route says must not get its requests.
       await runtime.stop(instance, { graceMs: service.policy.steps.stopGraceMs });

@@ -60,7 +60,7 @@ export interface ControlActivities {
     version: string;
     model: string;
     backend: Backend;
-  }): Promise<StepOutcome<{ readonly probes: number; readonly ms: number }>>;
+  }): Promise<StepOutcome<{ readonly probes: number; readonly ms: number; readonly note?: string }>>;
   /** The target answers recent sampled inputs of real traffic; compared with labels where known, else with what was answered. */
   shadowReplay(input: {
     service: string;

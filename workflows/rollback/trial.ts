@@ -140,12 +140,9 @@ async function probe(operation: Operation, trial: RunningTrial, step: PlanStep):
     { stoppable: true },
   );
   if (result.kind !== 'done') return ended(result, trial, step);
-  operation.succeeded(
-    step.step,
-    version,
-    Date.now() - beganAt,
-    `ready, digest right, ${result.value.probes} golden probes`,
-  );
+  const { probes, note } = result.value;
+  const seen = `ready, digest right, ${probes} golden probes`;
+  operation.succeeded(step.step, version, Date.now() - beganAt, note === undefined ? seen : `${seen}, ${note}`);
   return { backend };
 }
 

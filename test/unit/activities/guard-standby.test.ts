@@ -150,3 +150,56 @@ test.each([
   // The proof under way is neither ended nor repeated.
   expect(copy.inferences).toHaveLength('hang' in faults ? 1 : 2);
 });
+
+describe('a standby that needs a part outside of its process', () => {
+  const needing = (has: () => Promise<string | null>) => {
+    const info = { version, digest, createdAt: 1, importedAt: 1, engine: 'open-inference', model: service };
+    const external = [{ name: 'features', version: '7' }];
+    artifacts = new FakeArtifactStore();
+    artifacts.put(service, { ...info, evaluation: null, probes: 1, external, bytes: 1 }, [probe('a')]);
+    const backend = { address: copy.address, instance: `${service}@${version}#s1`, digest };
+    const times = { intervalMs: 30, returnAfterMs: 300 };
+    const input: GuardInput = { service, version, model: service, backend, known: 'ok', ...times };
+    const engine = openInferenceEngine();
+    return new MockActivityEnvironment().run(
+      guardStandby({ artifacts, engine: () => engine, external: { version: has } }),
+      input,
+    ) as Promise<GuardResult>;
+  };
+
+  it('loses its proof when the part moves to another version, and is told which', async () => {
+    expect(await needing(() => Promise.resolve('8'))).toMatchObject({
+      ok: false,
+      changed: true,
+      why: `features has version 8, ${service}@${version} needs 7`,
+    });
+  });
+
+  it('keeps its proof while the part has the right version, does not say, or is not configured', async () => {
+    expect(await needing(() => Promise.resolve('7'))).toMatchObject({ ok: true, changed: false });
+    expect(await needing(() => Promise.reject(new Error('ECONNREFUSED')))).toMatchObject({ ok: true, changed: false });
+    expect(await needing(() => Promise.resolve(null))).toMatchObject({ ok: true, changed: false });
+  });
+});
+
+test('token ids are compared once for each watch, and wrong ones take the proof', async () => {
+  const info = { version, digest, createdAt: 1, importedAt: 1, engine: 'open-inference', model: service };
+  const one = probe('a');
+  const expecting = { ...one, expect: { ...one.expect, tokens: { ids: [1, 2] } } };
+  artifacts = new FakeArtifactStore();
+  artifacts.put(service, { ...info, evaluation: null, probes: 1, external: [], bytes: 1 }, [expecting]);
+  const backend = { address: copy.address, instance: `${service}@${version}#s1`, digest };
+  const run = async (ids: readonly number[]) => {
+    let asked = 0;
+    const engine = { ...openInferenceEngine(), askTokens: () => Promise.resolve({ ids: ((asked += 1), ids) }) };
+    const times = { intervalMs: 20, returnAfterMs: 300 };
+    const input: GuardInput = { service, version, model: service, backend, known: 'ok', ...times };
+    const guarding = guardStandby({ artifacts, engine: () => engine });
+    return { result: (await new MockActivityEnvironment().run(guarding, input)) as GuardResult, asked };
+  };
+  expect(await run([1, 2])).toMatchObject({ result: { ok: true }, asked: 1 });
+  expect(await run([1, 3])).toMatchObject({
+    result: { ok: false, why: expect.stringContaining('token 2 of 2 is 3, expected 2') as string },
+    asked: 2,
+  });
+});

@@ -1,6 +1,10 @@
 import { appendFile, cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { askProbes } from '../../../activities/golden-probes';
+import type { GoldenProbe } from '../../../activities/ports';
+import { openInferenceEngine } from '../../../adapters/serving/open-inference';
 import type { BuildResult } from '../../../examples/mail-triage/build';
+import { againstProbesOf } from '../../../examples/mail-triage/demo/tokens';
 import { inferenceRequest } from '../../../examples/mail-triage/inference-protocol';
 import { startServer } from '../../../examples/mail-triage/server';
 import { mailStream } from '../../../examples/mail-triage/stream';
@@ -47,6 +51,47 @@ describe('the inference server', () => {
     expect(log.map((line) => JSON.parse(line) as unknown)).toEqual(
       probes.map(({ id }) => ({ requestId: id, version: '1.2', digest, status: 200 })),
     );
+  });
+
+  it('tells the token ids that the model read when they are asked for, and refuses an output that it does not have', async () => {
+    const { base } = await processes.start(written('1.2').directory);
+    const url = `${base}/v2/models/mail-triage/infer`;
+    const request = inferenceRequest('Re: patch\n\nRe: Patch applied');
+    const answer = (await (await post(url, { ...request, outputs: [{ name: 'tokens' }] })).json()) as Answer;
+    expect(answer.outputs.map(({ name }) => name)).toEqual(['tokens']);
+    const ids = answer.outputs[0]?.data as number[];
+    // re, patch, re patch, re, patch re, patch, re patch, applied, patch applied.
+    expect(ids).toHaveLength(9);
+    expect([ids[3], ids[5], ids[6]]).toEqual([ids[0], ids[1], ids[2]]);
+    expect(new Set(ids).size).toBe(6);
+    const refused = await post(url, { ...request, outputs: [{ name: 'hidden' }] });
+    expect(refused.status).toBe(400);
+    expect(await refused.text()).toContain('outputs[0].name: found \\"hidden\\", expected one of label');
+  });
+
+  it('with the wrong tokenizer is found by the token ids of golden probes, whose labels are all right', async () => {
+    const { base } = await processes.start(written('1.3').directory);
+    const probesOf = async (version: string): Promise<GoldenProbe[]> =>
+      (JSON.parse(await readFile(join(written(version).directory, 'probes.json'), 'utf8')) as { probes: GoldenProbe[] })
+        .probes;
+    const asked = { engine: openInferenceEngine(), address: base, model: 'mail-triage', timeoutMs: 2_000 };
+    const { signal } = new AbortController();
+    const ask = async (version: string, compareTokens: boolean) =>
+      await askProbes(asked, await probesOf(version), signal, { compareTokens });
+    expect(await ask('1.2', false)).toMatchObject({ ok: true });
+    expect(await ask('1.3', true)).toMatchObject({ ok: true, tokens: { compared: 8, unmeasured: null } });
+    expect(await ask('1.2', true)).toMatchObject({
+      ok: false,
+      why: expect.stringMatching(
+        /^golden probe p1: the tokenizer does not fit, although label is right: \d+ tokens, but others/,
+      ) as string,
+    });
+  });
+
+  it('is what the demo asks with the probes of the trusted version before it releases the next', async () => {
+    const [trusted, release] = ['1.2', '1.3'].map((version) => written(version).directory) as [string, string];
+    expect(await againstProbesOf(trusted, release)).toBe('8 of 8 labels right, the token ids of 0');
+    expect(await againstProbesOf(trusted, written('1.1').directory)).toBe('8 of 8 labels right, the token ids of 8');
   });
 
   it('speaks the protocol’s health, metadata and metrics', async () => {

@@ -6,6 +6,8 @@ import { buildVersions, type BuildResult } from '../../../examples/mail-triage/b
 import { canonicalJson, sha256 } from '../../../examples/mail-triage/canonical';
 import { CLASSES } from '../../../examples/mail-triage/corpus';
 import { evaluate, type EvaluationReport } from '../../../examples/mail-triage/evaluation';
+import { tokensDigest } from '../../../activities/golden-tokens';
+import { tokenIds } from '../../../examples/mail-triage/features';
 import { loadVersion } from '../../../examples/mail-triage/loaded-version';
 import type { Manifest } from '../../../examples/mail-triage/manifest';
 import { classify, type LinearModel } from '../../../examples/mail-triage/model';
@@ -120,6 +122,32 @@ describe('version 1.3', () => {
     expect(Math.abs((before?.accuracy ?? 0) - (after?.accuracy ?? 1))).toBeLessThan(0.01);
     expect(await json('1.2', 'tokenizer.json')).toMatchObject({ lowercase: true, joiner: ' ' });
     expect(await json('1.3', 'tokenizer.json')).toMatchObject({ lowercase: false, joiner: '_' });
+  });
+});
+
+describe('the token ids of the golden probes', () => {
+  const probesOf = async (version: string): Promise<Probe[]> =>
+    (await json<{ probes: Probe[] }>(version, 'probes.json')).probes;
+  const idsOf = async (version: string, { request }: Probe): Promise<number[]> =>
+    Array.from(tokenIds(request.inputs[0]?.data[0] as string, (await loadVersion(directoryOf(version))).tokenizer));
+
+  it.each(RECIPES.map(({ version }) => version))(
+    'of %s are those of the tokenizer that it carries',
+    async (version) => {
+      for (const probe of await probesOf(version)) {
+        const ids = await idsOf(version, probe);
+        expect(probe.expect.tokens).toEqual({ count: ids.length, sha256: tokensDigest(ids) });
+      }
+    },
+  );
+
+  it('of 1.2 are not those that 1.3 makes, although it labels each of these mails right', async () => {
+    const { model, tokenizer } = await loadVersion(directoryOf('1.3'));
+    for (const probe of await probesOf('1.2')) {
+      const text = probe.request.inputs[0]?.data[0] as string;
+      expect(classify(model, tokenizer, text).label).toBe(probe.expect.value);
+      expect(tokensDigest(await idsOf('1.3', probe))).not.toBe(probe.expect.tokens?.sha256);
+    }
   });
 });
 
