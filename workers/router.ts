@@ -1,6 +1,7 @@
 import type { TrafficRouter } from '../activities/ports';
 import { gatewayRouter } from '../adapters/traffic/gateway';
-import { haproxyRouter, type HaproxyRouterOptions } from '../adapters/traffic/haproxy/haproxy';
+import { haproxyRouter } from '../adapters/traffic/haproxy/haproxy';
+import type { HaproxyRouterOptions } from '../adapters/traffic/haproxy/options';
 import type { Configuration } from './configuration/configuration';
 import type { RunPaths } from './embedded/paths';
 

@@ -1,7 +1,7 @@
 import type { SampledInputs } from '../environment/sampled-inputs';
 import type { Telemetry } from '../../activities/ports';
 import type { CountsRow, EventRow, TelemetryRow } from '../../gateway/protocol';
-import type { HaproxyRouterOptions } from '../traffic/haproxy/haproxy';
+import type { HaproxyRouterOptions } from '../traffic/haproxy/options';
 import { mapFile } from '../traffic/haproxy/layout';
 import type { MapView } from '../traffic/haproxy/map-entries';
 import { openMasterCli } from '../traffic/haproxy/master-cli';

@@ -4,9 +4,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configText } from '../../adapters/traffic/haproxy/config-text';
-import { haproxyRouter, type HaproxyRouterOptions } from '../../adapters/traffic/haproxy/haproxy';
+import { haproxyRouter } from '../../adapters/traffic/haproxy/haproxy';
 import { configFile, mapFile, type HaproxyService } from '../../adapters/traffic/haproxy/layout';
 import { openMasterCli } from '../../adapters/traffic/haproxy/master-cli';
+import type { HaproxyRouterOptions } from '../../adapters/traffic/haproxy/options';
 import { until } from './poll';
 
 const found = spawnSync('haproxy', ['-v'], { encoding: 'utf8' });

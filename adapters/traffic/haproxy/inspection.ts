@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { isMissing, readTextIfThere, writeFileAtomic } from '../../disk/atomic-file';
 import { configText } from './config-text';
 import { HaproxyError } from './errors';
-import type { HaproxyRouterOptions } from './haproxy';
+import type { HaproxyRouterOptions } from './options';
 import { checkedDirectory, configFile, mapFile } from './layout';
 import { openMasterCli } from './master-cli';
 import { viewOf } from './running';
