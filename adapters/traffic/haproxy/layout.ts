@@ -45,6 +45,15 @@ export function frontendName(service: string): string {
   return checkedName(`lg_${service}`);
 }
 
+/** Between the entrance of a repeatable service and the frontend that decides. */
+export function hopName(service: string): string {
+  return checkedName(`lg_${service}_hop`);
+}
+
+export function routeName(service: string): string {
+  return checkedName(`lg_${service}_route`);
+}
+
 export function laneName(service: string, lane: number): string {
   return checkedName(`lg_${service}_${lane}`);
 }
@@ -72,6 +81,8 @@ export const serverStateFile = (directory: string): string => join(directory, 's
 export const mapFile = (directory: string, service: string): string => join(directory, `${checkedName(service)}.map`);
 export const routeFile = (directory: string, service: string): string =>
   join(directory, `${checkedName(service)}.route.json`);
+export const hopSocket = (directory: string, service: string): string =>
+  join(directory, `${checkedName(service)}.hop.sock`);
 /** One for the whole HAProxy: the state file holds the servers of every service. */
 export const lockFile = (directory: string): string => join(directory, 'route.lock');
 
