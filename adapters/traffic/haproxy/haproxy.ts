@@ -4,24 +4,33 @@ import { routeRecordSchema, type ApplyResult, type RouterState } from '../../../
 import { withFileLock } from '../../disk/file-lock';
 import { z } from 'zod';
 import { HaproxyServiceUnknown } from './errors';
+import { openGenerations, type Generation } from './generation';
 import { planLanes, versionsNamed } from './lanes';
 import { address, checkedDirectory, lockFile, mapFile, type HaproxyService } from './layout';
-import type { MapView } from './map-entries';
+import { entriesOf, type MapView } from './map-entries';
 import { openMasterCli, type MasterCli } from './master-cli';
 import type { HaproxyRouterOptions } from './options';
-import { reachAll } from './reach';
+import { reachAll, reachOpened } from './reach';
 import { fallbackOf, holdsOf, refusalOf, writtenBy, type Refusal } from './record-state';
-import { inFlight, ofEach, pinnedSessions, prepare, requestsOf, viewOf } from './running';
+import { inFlight, ofEach, pinnedSessions, requestsOf, viewOf } from './running';
 import { sequenceAt } from './sequence';
 import { writeStartFiles } from './start-files';
-import { readStoredRoute, recordDigest, writeStoredRoute, type StoredRoute, type WrittenRoute } from './stored-route';
+import {
+  announceRoute,
+  readStoredRoute,
+  recordDigest,
+  writeStoredRoute,
+  type StoredRoute,
+  type WrittenRoute,
+} from './stored-route';
 
 /**
  * HAProxy as a traffic router. Rejects with a `HaproxyError`; a refused record is a value.
  *
- * A record is first written down and synced (with its epoch: what was ever written is never undercut), then what HAProxy
- * reads at a start, then put in force over one connection. One writer at a time by a lock beside those files; one that was
- * held up past its turn is refused by HAProxy itself, by the generation of the map that it had opened before it looked.
+ * A record is first written down (with its epoch: what was ever written is never undercut), then put in force over one
+ * connection, then synced, with what HAProxy reads at a start. So `apply` answers when it is in force and on disk, and the
+ * disk is not waited for before users are moved. One writer at a time by a lock beside those files; one that was held up
+ * past its turn is refused by HAProxy itself, by the generation of the map that it had opened before it looked.
  */
 export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { close(): Promise<void> } {
   const { services, masterSocket } = options;
@@ -98,23 +107,17 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     return await alone(() =>
       conversation(async (cli) => {
         // Opened before anything is looked at: if this process is held up from here on, a later one wins.
-        const file = mapFile(directory, input.service);
-        const generations = await ofEach(cli, ({ pid }) => prepare(cli, pid, file));
-        return await applyAlone(cli, generations, input);
+        const opened = await openGenerations(cli, mapFile(directory, input.service));
+        return await applyAlone(cli, opened, input);
       }),
     );
   }
 
-  async function applyAlone(
-    cli: MasterCli,
-    generations: Map<number, number>,
-    input: RouteRecord,
-  ): Promise<ApplyResult> {
+  async function applyAlone(cli: MasterCli, opened: readonly Generation[], input: RouteRecord): Promise<ApplyResult> {
     const name = input.service;
     const file = mapFile(directory, name);
     const stored = await readStoredRoute(directory, name);
-    const views = await ofEach(cli, ({ pid }) => viewOf(cli, pid, file));
-    const [view] = views.values();
+    const view = opened[0]?.view;
     const inForce = view === undefined ? null : writtenBy(stored, view);
     const highest = Math.max(stored.intended?.record.epoch ?? 0, inForce === null ? (view?.epoch ?? 0) : 0);
     const refused = (why: Refusal['why'], detail: string): Refusal => {
@@ -125,6 +128,9 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     const record = parsed.data;
     const again = stored.intended !== null && sameRoute(stored.intended.record, record) ? stored.intended : null;
     if (again !== null && view?.digest === again.digest) {
+      // The attempt that put it in force may have ended before it was on disk.
+      await writeStoredRoute(directory, name, stored);
+      await writeStartFiles(options, name, stored, again);
       return { applied: true, epoch: record.epoch, persistedAt: again.at };
     }
     if (again === null) {
@@ -151,10 +157,14 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       numbers: plan.numbers,
       fallback: since === null ? null : { epoch: record.epoch, since },
     };
+    const { digest } = written;
+    const entries = entriesOf(record, plan, { digest, fallbackSince: since, former: inForce?.record ?? null });
+    const change = { file, service: name, plan, entries };
+    await announceRoute(directory, name, next);
+    const left = await reachOpened(cli, opened, change);
     await writeStoredRoute(directory, name, next);
     await writeStartFiles(options, name, next, written);
-    await reachAll(cli, generations, { directory, written, plan, since, former: inForce?.record ?? null });
-    await writeStoredRoute(directory, name, { ...next, confirmed: written });
+    await reachAll(cli, left, { ...change, digest, epoch: record.epoch });
     return { applied: true, epoch: record.epoch, persistedAt: written.at };
   }
 

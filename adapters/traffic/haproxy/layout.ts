@@ -83,6 +83,8 @@ export const routeFile = (directory: string, service: string): string =>
   join(directory, `${checkedName(service)}.route.json`);
 export const hopSocket = (directory: string, service: string): string =>
   join(directory, `${checkedName(service)}.hop.sock`);
+export const announcedFile = (directory: string, service: string): string =>
+  join(directory, `${checkedName(service)}.route.next.json`);
 /** One for the whole HAProxy: the state file holds the servers of every service. */
 export const lockFile = (directory: string): string => join(directory, 'route.lock');
 

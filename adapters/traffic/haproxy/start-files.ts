@@ -6,7 +6,7 @@ import { entriesOf, mapText } from './map-entries';
 import { serverStateText } from './slots';
 import { readStoredRoute, type StoredRoute, type WrittenRoute } from './stored-route';
 
-/** What HAProxy reads when it starts: the route of this service, and where the servers of every service are. */
+/** What HAProxy reads when it starts: the route of this service, and where the servers of every service are. Synced. */
 export async function writeStartFiles(
   { directory, services }: HaproxyLayout,
   name: string,
@@ -19,15 +19,13 @@ export async function writeStartFiles(
       return { name: service.name, slots: slotsOf(stored) };
     }),
   );
-  await writeFileAtomic(serverStateFile(directory), serverStateText(all), 0o640);
   const planned = planLanes(next, written.record, new Set());
   if ('refused' in planned) throw new HaproxyAnswerRefused(`the route of ${name}: ${planned.refused}`);
   const since = next.fallback?.epoch === written.record.epoch ? next.fallback.since : null;
-  await writeFileAtomic(
-    mapFile(directory, name),
-    mapText(entriesOf(written.record, planned.plan, { digest: written.digest, fallbackSince: since, former: null })),
-    0o640,
-  );
+  const route = { digest: written.digest, fallbackSince: since, former: null };
+  // The servers first: a route may only name what is there.
+  await writeFileAtomic(serverStateFile(directory), serverStateText(all), 0o640);
+  await writeFileAtomic(mapFile(directory, name), mapText(entriesOf(written.record, planned.plan, route)), 0o640);
 }
 
 function slotsOf(stored: StoredRoute): readonly SlotPlan[] {
