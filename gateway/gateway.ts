@@ -8,6 +8,7 @@ import { controlServer } from './control';
 import { GatewayConfigError } from './errors';
 import { metricsRegistry, metricsServer, ServiceMeters } from './metrics';
 import type { GatewayConfig } from './protocol';
+import { RouterLog } from './router-log';
 import { addressOf, drain, listen, serviceServer } from './server';
 import { Service } from './service';
 import { Storage } from './storage';
@@ -24,6 +25,7 @@ export class Gateway {
   private readonly control: Server;
   private readonly servers = new Map<string, Server>();
   private stopping: Promise<void> | null = null;
+  private routerLog: RouterLog | null = null;
 
   private constructor(
     private readonly config: GatewayConfig,
@@ -80,6 +82,11 @@ export class Gateway {
       await listen(server, service.config.listen);
       this.servers.set(service.config.name, server);
     }
+    if (config.routerLog !== undefined) {
+      const { socket } = config.routerLog;
+      await removeStale(socket);
+      this.routerLog = await RouterLog.start(socket, join(config.dataDir, 'router-log.json'), this.services);
+    }
     this.every(ALIVE_MS, () => this.markAlive(0));
     this.every(HOUSEKEEPING_MS, () => this.keepHouse());
     this.markAlive(0);
@@ -91,6 +98,7 @@ export class Gateway {
     await Promise.all([...this.servers.values()].map((server) => drain(server)));
     for (const timer of this.timers) clearInterval(timer);
     this.blindness?.stop();
+    await this.routerLog?.stop();
     for (const service of this.services.values()) await service.stop();
     this.markAlive(1);
     for (const server of [this.control, this.metrics]) {
@@ -199,7 +207,7 @@ async function removeStale(socket: string): Promise<void> {
     });
     connection.on('error', () => resolve(false));
   });
-  if (taken) throw new GatewayConfigError(`control.socket: another process listens on ${socket}`);
+  if (taken) throw new GatewayConfigError(`another process listens on ${socket}: is a second gateway running?`);
   rmSync(socket);
 }
 

@@ -283,6 +283,8 @@ export const gatewayConfigSchema = z.strictObject({
   reportFile: z.string().exactOptional(),
   metrics: z.strictObject({ host: z.string(), port: z.int() }),
   blindWebhook: z.strictObject({ url: z.url(), afterMs: z.int() }).exactOptional(),
+  /** Unix socket on which HAProxy's answer record is taken, where HAProxy routes. */
+  routerLog: z.strictObject({ socket: z.string() }).exactOptional(),
   services: z.array(
     z.strictObject({
       name: z.string(),

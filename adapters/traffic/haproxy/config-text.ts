@@ -1,5 +1,6 @@
 import { entranceText, hopText } from './entrance-text';
 import {
+  answersSocket,
   laneId,
   laneName,
   LANES,
@@ -51,7 +52,17 @@ defaults lastgood
     option splice-auto
     http-reuse safe
     load-server-state-from-file global
-    unique-id-format %[uuid()]
+    # A UUIDv7: its time names the hour of its line in the answer record.
+    unique-id-format %[date(0,ms),hex,lower,bytes(4,8)]-%[date(0,ms),hex,lower,bytes(12,4)]-7%[uuid(),bytes(15,21)]
+
+# The answer record, to lastgood's gateway process. While that is away, the newest lines wait here.
+ring lg_answers
+    format raw
+    maxlen 2048
+    size 16777216
+    timeout connect 1s
+    timeout server 10s
+    server gateway unix@${answersSocket(directory)}
 
 peers lastgood
     peer lastgood unix@${directory}/peers.sock

@@ -19,13 +19,21 @@ export function entranceText(directory: string, service: HaproxyService): string
     # After a reload a client that is silent just now may send one more request over its connection.
     option idle-close-on-response
     timeout client ${requestMaxMs}ms
-    # The answer record: which version answered which request, and why that one.
-    log-format '{"at":"%[date(0,ms)]","id":"%ID","service":"${name}","about":"%[var(txn.lg_about)]","status":%ST,"ms":%Ta,"tries":"%rc","end":"%ts","probe":"%[var(txn.lg_probe)]"}'
+    # The answer record: which version answered which request, and why that one. \`n\` counts the lines of one worker, so
+    # that one that is lost is missed.
+    no log
+    log ring@lg_answers len 2048 format raw local0
+    log-format '{"n":%lc,"pid":%pid,"at":%[date(0,ms)],"service":"${name}","id":"%[var(txn.lg_id)]","about":"%[var(txn.lg_about)]","status":%ST,"ms":%Ta,"tries":"%rc","end":"%ts"}'
 
+    # The client's own id where it is one and sane, as everywhere in lastgood.
+    acl own_id req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._:-]{1,128}$
+    acl one_id req.fhdr_cnt(x-request-id) eq 1
+    http-request set-var(txn.lg_id) unique-id
+    http-request set-var(txn.lg_id) req.fhdr(x-request-id) if one_id own_id
+    http-request set-header x-request-id %[var(txn.lg_id)]
+    http-after-response set-header x-request-id %[var(txn.lg_id)]
     # What only the router says.
-    http-request set-var(txn.lg_probe) req.fhdr(x-lastgood-probe)
     http-request del-header x-lastgood-version
-    http-request set-header x-request-id %[unique-id]
 ${repeatable ? throughHopText(name) : rulesText(directory, service)}`;
 }
 
@@ -37,7 +45,6 @@ function throughHopText(name: string): string {
     http-response del-header x-lastgood-status
     http-response set-var(txn.lg_about) res.hdr(${aboutHeader})
     http-response del-header ${aboutHeader}
-    http-response set-header x-request-id %[unique-id]
     default_backend ${hopName(name)}
 `;
 }

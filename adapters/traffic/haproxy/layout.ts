@@ -81,6 +81,8 @@ export const serverStateFile = (directory: string): string => join(directory, 's
 export const mapFile = (directory: string, service: string): string => join(directory, `${checkedName(service)}.map`);
 export const routeFile = (directory: string, service: string): string =>
   join(directory, `${checkedName(service)}.route.json`);
+/** Where the gateway process takes the answer record. */
+export const answersSocket = (directory: string): string => join(directory, 'answers.sock');
 export const hopSocket = (directory: string, service: string): string =>
   join(directory, `${checkedName(service)}.hop.sock`);
 export const announcedFile = (directory: string, service: string): string =>

@@ -1,5 +1,5 @@
 import type { RouteRecord } from '../../../domain/route';
-import type { LanePlan } from './lanes';
+import { placeOf, type LanePlan } from './lanes';
 
 export type Entries = readonly (readonly [key: string, value: string])[];
 
@@ -33,8 +33,9 @@ export function entriesOf(
     fallback ?? '-',
   ];
   return [
-    ...(former === null || former.epoch === epoch ? [] : holdEntries(former, plan)),
+    ...(former === null || former.epoch === epoch ? [] : [...holdEntries(former, plan), ...copyEntries(former, plan)]),
     ...holdEntries(record, plan),
+    ...copyEntries(record, plan),
     ...(fallbackSince === null ? [] : [[`fallback.${epoch}`, String(fallbackSince)] as const]),
     ['digest', digest],
     ['route', fields.join('|')],
@@ -61,6 +62,22 @@ function holdEntries(record: RouteRecord, plan: LanePlan): Entries {
     return [[`hold.${epoch}.${number}`, `${lane}|${until}|${reason}|${version}`] as const];
   });
 }
+
+/** For the answer record: which copy of a version stands at an address. */
+function copyEntries({ epoch, backends }: RouteRecord, plan: LanePlan): Entries {
+  return Object.entries(backends).flatMap(([version, copies]) => {
+    const number = plan.numbers[version];
+    if (number === undefined) return [];
+    return copies.flatMap(({ address, instance, digest }) => {
+      const place = placeOf(address);
+      // Only what cannot break a map or a line of the log; another one is not known by name in the record.
+      if (place === null || !plain.test(instance) || !plain.test(digest)) return [];
+      return [[`copy.${epoch}.${number}.${place.host}:${place.port}`, `${instance}|${digest}`] as const];
+    });
+  });
+}
+
+const plain = /^[A-Za-z0-9@#._+:/-]{1,200}$/;
 
 function shareReason({ share }: RouteRecord): 'share' | 'drill' {
   return share?.drill === undefined ? 'share' : 'drill';

@@ -2,8 +2,7 @@ import { mapFile, sessionTable, type HaproxyService } from './layout';
 
 /**
  * How HAProxy decides, as rules of a frontend: from the entry of the map to the lane, and what the answer then says of it.
- * `x-lastgood-version` is the client's; the variable `lg_about` (epoch|reason|version|address of the server) is for the
- * answer record.
+ * `x-lastgood-version` is the client's; the variable `lg_about` (epoch|reason|version|instance|digest) is for the answer record.
  */
 export function rulesText(directory: string, service: HaproxyService): string {
   const { name, sessionHeader } = service;
@@ -52,10 +51,12 @@ ${sessionHeader === null ? '' : pinText(service, sessionHeader, map)}
     http-response set-var(txn.lg_version) var(txn.lg_route),field(11,|) if stepped_in !by_primary
     http-response set-var(txn.lg_why) str(fallback) if stepped_in
     http-response set-header x-lastgood-version %[var(txn.lg_version)]
-    http-response set-header x-request-id %[unique-id]
 ${sessionHeader === null ? '' : keepText()}
-    # Also of what HAProxy itself answers in the place of a server.
-    http-after-response set-var-fmt(txn.lg_about) %[var(txn.lg_epoch)]|%[var(txn.lg_why)]|%[var(txn.lg_version)]|%[bc_dst]:%[bc_dst_port]
+    # Which copy answered: \`copy.EPOCH.NUMBER OF THE VERSION.ADDRESS\` is its instance and digest. Also of what HAProxy itself
+    # answers in the place of a server.
+    http-after-response set-var-fmt(txn.lg_copy) copy.%[var(txn.lg_epoch)].%[var(txn.lg_number)].%[bc_dst]:%[bc_dst_port]
+    http-after-response set-var(txn.lg_who) var(txn.lg_copy),map(${map},|)
+    http-after-response set-var-fmt(txn.lg_about) %[var(txn.lg_epoch)]|%[var(txn.lg_why)]|%[var(txn.lg_version)]|%[var(txn.lg_who)]
     use_backend lg_${name}_%[var(txn.lg_lane)]
 `;
 }
