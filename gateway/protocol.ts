@@ -136,6 +136,11 @@ export const countsRowSchema = z.object({
   mistaken: z.record(z.string(), z.record(z.string(), z.int())).exactOptional(),
   /** Mean time from the answer to the arrival of its label, over the labels of this row: when it was answered, not when it was known. */
   labelDelayMs: z.number().exactOptional(),
+  /**
+   * Counts that whoever wrote the row cannot know (a router that reads no answers): they stand as 0 and say nothing, so
+   * that what is judged by them is unmeasured. Absent where all are known.
+   */
+  notCounted: z.array(z.enum(['timeouts', 'malformed', 'cut'])).exactOptional(),
   /** Of the requests: those with a session that were answered below 500, and the sessions that began with one of them. */
   sessions: z.object({ requests: z.int(), begun: z.int() }).exactOptional(),
 });
