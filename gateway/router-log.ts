@@ -21,7 +21,7 @@ const lineSchema = z.object({
 export type LogLine = z.infer<typeof lineSchema>;
 
 /** `epoch|reason|version|instance|digest`; the last two are missing where the copy is not known by name. */
-const aboutPattern = /^(\d+)\|(primary|pin|fallback|share|drill)\|([^|]+)\|([^|]*)(?:\|([^|]*))?$/;
+const aboutPattern = /^(\d+)\|(primary|pin|fallback|share|drill)\|(?!-\|)([^|]+)\|([^|]*)(?:\|([^|]*))?$/;
 const lineMax = 4_096;
 const saveMs = 1_000;
 const prefixesMax = 5_000;

@@ -34,14 +34,14 @@ export function entranceText(directory: string, service: HaproxyService): string
     http-after-response set-header x-request-id %[var(txn.lg_id)]
     # What only the router says.
     http-request del-header x-lastgood-version
-${repeatable ? throughHopText(name) : rulesText(directory, service)}`;
+${repeatable ? throughHopText(name) : rulesText(directory, service, 'status 503')}`;
 }
 
 function throughHopText(name: string): string {
   return `
-    # What the frontend behind says of its answer. A 502 of a server comes as another status, so that it is not repeated.
-    acl of_server res.hdr(x-lastgood-status) -m found
-    http-response set-status 502 if of_server
+    # What the frontend behind says of its answer. A 502 or 503 of a server comes as another status, so that it is not repeated.
+    http-response set-status 502 if { res.hdr(x-lastgood-status) -m str 502 }
+    http-response set-status 503 if { res.hdr(x-lastgood-status) -m str 503 }
     http-response del-header x-lastgood-status
     http-response set-var(txn.lg_about) res.hdr(${aboutHeader})
     http-response del-header ${aboutHeader}
@@ -57,7 +57,8 @@ export function hopText(directory: string, service: HaproxyService): string {
     timeout server ${requestMaxMs + ownMs}ms
     # Each try asks for the route anew. Some may meet idle connections to a dead server whose end HAProxy has not seen yet.
     retries 4
-    retry-on conn-failure empty-response 502
+    # 503: all servers of a lane were found dead; the next try finds what steps in.
+    retry-on conn-failure empty-response 502 503
     server route unix@${socket} pool-purge-delay 5s
 
 frontend ${routeName(name)} from lastgood
@@ -65,10 +66,10 @@ frontend ${routeName(name)} from lastgood
     no log
     option idle-close-on-response
     timeout client ${requestMaxMs + ownMs}ms
-${rulesText(directory, service)}
+${rulesText(directory, service, 'status 599 hdr x-lastgood-status 503')}
     http-response del-header x-lastgood-status
-    http-response set-header x-lastgood-status 502 if { status 502 }
-    http-response set-status 599 if { status 502 }
+    http-response set-header x-lastgood-status %[status] if { status 502 503 }
+    http-response set-status 599 if { status 502 503 }
     http-after-response set-header ${aboutHeader} %[var(txn.lg_about)]
 `;
 }

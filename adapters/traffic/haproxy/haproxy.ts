@@ -13,6 +13,7 @@ import type { HaproxyRouterOptions } from './options';
 import { reachAll, reachOpened } from './reach';
 import { fallbackOf, holdsOf, refusalOf, writtenBy, type Refusal } from './record-state';
 import { inFlight, ofEach, pinnedSessions, requestsOf, viewOf } from './running';
+import { selectorRefusal } from './selectors';
 import { sequenceAt } from './sequence';
 import { writeStartFiles } from './start-files';
 import {
@@ -142,6 +143,8 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     const busy = versionsNamed(record).every((version) => placed.has(version))
       ? new Set<number>()
       : await busyLanes(cli, name);
+    const unnamed = selectorRefusal(record, versionsNamed(record), known(name));
+    if (unnamed !== null) return refused('invalid', unnamed);
     const planned = planLanes(stored, record, busy);
     if ('refused' in planned) return refused('invalid', planned.refused);
     const { plan } = planned;

@@ -1,5 +1,6 @@
 import type { RouteRecord } from '../../../domain/route';
 import { LANES, SLOTS, type SlotRole } from './layout';
+import { sameSelector } from './selectors';
 import type { Lane, StoredRoute } from './stored-route';
 
 export interface Place {
@@ -69,7 +70,9 @@ export function planLanes(stored: StoredRoute, record: RouteRecord, busy: Readon
     numbers[version] ??= Math.max(0, ...Object.values(numbers)) + 1;
     const second = steppingIn(version);
     slots.push({ lane, role: 'a', places: places.get(version) ?? [] });
-    slots.push({ lane, role: 'b', places: second === null ? [] : (places.get(second) ?? []) });
+    // A request that was written for the one must not reach a server as if it were for the other.
+    const standsBy = second !== null && sameSelector(record, version, second);
+    slots.push({ lane, role: 'b', places: standsBy ? (places.get(second) ?? []) : [] });
   }
   return { plan: { lanes, numbers, laneOf, slots } };
 }

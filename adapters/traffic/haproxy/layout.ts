@@ -10,6 +10,8 @@ export interface HaproxyService {
   readonly requestMaxMs: number;
   /** A request that a server may have executed already may be sent to another one. */
   readonly repeatable: boolean;
+  /** The header that names a version where a record says so; absent: none does. HAProxy has header names in its configuration only. */
+  readonly selectorHeader?: string | null;
 }
 
 export interface HaproxyLayout {

@@ -1,5 +1,6 @@
 import type { RouteRecord } from '../../../domain/route';
 import { placeOf, type LanePlan } from './lanes';
+import { selectorEntry, selectorOf } from './selectors';
 
 export type Entries = readonly (readonly [key: string, value: string])[];
 
@@ -33,9 +34,12 @@ export function entriesOf(
     fallback ?? '-',
   ];
   return [
-    ...(former === null || former.epoch === epoch ? [] : [...holdEntries(former, plan), ...copyEntries(former, plan)]),
+    ...(former === null || former.epoch === epoch
+      ? []
+      : [...holdEntries(former, plan), ...copyEntries(former, plan), ...nameEntries(former, plan)]),
     ...holdEntries(record, plan),
     ...copyEntries(record, plan),
+    ...nameEntries(record, plan),
     ...(fallbackSince === null ? [] : [[`fallback.${epoch}`, String(fallbackSince)] as const]),
     ['digest', digest],
     ['route', fields.join('|')],
@@ -74,6 +78,15 @@ function copyEntries({ epoch, backends }: RouteRecord, plan: LanePlan): Entries 
       if (place === null || !plain.test(instance) || !plain.test(digest)) return [];
       return [[`copy.${epoch}.${number}.${place.host}:${place.port}`, `${instance}|${digest}`] as const];
     });
+  });
+}
+
+/** How requests name a version at its address. */
+function nameEntries(record: RouteRecord, plan: LanePlan): Entries {
+  return Object.keys(record.backends).flatMap((version) => {
+    const [number, selector] = [plan.numbers[version], selectorOf(record, version)];
+    const entry = selector === null ? null : selectorEntry(selector);
+    return number === undefined || entry === null ? [] : [[`name.${record.epoch}.${number}`, entry] as const];
   });
 }
 

@@ -1,17 +1,18 @@
 import { mapFile, sessionTable, type HaproxyService } from './layout';
+import { selectorText, steppingText } from './selector-rules-text';
 
 /**
  * How HAProxy decides, as rules of a frontend: from the entry of the map to the lane, and what the answer then says of it.
  * `x-lastgood-version` is the client's; the variable `lg_about` (epoch|reason|version|instance|digest) is for the answer record.
  */
-export function rulesText(directory: string, service: HaproxyService): string {
+export function rulesText(directory: string, service: HaproxyService, noRoute: string): string {
   const { name, sessionHeader } = service;
   const map = mapFile(directory, name);
   return `
     # The record is one entry, replaced whole: epoch|lane|number of the primary|lane|number of the share|weight of
     # 10000|until|reason|lane|number of the fallback|names of the three. \`until\` is compared with the clock each time.
     http-request set-var(txn.lg_route) str(route),map(${map})
-    http-request return status 503 content-type application/json hdr x-lastgood-reason no-route string '{"error":"no-route"}' if !{ var(txn.lg_route) -m found }
+    http-request return ${noRoute} content-type application/json hdr x-lastgood-reason no-route string '{"error":"no-route"}' if !{ var(txn.lg_route) -m found }
     http-request set-var(txn.lg_now) date(0,ms)
     http-request set-var(txn.lg_epoch) var(txn.lg_route),field(1,|)
     http-request set-var(txn.lg_main) var(txn.lg_route),field(3,|)
@@ -40,11 +41,14 @@ ${sessionHeader === null ? '' : pinText(service, sessionHeader, map)}
     http-request set-var(txn.lg_number) var(txn.lg_route),field(5,|) if !pinned in_share drawn
     http-request set-var(txn.lg_version) var(txn.lg_route),field(12,|) if !pinned in_share drawn
 
+${steppingText(service)}${selectorText(service, map)}
     # A server of a b slot answered: all of the chosen version are dead. For the primary that is the fallback, and from
     # now on everything goes there.
     acl stepped_in srv_name -m beg b
     acl by_primary var(txn.lg_why) -m str primary
-    http-response set-map(${map}) fallback.%[var(txn.lg_epoch)] %[date(0,ms)] if stepped_in by_primary !{ str(fallback.),concat(,txn.lg_epoch),map(${map}) -m found }
+    acl known_fallback str(fallback.),concat(,txn.lg_epoch),map(${map}) -m found
+    http-response set-map(${map}) fallback.%[var(txn.lg_epoch)] %[date(0,ms)] if stepped_in by_primary !known_fallback
+    http-response set-map(${map}) fallback.%[var(txn.lg_epoch)] %[date(0,ms)] if main_moves !known_fallback
     http-response set-var(txn.lg_number) var(txn.lg_route),field(10,|) if stepped_in by_primary
     http-response set-var(txn.lg_version) var(txn.lg_route),field(13,|) if stepped_in by_primary
     http-response set-var(txn.lg_number) var(txn.lg_main) if stepped_in !by_primary
