@@ -1,4 +1,5 @@
 import { entranceText, hopText } from './entrance-text';
+import { serverOptions, tunnelText } from './wire';
 import {
   answersSocket,
   laneId,
@@ -36,6 +37,8 @@ global
     # After a reload the old process may finish what it began, and no longer.
     hard-stop-after 30m
     log /dev/log local0
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+    ssl-default-server-options ssl-min-ver TLSv1.2
 
 defaults lastgood
     mode http
@@ -92,9 +95,9 @@ function laneText(service: HaproxyService, index: number, lane: number): string 
     id ${laneId(index, lane)}
     balance roundrobin
     timeout server ${requestMaxMs}ms
-    # Only what no server can have begun; the rest is repeated at the entrance, where it may be.
+${tunnelText(service)}    # Only what no server can have begun; the rest is repeated at the entrance, where it may be.
     retry-on conn-failure
-    default-server check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 2 on-error mark-down pool-purge-delay 5s
+    default-server check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 2 on-error mark-down pool-purge-delay 5s${serverOptions(service)}
     server-template a 1-${SLOTS} 127.0.0.1:9 disabled
     server-template b 1-${SLOTS} 127.0.0.1:9 backup disabled
 `;

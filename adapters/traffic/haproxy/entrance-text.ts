@@ -1,5 +1,6 @@
 import { address, frontendName, hopName, hopSocket, routeName, type HaproxyService } from './layout';
 import { rulesText } from './rules-text';
+import { bindOptions, hopOptions, spokenText, tunnelText } from './wire';
 
 /** What the frontend that decides tells the entrance about an answer; no client sees it. */
 export const aboutHeader = 'x-lastgood-about';
@@ -15,7 +16,7 @@ const ownMs = 5_000;
 export function entranceText(directory: string, service: HaproxyService): string {
   const { name, requestMaxMs, repeatable } = service;
   return `frontend ${frontendName(name)} from lastgood
-    bind ${address(service)}
+    bind ${address(service)}${bindOptions(directory, service)}
     # After a reload a client that is silent just now may send one more request over its connection.
     option idle-close-on-response
     timeout client ${requestMaxMs}ms
@@ -32,7 +33,7 @@ export function entranceText(directory: string, service: HaproxyService): string
     http-request set-var(txn.lg_id) req.fhdr(x-request-id) if one_id own_id
     http-request set-header x-request-id %[var(txn.lg_id)]
     http-after-response set-header x-request-id %[var(txn.lg_id)]
-    # What only the router says.
+${spokenText(service)}    # What only the router says.
     http-request del-header x-lastgood-version
 ${repeatable ? throughHopText(name) : rulesText(directory, service, 'status 503')}`;
 }
@@ -55,14 +56,14 @@ export function hopText(directory: string, service: HaproxyService): string {
   const socket = hopSocket(directory, name);
   return `backend ${hopName(name)} from lastgood
     timeout server ${requestMaxMs + ownMs}ms
-    # Each try asks for the route anew. Some may meet idle connections to a dead server whose end HAProxy has not seen yet.
+${tunnelText(service)}    # Each try asks for the route anew. Some may meet idle connections to a dead server whose end HAProxy has not seen yet.
     retries 4
     # 503: all servers of a lane were found dead; the next try finds what steps in.
     retry-on conn-failure empty-response 502 503
-    server route unix@${socket} pool-purge-delay 5s
+    server route unix@${socket} pool-purge-delay 5s${hopOptions(service)}
 
 frontend ${routeName(name)} from lastgood
-    bind unix@${socket} mode 600
+    bind unix@${socket} mode 600${hopOptions(service)}
     no log
     option idle-close-on-response
     timeout client ${requestMaxMs + ownMs}ms

@@ -11,7 +11,7 @@ import { entriesOf, type MapView } from './map-entries';
 import { openMasterCli, type MasterCli } from './master-cli';
 import type { HaproxyRouterOptions } from './options';
 import { reachAll, reachOpened } from './reach';
-import { fallbackOf, holdsOf, refusalOf, writtenBy, type Refusal } from './record-state';
+import { fallbackOf, holdsOf, refusalOf, schemeRefusal, writtenBy, type Refusal } from './record-state';
 import { inFlight, ofEach, pinnedSessions, requestsOf, viewOf } from './running';
 import { selectorRefusal } from './selectors';
 import { sequenceAt } from './sequence';
@@ -143,6 +143,8 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     const busy = versionsNamed(record).every((version) => placed.has(version))
       ? new Set<number>()
       : await busyLanes(cli, name);
+    const scheme = schemeRefusal(record, known(name));
+    if (scheme !== null) return refused('invalid', scheme);
     const unnamed = selectorRefusal(record, versionsNamed(record), known(name));
     if (unnamed !== null) return refused('invalid', unnamed);
     const planned = planLanes(stored, record, busy);
@@ -198,7 +200,9 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     entrance(name) {
       return new Promise((resolve) => {
         // Marks the line of the answer record; HAProxy has no metric that a probe could be kept out of.
-        resolve({ address: `http://${address(known(name))}`, probeHeaders: { 'x-lastgood-probe': 'lastgood' } });
+        const service = known(name);
+        const scheme = (service.tls ?? null) === null ? 'http' : 'https';
+        resolve({ address: `${scheme}://${address(service)}`, probeHeaders: { 'x-lastgood-probe': 'lastgood' } });
       });
     },
     close: () => Promise.resolve(),

@@ -49,7 +49,7 @@ export function planLanes(stored: StoredRoute, record: RouteRecord, busy: Readon
     for (const { address } of record.backends[version] ?? []) {
       const place = placeOf(address);
       if (place === null) {
-        return { refused: `backends.${version}: found ${address}, expected http:// with an IP address and a port` };
+        return { refused: `backends.${version}: found ${address}, expected an IP address and a port` };
       }
       found.push(place);
     }
@@ -94,7 +94,7 @@ function assign(
 
 /** HAProxy resolves no names here: an address must be one. */
 export function placeOf(address: string): Place | null {
-  const match = /^http:\/\/(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([0-9A-Fa-f:]+)\]|(localhost)):(\d{1,5})$/.exec(address);
+  const match = /^https?:\/\/(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([0-9A-Fa-f:]+)\]|(localhost)):(\d{1,5})$/.exec(address);
   if (match === null) return null;
   const [, v4, v6, , port] = match;
   return { host: v4 ?? v6 ?? '127.0.0.1', port: Number(port) };

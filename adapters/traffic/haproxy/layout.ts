@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { EntranceTls, ServerTls, WireProtocol } from './wire';
 
 /** One service as HAProxy routes it. */
 export interface HaproxyService {
@@ -12,6 +13,12 @@ export interface HaproxyService {
   readonly repeatable: boolean;
   /** The header that names a version where a record says so; absent: none does. HAProxy has header names in its configuration only. */
   readonly selectorHeader?: string | null;
+  /** Absent: HTTP/1.1 alone. */
+  readonly protocols?: readonly WireProtocol[];
+  /** Towards clients; absent or null: none. */
+  readonly tls?: EntranceTls | null;
+  /** Towards the servers, whose addresses are then `https://`; absent or null: none, and `http://`. */
+  readonly serverTls?: ServerTls | null;
 }
 
 export interface HaproxyLayout {

@@ -1,5 +1,6 @@
 import type { FallbackInUse, RouteRecord } from '../../../domain/route';
 import type { ApplyResult } from '../../../gateway/protocol';
+import type { HaproxyService } from './layout';
 import type { MapView } from './map-entries';
 import type { StoredRoute, WrittenRoute } from './stored-route';
 
@@ -27,6 +28,19 @@ export function refusalOf(
   for (const [role, version] of Object.entries(roles)) {
     if (version !== undefined && (record.backends[version] ?? []).length === 0) {
       return { why: 'no-backend', detail: `backends.${version}: the ${role} has no backend` };
+    }
+  }
+  return null;
+}
+
+/** HAProxy speaks TLS to all servers of a service or to none: which, stands in its configuration. */
+export function schemeRefusal(record: RouteRecord, { serverTls = null }: HaproxyService): string | null {
+  const scheme = serverTls === null ? 'http://' : 'https://';
+  for (const [version, copies] of Object.entries(record.backends)) {
+    const odd = copies.find(({ address }) => !address.startsWith(scheme));
+    if (odd !== undefined) {
+      const has = serverTls === null ? 'no TLS' : 'TLS';
+      return `backends.${version}: found ${odd.address}, expected ${scheme}: HAProxy's configuration has ${has} to the servers of this service`;
     }
   }
   return null;

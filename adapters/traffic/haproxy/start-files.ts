@@ -16,7 +16,7 @@ export async function writeStartFiles(
   const all = await Promise.all(
     services.map(async (service) => {
       const stored = service.name === name ? next : await readStoredRoute(directory, service.name);
-      return { name: service.name, slots: slotsOf(stored) };
+      return { name: service.name, slots: slotsOf(stored), tls: (service.serverTls ?? null) !== null };
     }),
   );
   const planned = planLanes(next, written.record, new Set());
