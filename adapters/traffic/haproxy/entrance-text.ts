@@ -1,6 +1,6 @@
 import { address, frontendName, hopName, hopSocket, routeName, type HaproxyService } from './layout';
 import { rulesText } from './rules-text';
-import { bindOptions, hopOptions, spokenText, tunnelText } from './wire';
+import { bindOptions, hopOptions, onePieceText, spokenText, tunnelText } from './wire';
 
 /** What the frontend that decides tells the entrance about an answer; no client sees it. */
 export const aboutHeader = 'x-lastgood-about';
@@ -17,7 +17,7 @@ export function entranceText(directory: string, service: HaproxyService): string
   const { name, requestMaxMs, repeatable } = service;
   return `frontend ${frontendName(name)} from lastgood
     bind ${address(service)}${bindOptions(directory, service)}
-    # After a reload a client that is silent just now may send one more request over its connection.
+${onePieceText(service)}    # After a reload a client that is silent just now may send one more request over its connection.
     option idle-close-on-response
     timeout client ${requestMaxMs}ms
     # The answer record: which version answered which request, and why that one. \`n\` counts the lines of one worker, so

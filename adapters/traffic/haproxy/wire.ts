@@ -48,6 +48,15 @@ export function bindOptions(directory: string, service: HaproxyService): string 
   return ` ssl crt ${certificateFile(directory, service.name)} alpn ${http2 ? 'h2,http/1.1' : 'http/1.1'}${clients}`;
 }
 
+/**
+ * A request goes on in one piece, as far as it fits a buffer: what the frontend behind leaves unread when it closes would
+ * reset the connection between the two, and a reset is what HAProxy does not repeat. Not where both ends talk at once.
+ */
+export function onePieceText(service: HaproxyService): string {
+  const atOnce = speaks(service, 'grpc') || speaks(service, 'websocket');
+  return service.repeatable && !atOnce ? '    option http-buffer-request\n' : '';
+}
+
 /** Lines of the frontend that clients come to: what was not declared is not spoken. */
 export function spokenText(service: HaproxyService): string {
   const http2 = speaks(service, 'http2') || speaks(service, 'grpc');
