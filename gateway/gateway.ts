@@ -9,6 +9,7 @@ import { GatewayConfigError } from './errors';
 import { metricsRegistry, metricsServer, ServiceMeters } from './metrics';
 import type { GatewayConfig } from './protocol';
 import { addressOf, drain, listen, probeServer, serviceServer, type AnyServer } from './server';
+import { RouterLog } from './router-log';
 import { Service } from './service';
 import { Storage } from './storage';
 import { foldOld } from './telemetry-fold';
@@ -25,6 +26,7 @@ export class Gateway {
   private readonly servers = new Map<string, AnyServer>();
   private readonly probeServers = new Map<string, Server>();
   private stopping: Promise<void> | null = null;
+  private routerLog: RouterLog | null = null;
 
   private constructor(
     private readonly config: GatewayConfig,
@@ -85,6 +87,11 @@ export class Gateway {
       await listen(probes, { host: '127.0.0.1', port: 0 });
       this.probeServers.set(service.config.name, probes);
     }
+    if (config.routerLog !== undefined) {
+      const { socket } = config.routerLog;
+      await removeStale(socket);
+      this.routerLog = await RouterLog.start(socket, join(config.dataDir, 'router-log.json'), this.services);
+    }
     this.every(ALIVE_MS, () => this.markAlive(0));
     this.every(HOUSEKEEPING_MS, () => this.keepHouse());
     this.markAlive(0);
@@ -96,6 +103,7 @@ export class Gateway {
     await Promise.all([...this.servers.values(), ...this.probeServers.values()].map((server) => drain(server)));
     for (const timer of this.timers) clearInterval(timer);
     this.blindness?.stop();
+    await this.routerLog?.stop();
     for (const service of this.services.values()) await service.stop();
     this.markAlive(1);
     for (const server of [this.control, this.metrics]) {
@@ -205,7 +213,7 @@ async function removeStale(socket: string): Promise<void> {
     });
     connection.on('error', () => resolve(false));
   });
-  if (taken) throw new GatewayConfigError(`control.socket: another process listens on ${socket}`);
+  if (taken) throw new GatewayConfigError(`another process listens on ${socket}: is a second gateway running?`);
   rmSync(socket);
 }
 

@@ -146,6 +146,11 @@ export const countsRowSchema = z.object({
   mistaken: z.record(z.string(), z.record(z.string(), z.int())).exactOptional(),
   /** Mean time from the answer to the arrival of its label, over the labels of this row: when it was answered, not when it was known. */
   labelDelayMs: z.number().exactOptional(),
+  /**
+   * Counts that whoever wrote the row cannot know (a router that reads no answers): they stand as 0 and say nothing, so
+   * that what is judged by them is unmeasured. Absent where all are known.
+   */
+  notCounted: z.array(z.enum(['timeouts', 'malformed', 'cut'])).exactOptional(),
   /** Of the requests: those with a session that were answered below 500, and the sessions that began with one of them. */
   sessions: z.object({ requests: z.int(), begun: z.int() }).exactOptional(),
 });
@@ -293,6 +298,8 @@ export const gatewayConfigSchema = z.strictObject({
   reportFile: z.string().exactOptional(),
   metrics: z.strictObject({ host: z.string(), port: z.int() }),
   blindWebhook: z.strictObject({ url: z.url(), afterMs: z.int() }).exactOptional(),
+  /** Unix socket on which HAProxy's answer record is taken, where HAProxy routes. */
+  routerLog: z.strictObject({ socket: z.string() }).exactOptional(),
   services: z.array(
     z.strictObject({
       name: z.string(),

@@ -68,7 +68,9 @@ export async function openAdapters(
 ): Promise<Adapters> {
   const router = openRouter(configuration, paths);
   const haproxy = haproxyOptions(configuration);
-  const telemetry = haproxy === null ? gatewayTelemetry({ address: paths.gatewayControl }) : haproxyTelemetry(haproxy);
+  const gateway = gatewayTelemetry({ address: paths.gatewayControl });
+  // With HAProxy the gateway process keeps the answer record, and nothing else that could be measured.
+  const telemetry = haproxy === null ? gateway : haproxyTelemetry({ ...haproxy, answers: gateway });
   const engines = new Map(configuration.services.map((service) => [service.name, engineFor(service)]));
   const runtimes = new Map<string, ServingRuntime>();
   for (const service of configuration.services) {
@@ -89,7 +91,7 @@ export async function openAdapters(
     engineOf: (service) => known(engines, configuration, service),
     runtimeOf: (service) => known(runtimes, configuration, service),
     close: async () => {
-      await Promise.all([router.close(), telemetry.close()]);
+      await Promise.all([router.close(), telemetry.close(), ...(haproxy === null ? [] : [gateway.close()])]);
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { TrafficRouter } from '../activities/ports';
 import { gatewayRouter } from '../adapters/traffic/gateway';
-import { haproxyRouter, type HaproxyRouterOptions } from '../adapters/traffic/haproxy/haproxy';
+import { haproxyRouter } from '../adapters/traffic/haproxy/haproxy';
+import type { HaproxyRouterOptions } from '../adapters/traffic/haproxy/options';
 import type { Configuration } from './configuration/configuration';
 import type { RunPaths } from './embedded/paths';
 
@@ -18,9 +19,12 @@ export function haproxyOptions({ router, services }: Configuration): HaproxyRout
   return {
     directory: router.directory,
     masterSocket: router.masterSocket,
-    services: services.map(({ name, listen, session, requestMaxMs, repeatable }) => ({
+    services: services.map(({ name, listen, listenTls, protocols, serving, session, requestMaxMs, repeatable }) => ({
       name,
       listen,
+      protocols,
+      tls: listenTls,
+      serverTls: serving.tls,
       sessionHeader: session.header,
       sessionMaxMs: session.maxLifetimeMs,
       requestMaxMs,

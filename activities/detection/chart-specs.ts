@@ -99,9 +99,9 @@ export function tallyOf(spec: Pick<RateSpec, 'name' | 'classLabel'>, row: RowSum
       // A stream that ended without its end is a failure for its user too.
       return requestTally(row, row.failures + row.cut);
     case 'timeout-rate':
-      return requestTally(row, row.timeouts);
+      return row.notCounted?.includes('timeouts') === true ? null : requestTally(row, row.timeouts);
     case 'malformed-rate':
-      return requestTally(row, row.malformed);
+      return row.notCounted?.includes('malformed') === true ? null : requestTally(row, row.malformed);
     case 'accuracy':
       return labelTally(Object.values(row.labels));
     default: {

@@ -4,7 +4,7 @@ import { tallyOf, type RateSpec, type Tally } from './chart-specs';
 /** What the counts of charts are made of: a row, or the sum of many. */
 export type RowSums = Pick<
   CountsRow,
-  'requests' | 'failures' | 'timeouts' | 'clientErrors' | 'malformed' | 'cut' | 'labels'
+  'requests' | 'failures' | 'timeouts' | 'clientErrors' | 'malformed' | 'cut' | 'labels' | 'notCounted'
 >;
 
 /** Live rows of one version in the order of their time. */
@@ -21,7 +21,10 @@ export function rowsOf(rows: readonly CountsRow[], version: string): CountsRow[]
 export function sumRows(rows: readonly RowSums[]): RowSums {
   const sums = { requests: 0, failures: 0, timeouts: 0, clientErrors: 0, malformed: 0, cut: 0 };
   const labels = new Map<string, { n: number; correct: number }>();
+  // One row that cannot tell is enough: its requests are in the sum.
+  const notCounted = new Set<NonNullable<RowSums['notCounted']>[number]>();
   for (const row of rows) {
+    for (const name of row.notCounted ?? []) notCounted.add(name);
     const { requests, failures, timeouts, clientErrors, malformed, cut } = row;
     if (Number.isFinite(requests + failures + timeouts + clientErrors + malformed + cut)) {
       sums.requests += requests;
@@ -42,7 +45,11 @@ export function sumRows(rows: readonly RowSums[]): RowSums {
       }
     }
   }
-  return { ...sums, labels: Object.fromEntries(labels) };
+  return {
+    ...sums,
+    labels: Object.fromEntries(labels),
+    ...(notCounted.size === 0 ? {} : { notCounted: [...notCounted] }),
+  };
 }
 
 /** What the sums say to one chart, never below zero after corrections. */

@@ -76,6 +76,9 @@ function combined(left: Totals, right: Totals, of: (a: number, b: number) => num
   };
 }
 
+/** A silent server is a 504 among the failures; answers are not read; a stream that ends early has its first status. */
+const notCounted = ['timeouts', 'malformed', 'cut'] as const;
+
 /** What HAProxy cannot tell stays empty: latencies, classes, scores and labels are unmeasured with it. */
 export function countsRow(
   totals: Totals,
@@ -88,6 +91,7 @@ export function countsRow(
     timeouts: 0,
     malformed: 0,
     cut: 0,
+    notCounted: [...notCounted],
     latency: null,
     predicted: {},
     scoreSum: 0,

@@ -1,7 +1,7 @@
 import type { SampledInputs } from '../environment/sampled-inputs';
 import type { Telemetry } from '../../activities/ports';
 import type { CountsRow, EventRow, TelemetryRow } from '../../gateway/protocol';
-import type { HaproxyRouterOptions } from '../traffic/haproxy/haproxy';
+import type { HaproxyRouterOptions } from '../traffic/haproxy/options';
 import { mapFile } from '../traffic/haproxy/layout';
 import type { MapView } from '../traffic/haproxy/map-entries';
 import { openMasterCli } from '../traffic/haproxy/master-cli';
@@ -14,8 +14,11 @@ import { countsRow, difference, sum, totalsOf, type Totals } from './haproxy-cou
 export interface HaproxyTelemetryOptions extends HaproxyRouterOptions {
   /** Between two looks at HAProxy's counters; default 250 ms. */
   readonly everyMs?: number;
+  /** Who keeps the answer record that HAProxy sends; without, no answer is known. */
+  readonly answers?: Pick<Telemetry, 'answer' | 'answersAt'>;
 }
 
+const nobodyKeeps = 'nobody keeps the answer record of HAProxy here';
 const rowMs = 1_000;
 const graceMs = 1_500;
 const keptMs = 2 * 3_600_000;
@@ -24,7 +27,7 @@ const zero: Totals = { requests: 0, failures: 0, clientErrors: 0, repeated: 0 };
 /**
  * What HAProxy's own counters say: requests, failures by status, repetitions, by version, and when it went to the fallback.
  * They are looked at from the first question on and kept in memory for two hours: what was before, and while no controller
- * ran, and what a worker answered between the last look and its end after a reload, is not measured. Latencies, classes, labels and single answers are never known here; the log has the answer record.
+ * ran, and what a worker answered between the last look and its end after a reload, is not measured. Latencies, classes, and labels are never known here; HAProxy sends the answer record to the gateway process.
  */
 export function haproxyTelemetry(
   options: HaproxyTelemetryOptions,
@@ -114,13 +117,11 @@ export function haproxyTelemetry(
         late: 0,
         unknown: items.map(({ requestId }) => requestId),
       }),
-    answer: () => Promise.resolve({ known: false, why: "HAProxy's log has the answer record", gaps: [] }),
-    answersAt: (_, at) =>
-      Promise.resolve({
-        at,
-        versions: [],
-        gaps: [{ fromMs: at, toMs: at, why: "HAProxy's log has the answer record" }],
-      }),
+    answer: (requestId) =>
+      options.answers?.answer(requestId) ?? Promise.resolve({ known: false, why: nobodyKeeps, gaps: [] }),
+    answersAt: (service, at) =>
+      options.answers?.answersAt(service, at) ??
+      Promise.resolve({ at, versions: [], gaps: [{ fromMs: at, toMs: at, why: nobodyKeeps }] }),
     close: () => {
       closed = true;
       if (timer !== null) clearTimeout(timer);

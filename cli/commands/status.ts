@@ -42,7 +42,7 @@ async function collect(context: Context, service: string | undefined): Promise<S
     views = await readGateway(context, service, error);
     remarks.push(
       `The controller is down: ${error.what}.`,
-      'What follows is the word of the gateway alone; it goes on serving.',
+      'What follows is the word of the router alone; it goes on serving.',
     );
     if (error.todo !== null) remarks.push(`To do: ${error.todo}`, '');
   }

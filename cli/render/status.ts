@@ -63,7 +63,7 @@ function renderService(view: ServiceView, condition: Condition, now: number): st
 /** Readiness to roll back in one line. */
 export function headline(view: ServiceView, now: number): string {
   if (!view.status)
-    return `not known whether it is ready to roll back (${view.source === 'gateway' ? 'only the gateway answers' : 'nobody answers'})`;
+    return `not known whether it is ready to roll back (${view.source === 'gateway' ? 'only the router answers' : 'nobody answers'})`;
   const { readiness } = view.status;
   if (!readiness.ready)
     return readiness.target === null
@@ -143,11 +143,11 @@ function identityLines(state: State | null, live: string): string[] {
 }
 
 function routeEvidence(observed: Route | null, declared: Route | null): string {
-  if (!observed) return 'Declared; the gateway does not answer';
-  if (!declared) return 'Observed in the gateway; what is declared is not known';
+  if (!observed) return 'Declared; the router does not answer';
+  if (!declared) return 'Observed in the router; what is declared is not known';
   return observed.epoch === declared.epoch && observed.primary === declared.primary
-    ? 'Observed in the gateway, as declared'
-    : `Observed in the gateway, but declared is ${declared.primary} at epoch ${declared.epoch}`;
+    ? 'Observed in the router, as declared'
+    : `Observed in the router, but declared is ${declared.primary} at epoch ${declared.epoch}`;
 }
 
 function brakes(state: State, now: number): string {

@@ -66,6 +66,8 @@ describeHaproxy("the telemetry from HAProxy's counters")("the telemetry from HAP
     await now.behave('ok');
     await ask(2, '/v2/models/mail/infer?status=404');
     await until('all of it', () => total('requests', '1.2') === 6 && total('requests', '1.1') === 5);
+    const ofCounts = seen.filter((row): row is CountsRow => row.kind === 'counts');
+    expect(ofCounts.filter(({ notCounted }) => notCounted?.includes('timeouts') !== true)).toEqual([]);
     expect([total('failures', '1.2'), total('clientErrors', '1.2'), total('failures', '1.1')]).toEqual([4, 2, 0]);
     await haproxy.reload();
     // The first ones go over connections that the old worker still holds: it may end before anybody looks at it again.

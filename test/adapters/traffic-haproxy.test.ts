@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { HaproxyFileBroken, HaproxyUnreachable } from '../../adapters/traffic/haproxy/errors';
-import { routeFile } from '../../adapters/traffic/haproxy/layout';
+import { announcedFile, routeFile } from '../../adapters/traffic/haproxy/layout';
 import type { RouteRecord } from '../../domain/route';
 import { trafficRouterContract } from '../support/contracts/traffic-router';
 import { startFakeModel, type FakeModel } from '../support/fake-model';
@@ -170,6 +170,28 @@ describeHaproxy('the contract of a traffic router against HAProxy')('HAProxy', (
     await expect(absent.apply(record(2, '1.1'))).rejects.toThrow(/nothing\.sock.*ENOENT/);
     // Nothing was written: no epoch is lost to a router that was not there.
     expect(await router.apply(record(2, '1.0'))).toMatchObject({ applied: true });
+  });
+
+  it('believes what was announced before a crash, and neither half of it nor one that was overtaken', async () => {
+    const { haproxy, record } = await started();
+    const router = haproxy.router();
+    await router.apply(record(1, '1.0'));
+    const [stored, announced] = [routeFile(haproxy.directory, 'mail'), announcedFile(haproxy.directory, 'mail')];
+    const first = readFileSync(stored, 'utf8');
+    await router.apply(record(2, '1.1'));
+    const second = readFileSync(stored, 'utf8');
+    // As it lies there when the process dies once HAProxy has the route.
+    writeFileSync(stored, first);
+    writeFileSync(announced, second);
+    expect((await haproxy.router().read('mail')).record).toEqual(record(2, '1.1'));
+    expect(await haproxy.router().apply(record(1, '1.1'))).toMatchObject({ why: 'stale-epoch', epoch: 2 });
+    expect(await haproxy.router().apply(record(2, '1.1'))).toMatchObject({ applied: true });
+    expect(readFileSync(stored, 'utf8')).toBe(second);
+    expect(existsSync(announced)).toBe(false);
+    for (const left of [first, second.slice(0, 200)]) {
+      writeFileSync(announced, left);
+      expect((await haproxy.router().read('mail')).record).toEqual(record(2, '1.1'));
+    }
   });
 
   it('rejects with the file and what to do when what it wrote down cannot be read', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -49,4 +49,9 @@ export class Authority {
 export function replaceBy(target: Issued, source: Issued): void {
   copyFileSync(source.keyFile, target.keyFile);
   copyFileSync(source.certFile, target.certFile);
+}
+
+/** What is in the files, as Node's TLS takes it. */
+export function pemOf({ certFile, keyFile }: Issued): { cert: Buffer; key: Buffer } {
+  return { cert: readFileSync(certFile), key: readFileSync(keyFile) };
 }

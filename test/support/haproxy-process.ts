@@ -1,12 +1,13 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { configText } from '../../adapters/traffic/haproxy/config-text';
-import { haproxyRouter, type HaproxyRouterOptions } from '../../adapters/traffic/haproxy/haproxy';
-import { configFile, mapFile, type HaproxyService } from '../../adapters/traffic/haproxy/layout';
+import { haproxyRouter } from '../../adapters/traffic/haproxy/haproxy';
+import { writeHaproxyFiles } from '../../adapters/traffic/haproxy/inspection';
+import { configFile, type HaproxyService } from '../../adapters/traffic/haproxy/layout';
 import { openMasterCli } from '../../adapters/traffic/haproxy/master-cli';
+import type { HaproxyRouterOptions } from '../../adapters/traffic/haproxy/options';
 import { until } from './poll';
 
 const found = spawnSync('haproxy', ['-v'], { encoding: 'utf8' });
@@ -42,8 +43,7 @@ export class HaproxyProcess {
       repeatable: true,
       ...part,
     });
-    writeFileSync(configFile(haproxy.directory), configText(haproxy.options));
-    writeFileSync(mapFile(haproxy.directory, haproxy.service.name), '');
+    await writeHaproxyFiles(haproxy.options);
     await haproxy.run();
     return haproxy;
   }

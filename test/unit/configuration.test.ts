@@ -8,6 +8,7 @@ import { loadConfiguration, type LoadOptions } from '../../workers/configuration
 import { engineGroups } from '../../workers/engine-metrics';
 import { runPaths } from '../../workers/embedded/paths';
 import { checkConfig } from '../../gateway/config';
+import { haproxyOptions } from '../../workers/router';
 import { gatewayConfigSchema } from '../../gateway/protocol';
 
 let dir: string;
@@ -643,8 +644,10 @@ services:
     );
   });
 
-  it('has no TLS that would stay unwritten in the configuration of HAProxy', () => {
-    const tls = mail('listen: 127.0.0.1:8443\nlistenTls: { certFile: c.pem, keyFile: k.pem }', haproxy);
-    expect(problemsOf(tls)[0]).toMatch(/listenTls: found TLS, which is not written into the configuration of HAProxy/);
+  it('hands TLS on both sides and the protocols to HAProxy', () => {
+    const tls = 'listen: 127.0.0.1:8443\nprotocols: [http-json, http2]\nlistenTls: { certFile: c.pem, keyFile: k.pem }';
+    const [service] = haproxyOptions(load(mail(tls, haproxy)))?.services ?? [];
+    expect(service?.protocols).toEqual(['http-json', 'http2']);
+    expect(service?.tls).toMatchObject({ certFile: join(dir, 'c.pem'), clientCaFile: null });
   });
 });

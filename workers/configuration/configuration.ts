@@ -5,6 +5,7 @@ import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { Json } from '../../domain/ledger';
 import type { ServicePolicy } from '../../domain/policy';
+import type { Protocol } from '../../domain/traffic-support';
 import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
@@ -159,6 +160,7 @@ export interface SemanticConfiguration {
 export interface ServiceConfiguration {
   readonly name: string;
   readonly listen: ListenAddress;
+  readonly protocols: readonly Protocol[];
   readonly listenTls: {
     readonly certFile: string;
     readonly keyFile: string;

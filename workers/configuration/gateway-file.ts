@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { answersSocket } from '../../adapters/traffic/haproxy/layout';
 import { boundsOf } from '../../domain/detection/outside-metric';
 import type { GatewayConfig, GatewayServiceConfig } from '../../gateway/protocol';
 import type { Configuration, ServiceConfiguration } from './configuration';
@@ -12,9 +13,12 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
     reportFile: paths.gatewayReport,
     metrics: configuration.gateway.metrics,
     ...(configuration.gateway.blindWebhook === null ? {} : { blindWebhook: configuration.gateway.blindWebhook }),
+    ...(configuration.router.kind === 'haproxy'
+      ? { routerLog: { socket: answersSocket(configuration.router.directory) } }
+      : {}),
     services: configuration.services.map((service) => ({
       name: service.name,
-      // With HAProxy in front the gateway only keeps what is pushed; its own entrance has no route and no clients.
+      // With HAProxy in front the gateway only keeps the answer record and what is pushed; its own entrance has no route and no clients.
       listen: configuration.router.kind === 'haproxy' ? { host: '127.0.0.1', port: 0 } : service.listen,
       ...entranceTls(configuration, service),
       ...upstreamTls(service),

@@ -184,6 +184,7 @@ function resolveService(
   return {
     name,
     listen: text.listen,
+    protocols: text.protocols,
     listenTls: resolveListenTls(text.listenTls, around.here),
     model: text.model,
     serving: resolveServing(serving, around.here),

@@ -24,7 +24,7 @@ export function checkTraffic({ router, services }: ConfigurationText): Contradic
 }
 
 /** A door to others is encrypted, and says who may come in; what would have no effect is refused. */
-export function checkTls({ router, services }: ConfigurationText): Contradiction[] {
+export function checkTls({ services }: ConfigurationText): Contradiction[] {
   const found: Contradiction[] = [];
   for (const [name, { listen, listenTls, serving }] of Object.entries(services)) {
     const at = (path: readonly string[], problem: string): void => {
@@ -48,14 +48,10 @@ export function checkTls({ router, services }: ConfigurationText): Contradiction
       if (!addressesOf(serving).some((address) => address.startsWith('https://'))) {
         at(['serving', 'tls'], 'found tls, but no address begins with https://, so it would have no effect');
       }
-      if (router.kind === 'haproxy') at(['serving', 'tls'], noTls);
     }
-    if (listenTls !== undefined && router.kind === 'haproxy') at(['listenTls'], noTls);
   }
   return found;
 }
-
-const noTls = 'found TLS, which is not written into the configuration of HAProxy yet: use router.kind gateway';
 
 /** Configured ones; copies that lastgood starts are asked without TLS. */
 function addressesOf(serving: ServiceText['serving']): string[] {

@@ -1,47 +1,37 @@
 import type { TrafficRouter } from '../../../activities/ports';
-import { sameRoute, type FallbackInUse, type RouteRecord } from '../../../domain/route';
+import { sameRoute, type RouteRecord } from '../../../domain/route';
 import { routeRecordSchema, type ApplyResult, type RouterState } from '../../../gateway/protocol';
-import { writeFileAtomic } from '../../disk/atomic-file';
 import { withFileLock } from '../../disk/file-lock';
 import { z } from 'zod';
-import { HaproxyAnswerRefused, HaproxyServiceUnknown } from './errors';
-import { planLanes, versionsNamed, type LanePlan, type SlotPlan } from './lanes';
-import {
-  address,
-  checkedDirectory,
-  lockFile,
-  mapFile,
-  serverStateFile,
-  type HaproxyLayout,
-  type HaproxyService,
-} from './layout';
-import { entriesOf, mapText, type MapView } from './map-entries';
+import { HaproxyServiceUnknown } from './errors';
+import { openGenerations, type Generation } from './generation';
+import { planLanes, versionsNamed } from './lanes';
+import { address, checkedDirectory, lockFile, mapFile, type HaproxyService } from './layout';
+import { entriesOf, type MapView } from './map-entries';
 import { openMasterCli, type MasterCli } from './master-cli';
-import { inFlight, ofEach, pinnedSessions, prepare, putInForce, requestsOf, viewOf } from './running';
+import type { HaproxyRouterOptions } from './options';
+import { reachAll, reachOpened } from './reach';
+import { fallbackOf, holdsOf, refusalOf, schemeRefusal, writtenBy, type Refusal } from './record-state';
+import { inFlight, ofEach, pinnedSessions, requestsOf, viewOf } from './running';
+import { selectorRefusal } from './selectors';
 import { sequenceAt } from './sequence';
-import { serverStateText } from './slots';
-import { readStoredRoute, recordDigest, writeStoredRoute, type StoredRoute, type WrittenRoute } from './stored-route';
-
-export interface HaproxyRouterOptions extends HaproxyLayout {
-  /** Socket of the master process: it reaches the worker in charge and those that a reload has left. */
-  readonly masterSocket: string;
-  /** For one whole conversation; default 2 s, less than every activity that holds one. */
-  readonly deadlineMs?: number;
-  /** How long another writer is waited for; default 1 s. */
-  readonly lockWaitMs?: number;
-}
-
-type Refusal = Extract<ApplyResult, { applied: false }>;
-
-/** A reload may begin at any moment: a worker that came up meanwhile is brought to the same route. */
-const roundsMax = 4;
+import { writeStartFiles } from './start-files';
+import {
+  announceRoute,
+  readStoredRoute,
+  recordDigest,
+  writeStoredRoute,
+  type StoredRoute,
+  type WrittenRoute,
+} from './stored-route';
 
 /**
  * HAProxy as a traffic router. Rejects with a `HaproxyError`; a refused record is a value.
  *
- * A record is first written down and synced (with its epoch: what was ever written is never undercut), then what HAProxy
- * reads at a start, then put in force over one connection. One writer at a time by a lock beside those files; one that was
- * held up past its turn is refused by HAProxy itself, by the generation of the map that it had opened before it looked.
+ * A record is first written down (with its epoch: what was ever written is never undercut), then put in force over one
+ * connection, then synced, with what HAProxy reads at a start. So `apply` answers when it is in force and on disk, and the
+ * disk is not waited for before users are moved. One writer at a time by a lock beside those files; one that was held up
+ * past its turn is refused by HAProxy itself, by the generation of the map that it had opened before it looked.
  */
 export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { close(): Promise<void> } {
   const { services, masterSocket } = options;
@@ -109,7 +99,7 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       if (now.intended === null || now.intended.record.epoch !== epoch) return;
       const next = { ...now, fallback: { epoch, since: fallbackSince } };
       await writeStoredRoute(directory, name, next);
-      await writeStartFiles(name, next, next.intended as WrittenRoute);
+      await writeStartFiles(options, name, next, next.intended as WrittenRoute);
     });
   }
 
@@ -118,23 +108,17 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     return await alone(() =>
       conversation(async (cli) => {
         // Opened before anything is looked at: if this process is held up from here on, a later one wins.
-        const file = mapFile(directory, input.service);
-        const generations = await ofEach(cli, ({ pid }) => prepare(cli, pid, file));
-        return await applyAlone(cli, generations, input);
+        const opened = await openGenerations(cli, mapFile(directory, input.service));
+        return await applyAlone(cli, opened, input);
       }),
     );
   }
 
-  async function applyAlone(
-    cli: MasterCli,
-    generations: Map<number, number>,
-    input: RouteRecord,
-  ): Promise<ApplyResult> {
+  async function applyAlone(cli: MasterCli, opened: readonly Generation[], input: RouteRecord): Promise<ApplyResult> {
     const name = input.service;
     const file = mapFile(directory, name);
     const stored = await readStoredRoute(directory, name);
-    const views = await ofEach(cli, ({ pid }) => viewOf(cli, pid, file));
-    const [view] = views.values();
+    const view = opened[0]?.view;
     const inForce = view === undefined ? null : writtenBy(stored, view);
     const highest = Math.max(stored.intended?.record.epoch ?? 0, inForce === null ? (view?.epoch ?? 0) : 0);
     const refused = (why: Refusal['why'], detail: string): Refusal => {
@@ -145,6 +129,9 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     const record = parsed.data;
     const again = stored.intended !== null && sameRoute(stored.intended.record, record) ? stored.intended : null;
     if (again !== null && view?.digest === again.digest) {
+      // The attempt that put it in force may have ended before it was on disk.
+      await writeStoredRoute(directory, name, stored);
+      await writeStartFiles(options, name, stored, again);
       return { applied: true, epoch: record.epoch, persistedAt: again.at };
     }
     if (again === null) {
@@ -156,6 +143,10 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     const busy = versionsNamed(record).every((version) => placed.has(version))
       ? new Set<number>()
       : await busyLanes(cli, name);
+    const scheme = schemeRefusal(record, known(name));
+    if (scheme !== null) return refused('invalid', scheme);
+    const unnamed = selectorRefusal(record, versionsNamed(record), known(name));
+    if (unnamed !== null) return refused('invalid', unnamed);
     const planned = planLanes(stored, record, busy);
     if ('refused' in planned) return refused('invalid', planned.refused);
     const { plan } = planned;
@@ -171,71 +162,21 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       numbers: plan.numbers,
       fallback: since === null ? null : { epoch: record.epoch, since },
     };
+    const { digest } = written;
+    const entries = entriesOf(record, plan, { digest, fallbackSince: since, former: inForce?.record ?? null });
+    const change = { file, service: name, plan, entries };
+    await announceRoute(directory, name, next);
+    const left = await reachOpened(cli, opened, change);
     await writeStoredRoute(directory, name, next);
-    await writeStartFiles(name, next, written);
-    await reachAll(cli, generations, { written, plan, since, former: inForce?.record ?? null });
-    await writeStoredRoute(directory, name, { ...next, confirmed: written });
+    await writeStartFiles(options, name, next, written);
+    await reachAll(cli, left, { ...change, digest, epoch: record.epoch });
     return { applied: true, epoch: record.epoch, persistedAt: written.at };
-  }
-
-  /** Every worker has the route when this resolves, also one that a reload brought up in between. */
-  async function reachAll(
-    cli: MasterCli,
-    generations: Map<number, number>,
-    change: {
-      readonly written: WrittenRoute;
-      readonly plan: LanePlan;
-      readonly since: number | null;
-      readonly former: RouteRecord | null;
-    },
-  ): Promise<void> {
-    const { written, plan, since, former } = change;
-    const service = written.record.service;
-    const file = mapFile(directory, service);
-    const entries = entriesOf(written.record, plan, { digest: written.digest, fallbackSince: since, former });
-    const left = new Set<number>();
-    for (let round = 0; round < roundsMax; round += 1) {
-      const behind = await ofEach(cli, async (worker) => {
-        const { pid } = worker;
-        if (left.has(pid)) return false;
-        if (round > 0 && (await viewOf(cli, pid, file)).digest === written.digest) return false;
-        const opened = round === 0 ? generations.get(pid) : undefined;
-        const generation = opened ?? (await prepare(cli, pid, file));
-        const change = { directory, service, plan, entries, generation };
-        if ((await putInForce(cli, worker, change)) === 'cannot follow') left.add(pid);
-        return true;
-      });
-      // A round in which nothing had to be done is the proof that all have it.
-      if (round > 0 && ![...behind.values()].some(Boolean)) return;
-    }
-    throw new HaproxyAnswerRefused(
-      `the route of ${service}: HAProxy was reloaded again and again meanwhile; epoch ${written.record.epoch} is written down and its last worker may not have it`,
-    );
   }
 
   async function busyLanes(cli: MasterCli, name: string): Promise<Set<number>> {
     const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, 'show stat -1 4 -1'));
     const running = [...stats.values()].flatMap((answer) => requestsOf(answer, name));
     return new Set(running.filter(({ requests }) => requests > 0).map(({ lane }) => lane));
-  }
-
-  /** What HAProxy reads when it starts: the route of this service, and where the servers of every service are. */
-  async function writeStartFiles(name: string, next: StoredRoute, written: WrittenRoute): Promise<void> {
-    const all = await Promise.all(
-      services.map(async (service) => {
-        const stored = service.name === name ? next : await readStoredRoute(directory, service.name);
-        return { name: service.name, slots: slotsOf(stored) };
-      }),
-    );
-    await writeFileAtomic(serverStateFile(directory), serverStateText(all), 0o640);
-    const planned = planLanes(next, written.record, new Set());
-    if ('refused' in planned) throw new HaproxyAnswerRefused(`the route of ${name}: ${planned.refused}`);
-    const since = next.fallback?.epoch === written.record.epoch ? next.fallback.since : null;
-    await writeFileAtomic(
-      mapFile(directory, name),
-      mapText(entriesOf(written.record, planned.plan, { digest: written.digest, fallbackSince: since, former: null })),
-      0o640,
-    );
   }
 
   return {
@@ -259,57 +200,11 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     entrance(name) {
       return new Promise((resolve) => {
         // Marks the line of the answer record; HAProxy has no metric that a probe could be kept out of.
-        resolve({ address: `http://${address(known(name))}`, probeHeaders: { 'x-lastgood-probe': 'lastgood' } });
+        const service = known(name);
+        const scheme = (service.tls ?? null) === null ? 'http' : 'https';
+        resolve({ address: `${scheme}://${address(service)}`, probeHeaders: { 'x-lastgood-probe': 'lastgood' } });
       });
     },
     close: () => Promise.resolve(),
   };
-}
-
-/** The record that HAProxy has in force, if it is one of those that were written down for it. */
-function writtenBy(stored: StoredRoute, view: MapView): WrittenRoute | null {
-  const known = [stored.intended, stored.confirmed];
-  return known.find((written) => written !== null && written.digest === view.digest) ?? null;
-}
-
-function slotsOf(stored: StoredRoute): readonly SlotPlan[] {
-  if (stored.intended === null) return [];
-  const planned = planLanes(stored, stored.intended.record, new Set());
-  return 'plan' in planned ? planned.plan.slots : [];
-}
-
-function refusalOf(
-  record: RouteRecord,
-  stored: StoredRoute,
-  highest: number,
-): { readonly why: Refusal['why']; readonly detail: string } | null {
-  const { epoch } = record;
-  if (epoch < highest) return { why: 'stale-epoch', detail: `epoch ${epoch} is below ${highest}, which was applied` };
-  if (epoch < stored.floor) return { why: 'below-floor', detail: `epoch ${epoch} is below the floor ${stored.floor}` };
-  if (epoch === highest && highest > 0) {
-    return { why: 'same-epoch-other-content', detail: `epoch ${epoch} was applied with another content` };
-  }
-  const roles = { primary: record.primary, share: record.share?.version, fallback: record.fallback };
-  for (const [role, version] of Object.entries(roles)) {
-    if (version !== undefined && (record.backends[version] ?? []).length === 0) {
-      return { why: 'no-backend', detail: `backends.${version}: the ${role} has no backend` };
-    }
-  }
-  return null;
-}
-
-/** Versions other than the primary on which sessions may stay, and until when. */
-function holdsOf(record: RouteRecord, nowMs: number): Map<string, number> {
-  const holds = new Map<string, number>();
-  const ends = [...record.pins, ...(record.share ? [record.share] : [])];
-  for (const { version, until } of ends) {
-    if (version === record.primary || until <= nowMs) continue;
-    holds.set(version, Math.max(until, holds.get(version) ?? 0));
-  }
-  return holds;
-}
-
-function fallbackOf({ epoch, primary, fallback }: RouteRecord, since: number | null): FallbackInUse | null {
-  if (since === null || fallback === undefined) return null;
-  return { version: fallback, since, epoch, reason: `no server of ${primary} answered; HAProxy went to ${fallback}` };
 }

@@ -3,10 +3,11 @@ import { dirname } from 'node:path';
 import { isMissing, readTextIfThere, writeFileAtomic } from '../../disk/atomic-file';
 import { configText } from './config-text';
 import { HaproxyError } from './errors';
-import type { HaproxyRouterOptions } from './haproxy';
+import type { HaproxyRouterOptions } from './options';
 import { checkedDirectory, configFile, mapFile } from './layout';
 import { openMasterCli } from './master-cli';
 import { viewOf } from './running';
+import { certificateFile, certificateText } from './wire';
 import { readStoredRoute } from './stored-route';
 
 /** What was found of one HAProxy; null: could not be asked, `unreachable` says why. */
@@ -46,7 +47,7 @@ export async function inspectHaproxy(options: HaproxyRouterOptions): Promise<Hap
   };
 }
 
-/** Writes the configuration and an empty route where there is none: HAProxy does not start without its maps. */
+/** Writes the configuration, certificates with their keys, and an empty route where there is none: HAProxy does not start without its maps. */
 export async function writeHaproxyFiles(options: HaproxyRouterOptions): Promise<{ file: string; changed: boolean }> {
   const directory = checkedDirectory(options.directory);
   await mkdir(directory, { recursive: true, mode: 0o750 });
@@ -54,11 +55,19 @@ export async function writeHaproxyFiles(options: HaproxyRouterOptions): Promise<
   const wanted = configText(options);
   const changed = (await readTextIfThere(file, limitBytes)) !== wanted;
   if (changed) await writeFileAtomic(file, wanted, 0o640);
+  let renewed = false;
+  for (const service of options.services) {
+    const text = await certificateText(service);
+    const pem = certificateFile(directory, service.name);
+    if (text === null || (await readTextIfThere(pem, limitBytes)) === text) continue;
+    await writeFileAtomic(pem, text, 0o640);
+    renewed = true;
+  }
   for (const { name } of options.services) {
     const map = mapFile(directory, name);
     if ((await readTextIfThere(map, limitBytes)) === null) await writeFileAtomic(map, '', 0o640);
   }
-  return { file, changed };
+  return { file, changed: changed || renewed };
 }
 
 const limitBytes = 8 * 1024 * 1024;

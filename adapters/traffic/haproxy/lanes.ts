@@ -1,5 +1,6 @@
 import type { RouteRecord } from '../../../domain/route';
 import { LANES, SLOTS, type SlotRole } from './layout';
+import { sameSelector } from './selectors';
 import type { Lane, StoredRoute } from './stored-route';
 
 export interface Place {
@@ -48,7 +49,7 @@ export function planLanes(stored: StoredRoute, record: RouteRecord, busy: Readon
     for (const { address } of record.backends[version] ?? []) {
       const place = placeOf(address);
       if (place === null) {
-        return { refused: `backends.${version}: found ${address}, expected http:// with an IP address and a port` };
+        return { refused: `backends.${version}: found ${address}, expected an IP address and a port` };
       }
       found.push(place);
     }
@@ -69,7 +70,9 @@ export function planLanes(stored: StoredRoute, record: RouteRecord, busy: Readon
     numbers[version] ??= Math.max(0, ...Object.values(numbers)) + 1;
     const second = steppingIn(version);
     slots.push({ lane, role: 'a', places: places.get(version) ?? [] });
-    slots.push({ lane, role: 'b', places: second === null ? [] : (places.get(second) ?? []) });
+    // A request that was written for the one must not reach a server as if it were for the other.
+    const standsBy = second !== null && sameSelector(record, version, second);
+    slots.push({ lane, role: 'b', places: standsBy ? (places.get(second) ?? []) : [] });
   }
   return { plan: { lanes, numbers, laneOf, slots } };
 }
@@ -91,7 +94,7 @@ function assign(
 
 /** HAProxy resolves no names here: an address must be one. */
 export function placeOf(address: string): Place | null {
-  const match = /^http:\/\/(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([0-9A-Fa-f:]+)\]|(localhost)):(\d{1,5})$/.exec(address);
+  const match = /^https?:\/\/(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([0-9A-Fa-f:]+)\]|(localhost)):(\d{1,5})$/.exec(address);
   if (match === null) return null;
   const [, v4, v6, , port] = match;
   return { host: v4 ?? v6 ?? '127.0.0.1', port: Number(port) };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { EntranceTls, ServerTls, WireProtocol } from './wire';
 
 /** One service as HAProxy routes it. */
 export interface HaproxyService {
@@ -10,6 +11,14 @@ export interface HaproxyService {
   readonly requestMaxMs: number;
   /** A request that a server may have executed already may be sent to another one. */
   readonly repeatable: boolean;
+  /** The header that names a version where a record says so; absent: none does. HAProxy has header names in its configuration only. */
+  readonly selectorHeader?: string | null;
+  /** Absent: HTTP/1.1 alone. */
+  readonly protocols?: readonly WireProtocol[];
+  /** Towards clients; absent or null: none. */
+  readonly tls?: EntranceTls | null;
+  /** Towards the servers, whose addresses are then `https://`; absent or null: none, and `http://`. */
+  readonly serverTls?: ServerTls | null;
 }
 
 export interface HaproxyLayout {
@@ -45,6 +54,15 @@ export function frontendName(service: string): string {
   return checkedName(`lg_${service}`);
 }
 
+/** Between the entrance of a repeatable service and the frontend that decides. */
+export function hopName(service: string): string {
+  return checkedName(`lg_${service}_hop`);
+}
+
+export function routeName(service: string): string {
+  return checkedName(`lg_${service}_route`);
+}
+
 export function laneName(service: string, lane: number): string {
   return checkedName(`lg_${service}_${lane}`);
 }
@@ -72,6 +90,12 @@ export const serverStateFile = (directory: string): string => join(directory, 's
 export const mapFile = (directory: string, service: string): string => join(directory, `${checkedName(service)}.map`);
 export const routeFile = (directory: string, service: string): string =>
   join(directory, `${checkedName(service)}.route.json`);
+/** Where the gateway process takes the answer record. */
+export const answersSocket = (directory: string): string => join(directory, 'answers.sock');
+export const hopSocket = (directory: string, service: string): string =>
+  join(directory, `${checkedName(service)}.hop.sock`);
+export const announcedFile = (directory: string, service: string): string =>
+  join(directory, `${checkedName(service)}.route.next.json`);
 /** One for the whole HAProxy: the state file holds the servers of every service. */
 export const lockFile = (directory: string): string => join(directory, 'route.lock');
 

@@ -1,5 +1,6 @@
 import type { RouteRecord } from '../../../domain/route';
-import type { LanePlan } from './lanes';
+import { placeOf, type LanePlan } from './lanes';
+import { selectorEntry, selectorOf } from './selectors';
 
 export type Entries = readonly (readonly [key: string, value: string])[];
 
@@ -33,8 +34,12 @@ export function entriesOf(
     fallback ?? '-',
   ];
   return [
-    ...(former === null || former.epoch === epoch ? [] : holdEntries(former, plan)),
+    ...(former === null || former.epoch === epoch
+      ? []
+      : [...holdEntries(former, plan), ...copyEntries(former, plan), ...nameEntries(former, plan)]),
     ...holdEntries(record, plan),
+    ...copyEntries(record, plan),
+    ...nameEntries(record, plan),
     ...(fallbackSince === null ? [] : [[`fallback.${epoch}`, String(fallbackSince)] as const]),
     ['digest', digest],
     ['route', fields.join('|')],
@@ -61,6 +66,31 @@ function holdEntries(record: RouteRecord, plan: LanePlan): Entries {
     return [[`hold.${epoch}.${number}`, `${lane}|${until}|${reason}|${version}`] as const];
   });
 }
+
+/** For the answer record: which copy of a version stands at an address. */
+function copyEntries({ epoch, backends }: RouteRecord, plan: LanePlan): Entries {
+  return Object.entries(backends).flatMap(([version, copies]) => {
+    const number = plan.numbers[version];
+    if (number === undefined) return [];
+    return copies.flatMap(({ address, instance, digest }) => {
+      const place = placeOf(address);
+      // Only what cannot break a map or a line of the log; another one is not known by name in the record.
+      if (place === null || !plain.test(instance) || !plain.test(digest)) return [];
+      return [[`copy.${epoch}.${number}.${place.host}:${place.port}`, `${instance}|${digest}`] as const];
+    });
+  });
+}
+
+/** How requests name a version at its address. */
+function nameEntries(record: RouteRecord, plan: LanePlan): Entries {
+  return Object.keys(record.backends).flatMap((version) => {
+    const [number, selector] = [plan.numbers[version], selectorOf(record, version)];
+    const entry = selector === null ? null : selectorEntry(selector);
+    return number === undefined || entry === null ? [] : [[`name.${record.epoch}.${number}`, entry] as const];
+  });
+}
+
+const plain = /^[A-Za-z0-9@#._+:/-]{1,200}$/;
 
 function shareReason({ share }: RouteRecord): 'share' | 'drill' {
   return share?.drill === undefined ? 'share' : 'drill';

@@ -13,11 +13,15 @@ export interface MasterCli {
   workers(): Promise<Worker[]>;
   /** The answer of one worker, without its ending empty line. */
   ask(worker: number, command: string): Promise<string>;
+  /** As {@link ask} one after the other, all on their way at once. A command may carry lines of payload (`<<`). */
+  askAll(worker: number, commands: readonly string[]): Promise<string[]>;
   close(): void;
 }
 
 /** The prompt that ends each answer. Nothing of ours can look like it: names and values have neither space nor newline. */
-const prompt = /(?:^|\n)(?:master|\d+)> $/;
+const prompt = /(?:^|\n)(?:master|\d+)> /g;
+const promptMax = 40;
+const payload = / <<\n(?:[^\s\n]+ [^\s\n]+\n)+$/;
 const limitBytes = 64 * 1024 * 1024;
 
 /**
@@ -30,17 +34,23 @@ export async function openMasterCli(path: string, deadlineMs: number): Promise<M
   await line.send('prompt');
   let talksTo = 0;
 
-  async function ask(worker: number, command: string): Promise<string> {
+  async function askAll(worker: number, commands: readonly string[]): Promise<string[]> {
     if (talksTo !== worker) {
       const said = await line.send(worker === 0 ? '@master' : `@!${worker}`);
       if (said !== '') throw new HaproxyAnswerRefused(`worker ${worker} at ${path}: ${said}`);
       talksTo = worker;
     }
-    return await line.send(command);
+    return await Promise.all(commands.map((command) => line.send(command)));
+  }
+
+  async function ask(worker: number, command: string): Promise<string> {
+    const [answer] = await askAll(worker, [command]);
+    return answer as string;
   }
 
   return {
     ask,
+    askAll,
     workers: async () => workersOf(await ask(0, 'show proc')),
     close: () => line.close(),
   };
@@ -62,12 +72,19 @@ export function workersOf(answer: string): Worker[] {
   return workers.sort((a, b) => a.reloads - b.reloads);
 }
 
+interface Waiting {
+  readonly asked: string;
+  readonly resolve: (answer: string) => void;
+  readonly reject: (fault: Error) => void;
+}
+
 class Line {
   readonly opened: Promise<void>;
   private readonly socket: Socket;
   private readonly timer: NodeJS.Timeout;
   private received = '';
-  private waiting: { resolve: (answer: string) => void; reject: (fault: Error) => void } | null = null;
+  private searched = 0;
+  private readonly waiting: Waiting[] = [];
   private over: HaproxyUnreachable | null = null;
   private asked = 'connecting';
 
@@ -79,7 +96,7 @@ class Line {
     this.socket.setEncoding('utf8');
     this.timer = setTimeout(() => this.end(`no whole answer within ${deadlineMs} ms`), deadlineMs);
     this.opened = new Promise((resolve, reject) => {
-      this.waiting = { resolve: () => resolve(), reject };
+      this.waiting.push({ asked: 'connecting', resolve: () => resolve(), reject });
       this.socket.once('connect', () => this.answer(''));
     });
     this.socket.on('data', (part: string) => this.take(part));
@@ -88,11 +105,11 @@ class Line {
   }
 
   send(command: string): Promise<string> {
-    if (/[\n\r]/.test(command)) throw new TypeError(`a command of several lines: ${JSON.stringify(command)}`);
+    if (/[\n\r]/.test(command) && !payload.test(command))
+      throw new TypeError(`a command of several lines: ${JSON.stringify(command)}`);
     if (this.over !== null) return Promise.reject(this.over);
-    this.asked = command.slice(0, 80);
     return new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject };
+      this.waiting.push({ asked: command.slice(0, 80), resolve, reject });
       this.socket.write(`${command}\n`);
     });
   }
@@ -104,26 +121,29 @@ class Line {
   private take(part: string): void {
     this.received += part;
     if (this.received.length > limitBytes) return this.end(`the answer is longer than ${limitBytes} bytes`);
-    const end = prompt.exec(this.received.slice(-40));
-    if (end === null) return;
-    const text = this.received.slice(0, this.received.length - end[0].length);
-    this.received = '';
-    this.answer(text.trim());
+    for (;;) {
+      prompt.lastIndex = Math.max(0, this.searched - promptMax);
+      const end = prompt.exec(this.received);
+      if (end === null) break;
+      const text = this.received.slice(0, end.index);
+      this.received = this.received.slice(end.index + end[0].length);
+      this.searched = 0;
+      this.answer(text.trim());
+    }
+    this.searched = this.received.length;
   }
 
   private answer(text: string): void {
-    const { waiting } = this;
-    this.waiting = null;
-    waiting?.resolve(text);
+    const first = this.waiting.shift();
+    this.asked = this.waiting[0]?.asked ?? first?.asked ?? this.asked;
+    first?.resolve(text);
   }
 
   private end(why: string): void {
     if (this.over !== null) return;
     clearTimeout(this.timer);
-    this.over = new HaproxyUnreachable(`HAProxy at ${this.path}, ${this.asked}: ${why}`);
+    this.over = new HaproxyUnreachable(`HAProxy at ${this.path}, ${this.waiting[0]?.asked ?? this.asked}: ${why}`);
     this.socket.destroy();
-    const { waiting } = this;
-    this.waiting = null;
-    waiting?.reject(this.over);
+    for (const { reject } of this.waiting.splice(0)) reject(this.over);
   }
 }

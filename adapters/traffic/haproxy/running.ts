@@ -1,10 +1,8 @@
 import type { RouterState } from '../../../gateway/protocol';
-import { HaproxyAnswerRefused, HaproxyOvertaken } from './errors';
-import { mapFile, sessionTable, type HaproxyService } from './layout';
-import { mapView, type Entries, type MapView } from './map-entries';
+import { HaproxyAnswerRefused } from './errors';
+import { sessionTable, type HaproxyService } from './layout';
+import { mapView, type MapView } from './map-entries';
 import type { MasterCli, Worker } from './master-cli';
-import { isFilled, slotCommands, slotStates } from './slots';
-import type { LanePlan } from './lanes';
 import type { Lane } from './stored-route';
 
 /** What is said of a worker that has ended while it was asked: it answers nobody any more. */
@@ -24,69 +22,17 @@ export async function ofEach<T>(cli: MasterCli, work: (worker: Worker) => Promis
 }
 
 export async function viewOf(cli: MasterCli, worker: number, file: string): Promise<MapView> {
-  const answer = await cli.ask(worker, `show map ${file}`);
+  return viewIn(await cli.ask(worker, `show map ${file}`), file);
+}
+
+/** @param answer of `show map` */
+export function viewIn(answer: string, file: string): MapView {
   if (/^Unknown map/i.test(answer)) {
     throw new HaproxyAnswerRefused(
       `HAProxy has no map ${file} (${answer}): it runs with another configuration. Write it with \`lastgood haproxy config\`, then reload HAProxy`,
     );
   }
   return mapView(answer);
-}
-
-/**
- * Opens a new generation of the map. HAProxy refuses to put one in force when a later one is: so whoever prepared first and
- * was held up cannot overwrite what came after it.
- */
-export async function prepare(cli: MasterCli, worker: number, file: string): Promise<number> {
-  const answer = await cli.ask(worker, `prepare map ${file}`);
-  const made = /^New version created: (\d+)$/.exec(answer);
-  if (made === null) throw new HaproxyAnswerRefused(`prepare map ${file}: expected a new version, found ${answer}`);
-  return Number(made[1]);
-}
-
-/**
- * The servers first, then the whole route in one step. What the record does not name keeps its place: it gets nothing, ends
- * what it began, and going back to it is the same one step.
- *
- * A worker that a reload has left takes no servers any more, only routes; it follows where it has the servers already.
- * Where it has not, each client that it still holds may send it one more request, which goes the former way.
- */
-export async function putInForce(
-  cli: MasterCli,
-  worker: Worker,
-  change: {
-    readonly directory: string;
-    readonly service: string;
-    readonly plan: LanePlan;
-    readonly entries: Entries;
-    readonly generation: number;
-  },
-): Promise<'in force' | 'cannot follow'> {
-  const { service, plan, entries, generation } = change;
-  const { pid, reloads } = worker;
-  const file = mapFile(change.directory, service);
-  const found = slotStates(await cli.ask(pid, 'show servers state'));
-  if (reloads === 0) {
-    for (const slots of plan.slots) {
-      for (const command of slotCommands(service, slots, found)) await tell(cli, pid, command);
-    }
-  } else if (!plan.slots.every((slots) => slots.role === 'b' || isFilled(service, slots, found))) {
-    return 'cannot follow';
-  }
-  for (const [key, value] of entries) await tell(cli, pid, `add map @${generation} ${file} ${key} ${value}`);
-  const said = await cli.ask(pid, `commit map @${generation} ${file}`);
-  if (/out of range/i.test(said)) {
-    throw new HaproxyOvertaken(`the route of ${service}: HAProxy has taken a later one in the meantime (${said})`);
-  }
-  if (said !== '') throw new HaproxyAnswerRefused(`commit map ${file}: ${said}`);
-  return 'in force';
-}
-
-/** Success is an empty answer, except where an address is set: then it says what has changed. */
-async function tell(cli: MasterCli, worker: number, command: string): Promise<void> {
-  const said = await cli.ask(worker, command);
-  if (said === '' || /changed from|no need to change/.test(said)) return;
-  throw new HaproxyAnswerRefused(`${command}: ${said}`);
 }
 
 /** Requests in flight by version, over all workers. */

@@ -91,21 +91,27 @@ const stateHeader = `1
  * checks say within a second which do not. Slots that are not named start empty.
  */
 export function serverStateText(
-  services: readonly { readonly name: string; readonly slots: readonly SlotPlan[] }[],
+  services: readonly { readonly name: string; readonly slots: readonly SlotPlan[]; readonly tls: boolean }[],
 ): string {
-  const lines = services.flatMap(({ name, slots }, index) =>
+  const lines = services.flatMap(({ name, slots, tls }, index) =>
     slots.flatMap(({ lane, role, places }) =>
-      places.map((place, at) => stateLine(name, index, lane, role, at + 1, place)),
+      places.map((place, at) => stateLine({ name, index, tls }, lane, role, at + 1, place)),
     ),
   );
   return `${stateHeader}${lines.map((line) => `${line}\n`).join('')}`;
 }
 
-function stateLine(service: string, index: number, lane: number, role: SlotRole, number: number, place: Place): string {
+function stateLine(
+  { name: service, index, tls }: { readonly name: string; readonly index: number; readonly tls: boolean },
+  lane: number,
+  role: SlotRole,
+  number: number,
+  place: Place,
+): string {
   const { host, port } = place;
   const backend = `${laneId(index, lane)} ${laneName(service, lane)}`;
   const server = `${slotId(role, number)} ${slotName(role, number)} ${checkedHost(host)}`;
-  return `${backend} ${server} 2 4 1 1 1 6 3 2 6 0 1 0 - ${port} - 0 0 - - 0`;
+  return `${backend} ${server} 2 4 1 1 1 6 3 2 6 0 1 0 - ${port} - ${tls ? 1 : 0} 0 - - 0`;
 }
 
 function checkedHost(host: string): string {

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { RouteRecord } from '../../../domain/route';
 import { routeRecordSchema } from '../../../gateway/protocol';
 import { readTextIfThere, writeFileAtomic } from '../../disk/atomic-file';
 import { HaproxyFileBroken } from './errors';
-import { routeFile } from './layout';
+import { announcedFile, routeFile } from './layout';
 
 /** Who is in a lane: the version of its `a` slots, and the one that steps in from its `b` slots. */
 export interface Lane {
@@ -24,7 +25,7 @@ export interface WrittenRoute {
 
 export interface StoredRoute {
   readonly floor: number;
-  /** Highest record that was ever sent: written and synced before the first command. */
+  /** Highest record that was ever sent: written before HAProxy is told. */
   readonly intended: WrittenRoute | null;
   /** The last one that was seen in force; where it differs from `intended`, HAProxy says which of the two holds. */
   readonly confirmed: WrittenRoute | null;
@@ -54,11 +55,12 @@ const limitBytes = 4 * 1024 * 1024;
 /** @throws HaproxyFileBroken: nothing is guessed, because a forgotten floor would let a stale record pass */
 export async function readStoredRoute(directory: string, service: string): Promise<StoredRoute> {
   const file = routeFile(directory, service);
-  let text: string | null;
+  // In this order: what is moved in between is found in the second one.
+  const announced = await readAnnounced(directory, service);
+  let stored = nothing;
   try {
-    text = await readTextIfThere(file, limitBytes);
-    if (text === null) return nothing;
-    return storedSchema.parse(JSON.parse(text));
+    const text = await readTextIfThere(file, limitBytes);
+    if (text !== null) stored = storedSchema.parse(JSON.parse(text));
   } catch (fault) {
     const why =
       fault instanceof z.ZodError ? z.prettifyError(fault) : fault instanceof Error ? fault.message : String(fault);
@@ -67,11 +69,33 @@ export async function readStoredRoute(directory: string, service: string): Promi
       { cause: fault },
     );
   }
+  const later = (announced?.intended?.record.epoch ?? 0) > (stored.intended?.record.epoch ?? 0);
+  return later && announced !== null ? announced : stored;
 }
 
-/** On disk, synced, when it resolves. */
+/**
+ * Says what comes next before HAProxy is told: whoever reads after a crash of this process finds it. It is not synced: a
+ * power cut takes HAProxy's memory with it, which then starts on what {@link writeStoredRoute} and the start files last said.
+ */
+export async function announceRoute(directory: string, service: string, next: StoredRoute): Promise<void> {
+  await writeFile(announcedFile(directory, service), JSON.stringify(next), { mode: 0o640 });
+}
+
+/** On disk, synced, when it resolves; nothing is announced any more then. */
 export async function writeStoredRoute(directory: string, service: string, stored: StoredRoute): Promise<void> {
   await writeFileAtomic(routeFile(directory, service), `${JSON.stringify(stored, null, 1)}\n`, 0o640);
+  await rm(announcedFile(directory, service), { force: true });
+}
+
+/** Half of one was never acted on: it is none. */
+async function readAnnounced(directory: string, service: string): Promise<StoredRoute | null> {
+  const text = await readTextIfThere(announcedFile(directory, service), limitBytes);
+  if (text === null) return null;
+  try {
+    return storedSchema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
 }
 
 /** Short enough for a map, long enough that no two records of a service share it. */

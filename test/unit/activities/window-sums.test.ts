@@ -1,3 +1,4 @@
+import { tallyOf } from '../../../activities/detection/chart-specs';
 import { classTallies, sumRows, tallyIn } from '../../../activities/detection/window-sums';
 import { counts, rows } from './detection-rows';
 
@@ -24,6 +25,17 @@ describe('the sums of rows', () => {
       ['bulk', { trials: 3, failures: 0 }],
       ['ham', { trials: 1, failures: 0 }],
     ]);
+  });
+
+  it('I10: say nothing to a chart of what a row cannot count, and go on saying the rest', () => {
+    const rates = ['timeout-rate', 'malformed-rate', 'error-rate'].map((name) => ({ name, classLabel: null }));
+    const blind = counts(1, { failures: 2, notCounted: ['timeouts', 'malformed', 'cut'] });
+    for (const sums of [blind, sumRows([blind]), sumRows([sumRows([blind]), counts(2)])]) {
+      expect(rates.slice(0, 2).map((rate) => tallyOf(rate, sums))).toEqual([null, null]);
+      expect(rates.slice(0, 2).map((rate) => tallyIn(rate, sums).trials)).toEqual([0, 0]);
+      expect(tallyOf(rates[2] as { name: string; classLabel: null }, sums)?.failures).toBe(2);
+    }
+    expect(tallyOf(rates[0] as { name: string; classLabel: null }, counts(1))).toEqual({ trials: 20, failures: 0 });
   });
 
   it('never go below zero after corrections', () => {

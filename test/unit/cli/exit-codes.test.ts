@@ -160,7 +160,7 @@ test('status ends with 69 when the deciding workflow does not answer, and says w
   rig.decisionsDown = true;
   const { code, out } = await rig.run('status');
   expect(code).toBe(69);
-  expect(out).toContain('not known whether it is ready to roll back (only the gateway answers)');
+  expect(out).toContain('not known whether it is ready to roll back (only the router answers)');
   expect(out).toContain('Temporal: connection refused');
 });
 
