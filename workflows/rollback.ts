@@ -116,8 +116,8 @@ function plannedTrials(input: OperationInput): Trial[] {
     const plan = input.procedure === 'emergency' && !atOnce ? standardPlan(input) : input.plan;
     const trial = newTrial(candidate, plan);
     if (!atOnce || candidate.warm === null) return trial;
-    const { address, instance, digest } = candidate.warm;
-    return { ...trial, backend: { address, instance, digest } };
+    const { proofAt: _proofAt, ...backend } = candidate.warm;
+    return { ...trial, backend };
   });
 }
 

@@ -88,14 +88,14 @@ async function load(operation: Operation, trial: Trial, step: PlanStep): Promise
   const { version, digest, warm } = trial.candidate;
   const { service, model, operation: id } = operation.input;
   if (warm !== null) {
-    const { address, instance, digest: found, proofAt } = warm;
+    const { proofAt, ...backend } = warm;
     operation.succeeded(
       step.step,
       version,
       0,
-      `runs already as ${instance}, proven at ${new Date(proofAt).toISOString()}`,
+      `runs already as ${backend.instance}, proven at ${new Date(proofAt).toISOString()}`,
     );
-    return { backend: { address, instance, digest: found } };
+    return { backend };
   }
   // The copy of a dropped candidate must be gone first: its memory is the next one's (I7).
   await Promise.all(operation.stopping.values());
