@@ -4,6 +4,7 @@ import type { Configuration, ServiceConfiguration } from '../../workers/configur
 import type { Environment } from '../../workers/environment';
 import { identityWords } from '../../workflows/contract/identity';
 import { askDockerOf } from './docker';
+import { askTritonOf } from './triton';
 import { askEmbedder } from './embedder';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
@@ -105,6 +106,7 @@ async function askServing(
   if (serving.runtime === 'process')
     return [askProgram(service, serving.command[0] ?? '', serving.directory, environment)];
   if (serving.runtime === 'docker') return await askDockerOf(service.name, serving, { images: true, engine: false });
+  if (serving.runtime === 'triton') return await askTritonOf(service);
   const { instances } = await adapters.runtimeOf(service.name).inspect(service.name);
   return await Promise.all(
     instances.map(async ({ version, state, address, exit }) => {

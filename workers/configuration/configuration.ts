@@ -60,7 +60,7 @@ export interface ProtocolConfiguration {
   readonly engine: ServiceText['serving']['engine'];
   readonly digestHeader: string | null;
   readonly versionHeader: string | null;
-  readonly http: ServiceText['serving']['http'];
+  readonly http: Extract<ServiceText['serving'], { runtime: 'process' }>['http'];
 }
 
 export interface DockerServing {
@@ -71,6 +71,16 @@ export interface DockerServing {
   /** Where the engine's host has the directory of the artifacts; null: at the same place. */
   readonly artifactsThere: string | null;
   readonly startLimitMs: number;
+}
+
+export interface TritonServing {
+  readonly address: string;
+  readonly metricsPort: number | null;
+  readonly repository: string;
+  readonly subdirectory: string;
+  readonly loadLimitMs: number;
+  /** Records and logs of its copies; beside them is known what each version number stands for. */
+  readonly directory: string;
 }
 
 export type ServingConfiguration = ProtocolConfiguration &
@@ -85,6 +95,7 @@ export type ServingConfiguration = ProtocolConfiguration &
         readonly memoryLimitBytes: number | null;
       }
     | ({ readonly runtime: 'docker' } & DockerServing)
+    | ({ readonly runtime: 'triton' } & TritonServing)
     | {
         readonly runtime: 'external';
         readonly serves: { readonly versions: Readonly<Record<string, string>> } | { readonly address: string };

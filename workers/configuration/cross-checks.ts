@@ -2,6 +2,7 @@ import { checkDocker } from './docker-serving';
 import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
 import type { ConfigurationText, ServiceText } from './schema';
+import { checkTriton, sharedModels } from './triton-serving';
 
 export interface Contradiction {
   readonly path: readonly string[];
@@ -36,7 +37,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
   for (const [name, service] of Object.entries(services)) {
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
-  found.push(...sharedPorts(text));
+  found.push(...sharedPorts(text), ...sharedModels(services));
   return found;
 }
 
@@ -111,6 +112,7 @@ function checkService(service: ServiceText): Contradiction[] {
   }
   if (serving.runtime === 'process') found.push(...checkCommand(serving.command));
   if (serving.runtime === 'docker') found.push(...checkDocker(serving));
+  if (serving.runtime === 'triton') found.push(...checkTriton(service.model));
   if (serving.runtime === 'external') {
     const versions = Object.keys(serving.versions ?? {}).length;
     if (versions > 0 === (serving.address !== undefined)) {

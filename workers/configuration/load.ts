@@ -17,6 +17,7 @@ import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
 import { resolveDocker } from './docker-serving';
+import { resolveTriton } from './triton-serving';
 import {
   configurationSchema,
   policyFileSchema,
@@ -136,7 +137,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
       })),
     },
     services: Object.entries(text.services).map(([name, service]) =>
-      resolveService(name, service, { here, unverified }),
+      resolveService(name, service, { here, unverified, dataDir: absolute(text.dataDir) }),
     ),
   };
 }
@@ -150,7 +151,7 @@ function resolveRouter(text: ConfigurationText['router'], here: string): RouterC
 function resolveService(
   name: string,
   text: ServiceText,
-  around: { readonly here: string; readonly unverified: 'allow' | 'refuse' },
+  around: { readonly here: string; readonly unverified: 'allow' | 'refuse'; readonly dataDir: string },
 ): ServiceConfiguration {
   const { serving, session, samples, answer } = text;
   const metrics = resolveOutsideMetrics(text.metrics, text.policy.detection.shortWindow.window);
@@ -158,7 +159,7 @@ function resolveService(
     name,
     listen: text.listen,
     model: text.model,
-    serving: resolveServing(serving, around.here),
+    serving: resolveServing(serving, { ...around, service: name }),
     session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
     answer: {
       classPath: answer.class ?? null,
@@ -218,7 +219,16 @@ function resolveEmbedder(
   }
 }
 
-function resolveServing(text: ServiceText['serving'], here: string): ServingConfiguration {
+function resolveServing(
+  text: ServiceText['serving'],
+  around: { readonly here: string; readonly dataDir: string; readonly service: string },
+): ServingConfiguration {
+  const { here } = around;
+  if (text.runtime === 'triton') {
+    const none = { ready: '/health', infer: '/predict', outputs: {} };
+    const spoken = { engine: text.engine, digestHeader: null, versionHeader: null, http: none };
+    return { ...spoken, runtime: 'triton', ...resolveTriton(text, around) };
+  }
   const protocol = {
     engine: text.engine,
     digestHeader: text.digestHeader ?? null,

@@ -15,6 +15,7 @@ import { hardwareSchema } from './hardware-schema';
 import { dockerFields } from './docker-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
+import { tritonFields } from './triton-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
 const engine = z.enum(['open-inference', 'openai', 'plain-http']);
@@ -87,6 +88,8 @@ const probe = z.strictObject({
 /** What stands in the file that `serving.probes` names, or in the configuration itself. */
 export const probesSchema = z.array(probe).min(1).max(20);
 
+const tritonServing = z.strictObject({ runtime: z.literal('triton'), ...tritonFields });
+
 const externalServing = z.strictObject({
   runtime: z.literal('external'),
   ...protocol,
@@ -151,7 +154,7 @@ function isPattern(text: string): boolean {
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
-  serving: z.discriminatedUnion('runtime', [processServing, dockerServing, externalServing]),
+  serving: z.discriminatedUnion('runtime', [processServing, dockerServing, tritonServing, externalServing]),
   session: z
     .strictObject({
       header: z
