@@ -134,6 +134,9 @@ describeTriton('the Triton runtime')('with a real Triton', () => {
       expect(loaded()).toEqual([one, two]);
       expect(words.at(-1)).toMatch(new RegExp(`^version ${two} of mail loaded in \\d+ ms$`));
       expect(readFileSync(configFile(), 'utf8')).toContain('# Kept by lastgood');
+      await runtime.start(request(), never, (said) => words.push(said));
+      expect(words.at(-1)).toBe(`version ${one} of mail is loaded already: nothing to load`);
+      expect(loaded()).toEqual([one, two]);
     });
 
     it('are told apart by what was placed under their numbers, and counted apart', async () => {
@@ -235,15 +238,6 @@ describeTriton('the Triton runtime')('with a real Triton', () => {
       expect(loaded()).toEqual([one, one + 2]);
     });
 
-    it('of what is loaded already is recognised and said', async () => {
-      await runtime.start(request(), never);
-      const words: string[] = [];
-      await runtime.start(request(), never, (said) => words.push(said));
-      const one = await numberOf();
-      expect(words).toEqual([`version ${one} of mail is loaded already: nothing to load`]);
-      expect(loaded()).toEqual([one]);
-    });
-
     it('that an attempt died in is gone on with, with the files that the artifact has', async () => {
       const asked = request();
       await runtime.start(asked, never);
@@ -314,12 +308,6 @@ describeTriton('the Triton runtime')('with a real Triton', () => {
       expect([inForce(), existsSync(directoryOf(theirs))]).toEqual([[theirs], true]);
       rmSync(directoryOf(theirs), { recursive: true });
     });
-
-    it('by unloading is a copy that ended, with what the index says of it', async () => {
-      await runtime.start(request(), never);
-      await takeOut(await numberOf());
-      expect(await stateOf()).toMatchObject({ state: 'exited', exit: { code: 'unloaded by somebody else' } });
-    });
   });
 
   describe('a stop', () => {
@@ -356,7 +344,6 @@ describeTriton('the Triton runtime')('with a real Triton', () => {
   });
 
   it('is asked by `doctor` what kind of server it is, without a change', async () => {
-    await runtime.start(request(), never);
     const before = [await server.index(), readFileSync(configFile(), 'utf8')];
     expect(await askTriton({ address: server.address, model: MODEL, repository })).toMatchObject({
       version: '2.51.0',

@@ -14,32 +14,39 @@ export interface Followed {
   readonly restore: () => Promise<Restored>;
 }
 
+/** A restoring that could not be done is tried again after this. */
+const AGAIN_MS = 10_000;
+
 /**
- * Triton tells nobody anything: its index is looked at, and what changed is told. A server that was away, also while nobody
- * followed, gets back what was declared there. It knows no deaths of processes and no memory kills: what is out of memory
- * is a load that failed, or a server that is away.
+ * Triton tells nobody anything: its index is looked at, and what changed is told. A declared version that the index does not
+ * know at all was loaded in another life of the server: it is brought back, also where nobody saw the server go. It knows no
+ * deaths of processes and no memory kills: what is out of memory is a load that failed, or a server that is away.
  */
 export async function* followServer(followed: Followed): AsyncGenerator<InstanceEvent> {
   const { sources, service, signal, everyMs } = followed;
   const { server, records, now } = sources;
+  const said = new Set<string>();
   let before: ReadonlyMap<number, VersionState> | null = null;
   let isAway = false;
+  let restoreAt = 0;
   while (!signal.aborted) {
     const found = await server.versions().catch((fault: unknown) => wordsOfFault(fault));
     if (typeof found === 'string') {
-      if (!isAway) {
-        await records.markAway(now());
-        yield { at: now(), event: 'engine-lost', instance: null, detail: found };
-      }
+      if (!isAway) yield { at: now(), event: 'engine-lost', instance: null, detail: found };
       isAway = true;
     } else {
-      isAway = false;
       let states = found;
-      if (await records.isAway()) {
-        yield { at: now(), event: 'engine-back', instance: null, detail: `Triton at ${server.address} answers again` };
-        yield* restored(followed);
+      const isNew = (await records.all()).records.some(
+        ({ state, number }) => state === 'declared' && !states.has(number),
+      );
+      if (isAway || (isNew && said.size === 0))
+        yield { at: now(), event: 'engine-back', instance: null, detail: `Triton at ${server.address} answers` };
+      isAway = false;
+      if (isNew && performance.now() >= restoreAt) {
+        restoreAt = performance.now() + AGAIN_MS;
+        yield* restored(followed, said);
         states = await server.versions().catch(() => found);
-      }
+      } else if (!isNew) said.clear();
       const { records: all } = await records.all();
       if (before !== null) yield* changes(all, service, before, states, now());
       before = states;
@@ -48,16 +55,20 @@ export async function* followServer(followed: Followed): AsyncGenerator<Instance
   }
 }
 
-async function* restored({ sources, service, restore }: Followed): AsyncGenerator<InstanceEvent> {
+/** What cannot be brought back is told once. */
+async function* restored({ sources, service, restore }: Followed, said: Set<string>): AsyncGenerator<InstanceEvent> {
   const { records, now } = sources;
   try {
-    const { failed } = await restore();
-    await records.clearAway();
-    for (const { instance, why } of failed)
-      if ((await records.of(instance))?.service === service) yield { at: now(), event: 'died', instance, detail: why };
+    for (const { instance, why } of (await restore()).failed) {
+      if (said.has(instance) || (await records.of(instance))?.service !== service) continue;
+      said.add(instance);
+      yield { at: now(), event: 'died', instance, detail: why };
+    }
   } catch (fault) {
-    // It is away again, or the lock is held: the mark stands, and the next look tries again.
-    yield { at: now(), event: 'engine-lost', instance: null, detail: wordsOfFault(fault) };
+    // It is away again, refuses, or the lock is held; it is tried again.
+    const detail = wordsOfFault(fault);
+    if (!said.has(detail)) yield { at: now(), event: 'engine-lost', instance: null, detail };
+    said.add(detail);
   }
 }
 

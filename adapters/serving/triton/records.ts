@@ -107,19 +107,6 @@ export class TritonRecords {
     return (await readTextIfThere(join(this.root, 'highest'), 100)) !== null;
   }
 
-  /** The server was found away. It may have started again since without what was declared there. */
-  async markAway(at: number): Promise<void> {
-    await writeFileAtomic(join(this.root, 'away'), `${new Date(at).toISOString()}\n`);
-  }
-
-  async isAway(): Promise<boolean> {
-    return (await readTextIfThere(join(this.root, 'away'), 100)) !== null;
-  }
-
-  async clearAway(): Promise<void> {
-    await rm(join(this.root, 'away'), { force: true });
-  }
-
   /** Keeps the newest ended ones as evidence. */
   async prune(keepEnded: number): Promise<void> {
     const ended = (await this.all()).records.filter(({ state }) => state === 'ended');

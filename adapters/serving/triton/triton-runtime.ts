@@ -19,7 +19,7 @@ export interface TritonRuntimeOptions extends Pick<TritonSources, 'repository' |
   readonly directory: string;
   /** For one load; default 10 minutes. */
   readonly loadLimitMs?: number;
-  /** How often the server is looked at for events; default 1 s. */
+  /** How often the server is looked at for events; default 500 ms. */
   readonly watchEveryMs?: number;
   /** Ended copies whose log is kept as evidence; default 20. */
   readonly keepEnded?: number;
@@ -75,7 +75,7 @@ export async function openTritonRuntime(options: TritonRuntimeOptions): Promise<
     },
     events(service, signal) {
       const restore = (): ReturnType<typeof restoreDeclared> => locked(() => restoreDeclared(sources));
-      return followServer({ sources, service, signal, everyMs: options.watchEveryMs ?? 1_000, restore });
+      return followServer({ sources, service, signal, everyMs: options.watchEveryMs ?? 500, restore });
     },
   };
 }
