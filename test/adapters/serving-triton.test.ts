@@ -376,6 +376,7 @@ describeTriton('the Triton runtime')('with a real Triton', () => {
     await until('the server to be missed', () => isTold('engine-lost'));
     await expect(runtime.start(third, never)).rejects.toMatchObject({ name: 'EngineUnreachable' });
     await server.run();
+    expect(['starting', 'running']).toContain((await stateOf())?.state);
     await until(
       'both to be back',
       async () => (await stateOf())?.state === 'running' && (await stateOf(NEXT))?.state === 'running',

@@ -11,7 +11,8 @@ export interface Restored {
 
 /**
  * Under the model's lock: what was declared and is not loaded, after the server started again, is loaded; together where
- * that works, else one by one, the newest first, so that one that cannot be loaded holds up none of the others.
+ * that works, else one by one, the newest first, so that one that cannot be loaded holds up none of the others. One whose
+ * files cannot be had back has ended.
  */
 export async function restoreDeclared(sources: TritonSources): Promise<Restored> {
   const { server, records, now } = sources;
@@ -27,6 +28,9 @@ export async function restoreDeclared(sources: TritonSources): Promise<Restored>
     } catch (fault) {
       if (!(fault instanceof ServingRefused)) throw fault;
       failed.push({ instance: record.instance, why: fault.message });
+      await records.note(record, now(), fault.message);
+      const exit = { at: now(), code: 'not loaded again: its files are not what they were', stopped: false };
+      await records.write({ ...record, state: 'ended', exit });
     }
   }
   if (mended.length === 0) return { loaded: [], failed };

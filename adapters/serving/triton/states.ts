@@ -73,12 +73,11 @@ function lossOf(
   seen: VersionState | undefined,
   nowMs: number,
 ): { readonly at: number; readonly code: string } | null {
-  const gone = seen === undefined || seen.state === 'UNAVAILABLE';
-  if (!gone) return null;
-  const reason = seen?.reason ?? null;
+  if (seen !== undefined && seen.state !== 'UNAVAILABLE') return null;
   if (state === 'stopping') return { at: nowMs, code: 'stopped' };
+  // The server started again and never heard of it: whoever follows the server brings it back. That is no death yet.
+  if (seen === undefined) return null;
   // An attempt that is at work, or died before its load.
-  if (state === 'placing' && (reason === null || reason === 'unloaded')) return null;
-  if (reason === 'unloaded') return { at: nowMs, code: 'unloaded by somebody else' };
-  return { at: nowMs, code: reason ?? 'not loaded: the server has started again without it' };
+  if (state === 'placing' && seen.reason === 'unloaded') return null;
+  return { at: nowMs, code: seen.reason === 'unloaded' ? 'unloaded by somebody else' : (seen.reason ?? 'not loaded') };
 }
