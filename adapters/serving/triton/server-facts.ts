@@ -1,5 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
-import { access, constants } from 'node:fs/promises';
+import { access, constants, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ServingRefused } from '../errors';
 import { configPath, readModelConfig } from './model-config';
@@ -54,15 +53,8 @@ export async function askTriton(about: {
   return { name, version, problems };
 }
 
-/** Directories with a model's configuration: what a Triton with this repository must know. */
+/** What a Triton with this repository lists. */
 async function modelsIn(repository: string): Promise<string[]> {
   const entries = await readdir(repository, { withFileTypes: true }).catch(() => []);
-  const models = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
-  const withConfig = await Promise.all(
-    models.map(async ({ name }) => {
-      const there = await stat(join(repository, name)).catch(() => null);
-      return there === null ? [] : [name];
-    }),
-  );
-  return withConfig.flat();
+  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
 }
