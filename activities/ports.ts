@@ -121,7 +121,7 @@ export interface InstanceEvent {
 }
 
 export interface ServingRuntime {
-  readonly kind: 'process' | 'docker' | 'adapters' | 'external';
+  readonly kind: 'process' | 'docker' | 'triton' | 'adapters' | 'external';
   /**
    * Starts the instance, or finds it when it runs already. Resolves when it has an address (not: when it is ready).
    * `progress` is told, in words, of what takes long before it can start (an image that is pulled).
@@ -163,7 +163,7 @@ export interface Engine {
   ): Promise<{
     digest: string | null;
     version: string | null;
-    means: 'reported-digest' | 'model-metadata' | 'response-header' | 'probe-fingerprint';
+    means: 'reported-digest' | 'model-metadata' | 'response-header' | 'placed-files' | 'probe-fingerprint';
   }>;
   /** One inference with a raw body; `label`/`score` are read by the service's configured paths. */
   infer(

@@ -1,5 +1,6 @@
 /** What a statement about the identity of a served model rests on; `none`: the server says nothing of itself. */
-export type IdentityMeans = 'reported-digest' | 'model-metadata' | 'response-header' | 'probe-fingerprint' | 'none';
+export type IdentityMeans =
+  'reported-digest' | 'model-metadata' | 'response-header' | 'placed-files' | 'probe-fingerprint' | 'none';
 
 /** Who answers at an address that something else runs, as it says of itself. */
 export interface ObservedServing {
@@ -108,6 +109,8 @@ export function identityWords(means: IdentityMeans): string {
       return 'its model metadata: a change is seen only where the metadata change with it';
     case 'response-header':
       return 'a response header: it is as true as who sets it';
+    case 'placed-files':
+      return 'the version number that it reports, and the files that lastgood placed for that number and hashed before they were loaded: files that somebody else loads over them are not seen';
     case 'probe-fingerprint':
       return 'a fingerprint of its answers to the golden probes: a change that answers them alike is not seen';
     case 'none':

@@ -18,12 +18,15 @@ import { terminalSink } from '../adapters/alerts/terminal';
 import { webhookSink } from '../adapters/alerts/webhook';
 import type { DirectoryStore } from '../adapters/artifacts/directory-store';
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
+import { artifactListing as listing } from '../adapters/artifacts/listing';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import type { SampledInputs } from '../adapters/environment/sampled-inputs';
 import { openDockerRuntime } from '../adapters/serving/docker/docker-runtime';
 import { openAiEngine } from '../adapters/serving/openai';
 import { openInferenceEngine } from '../adapters/serving/open-inference';
 import { plainHttpEngine } from '../adapters/serving/plain-http';
+import { tritonEngine } from '../adapters/serving/triton/engine';
+import { openTritonRuntime, tritonRecords } from '../adapters/serving/triton/triton-runtime';
 import { openProcessRuntime } from '../adapters/serving/process-runtime';
 import { tgiEngine } from '../adapters/serving/tgi';
 import { vllmEngine } from '../adapters/serving/vllm';
@@ -133,6 +136,7 @@ function goldenProbes(probes: readonly ConfiguredProbe[]): GoldenProbe[] {
 export function engineFor(service: ServiceConfiguration): Engine {
   const { serving } = service;
   expectProofs(service);
+  if (serving.runtime === 'triton') return tritonEngine({ records: tritonRecords(serving.directory) });
   const { engine, digestHeader, versionHeader, canary, http } = serving;
   const apiKey = apiKeyOf(service);
   const secret = apiKey === null ? {} : { apiKey };
@@ -215,6 +219,11 @@ export async function openRuntime(
     return await openAdapterRuntime({ ...places, ...secret, model: service.model, maxAdapters });
   }
   const directory = servingDirectory(configuration, service.name);
+  if (serving.runtime === 'triton') {
+    const { address, repository, subdirectory, loadLimitMs } = serving;
+    const model = service.model;
+    return await openTritonRuntime({ address, model, repository, subdirectory, directory, loadLimitMs, listing });
+  }
   if (serving.runtime === 'docker') {
     const { connection, template, reachedAt, publishAt, artifactsThere, startLimitMs } = serving;
     const artifacts = artifactsThere && { here: configuration.artifactDirectory, there: artifactsThere };

@@ -29,11 +29,13 @@ export function openEngineMetrics(
 
 /** Metrics of one service with the same interval and address are asked for once. */
 export function engineGroups({ services }: Pick<Configuration, 'services'>): EngineGroup[] {
-  return services.flatMap(({ name: service, metrics }) => {
+  return services.flatMap(({ name: service, metrics, serving }) => {
+    const usualPort = serving.runtime === 'triton' ? serving.metricsPort : null;
     const groups = new Map<string, EngineGroup>();
     for (const { policy, source } of metrics) {
       if (source.from !== 'engine') continue;
-      const { everyMs, path, port, query } = source;
+      const { everyMs, path, query } = source;
+      const port = source.port ?? usualPort;
       const key = `${everyMs} ${port ?? ''} ${path}`;
       const before = groups.get(key)?.metrics ?? [];
       const metric = { metric: policy.metric, query, ...boundsOf(policy.kind) };

@@ -6,6 +6,7 @@ import {
   type EngineQuery,
   type EngineSnapshot,
 } from '../../domain/detection/engine-reading';
+import type { VersionSelector } from '../../domain/route';
 import { readExposition } from './exposition';
 import { repeatLooks, type Look, type RepeatedLooks } from './repeated-looks';
 
@@ -108,10 +109,11 @@ export class EngineLook {
     const problems: string[] = [];
     const next = new Map<string, EngineSnapshot>();
     const copies = await Promise.all(
-      backends.slice(0, COPIES_MAX).map(async ({ address, instance }): Promise<CopyReading[]> => {
+      backends.slice(0, COPIES_MAX).map(async ({ address, instance, selector }): Promise<CopyReading[]> => {
         const before = this.known.get(instance) ?? null;
         try {
-          const now = readExposition(await this.ask(address, signal), this.names, nowMs);
+          const all = readExposition(await this.ask(address, signal), this.names, nowMs);
+          const now = seriesOf(all, selector);
           next.set(instance, now);
           const usable = before !== null && nowMs - before.atMs <= GAP_MAX * this.group.everyMs;
           return [{ before: usable ? before : null, now }];
@@ -152,6 +154,22 @@ export class EngineLook {
       throw new Error(`${url.href}: ${why}`, { cause: fault });
     }
   }
+}
+
+/** `/v2/models/m/versions/3`: how Triton's paths name one version of a model, as its metrics do by two labels. */
+const versionPath = /\/v2\/models\/([^/]+)\/versions\/(\d+)$/;
+
+/**
+ * Of a server that runs several versions, what it tells of this one: series with the labels `model` and `version` of another
+ * are left out; series without them are of the whole server, and stay.
+ */
+function seriesOf(snapshot: EngineSnapshot, selector: VersionSelector | undefined): EngineSnapshot {
+  const [, model, version] = (selector?.by === 'path' && versionPath.exec(selector.to)) || [];
+  if (model === undefined || version === undefined) return snapshot;
+  const isOther = (labels: Readonly<Record<string, string>>): boolean =>
+    (labels.model !== undefined && labels.model !== decodeURIComponent(model)) ||
+    (labels.version !== undefined && labels.version !== version);
+  return { ...snapshot, series: snapshot.series.filter(({ labels }) => !isOther(labels)) };
 }
 
 /** Looks at every group at its interval until it is closed. */

@@ -10,6 +10,7 @@ import { askHardware } from './hardware';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { checkCertificate } from './certificate';
 import { checkDocker } from './docker';
+import { checkTritons } from './triton';
 import { checkHaproxy } from './haproxy';
 import { checkMinimums } from './minimum';
 import { checkRunning } from './running';
@@ -86,6 +87,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),
     ...(await checkMinimums(configuration)),
     ...(await checkDocker(configuration)),
+    ...(await checkTritons(configuration)),
     ...(await temporal(configuration)),
   ];
 }

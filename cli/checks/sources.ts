@@ -5,6 +5,7 @@ import type { Environment } from '../../workers/environment';
 import { identityWords } from '../../workflows/contract/identity';
 import { checkCertificate } from './certificate';
 import { askDockerOf } from './docker';
+import { askTritonOf } from './triton';
 import { askEmbedder } from './embedder';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
@@ -110,6 +111,7 @@ async function askServing(
     return [askProgram(service, serving.command[0] ?? '', serving.directory, environment)];
   if (serving.runtime === 'docker') return await askDockerOf(service.name, serving, { images: true, engine: false });
   if (serving.runtime === 'vllm-adapters') return [await askBase(service, serving.address)];
+  if (serving.runtime === 'triton') return await askTritonOf(service);
   const { instances } = await adapters.runtimeOf(service.name).inspect(service.name);
   return await Promise.all(
     instances.map(async ({ version, state, address, exit }) => {

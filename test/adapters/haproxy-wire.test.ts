@@ -125,9 +125,14 @@ describeHaproxy('TLS, HTTP/2, gRPC and WebSocket through HAProxy')('what HAProxy
     await router.apply(route(1, '1', good));
     const https = haproxy.address.replace('http:', 'https:');
     const ask = async (): Promise<string> => {
-      const { headers, body } = await call(session(https, readFileSync(authority.caFile)), '/x', Buffer.from('{}'), {
-        authorization: 'Bearer of-the-client',
-      });
+      const { headers, body } = await call(
+        session(https, readFileSync(authority.caFile, 'utf8')),
+        '/x',
+        Buffer.from('{}'),
+        {
+          authorization: 'Bearer of-the-client',
+        },
+      );
       return `${String(headers[':status'])} ${body.toString()}`;
     };
     expect(await ask()).toBe('200 1.1 Bearer of-the-client');

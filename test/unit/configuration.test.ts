@@ -464,6 +464,21 @@ describe('what cannot be used is refused with its place, what was found and what
     ['a metric in an unknown tier', service('policy: { detection: { metrics: { recall: { tier: now } } } }')],
     ['a missing runtime', 'services: { mail: { model: m, serving: { command: [x] } } }\n'],
     ['an unknown runtime', 'services: { mail: { model: m, serving: { runtime: podman } } }\n'],
+    [
+      'a Triton with a way out of the artifact, and one asked in another protocol',
+      `services:
+  a: { model: a/b, serving: { runtime: triton, address: 'http://127.0.0.1:8000', repository: r, subdirectory: '../x' } }
+  b: { model: m, serving: { runtime: triton, address: 'http://127.0.0.1:8000', repository: r, engine: openai } }
+`,
+    ],
+    [
+      'two services with one model in one repository',
+      `services:
+  a: { model: a/b, serving: { runtime: triton, address: 'http://127.0.0.1:8000', repository: r } }
+  b: { model: m, serving: { runtime: triton, address: 'http://127.0.0.1:8000', repository: r } }
+  c: { model: m, serving: { runtime: triton, address: 'http://127.0.0.1:9000', repository: r } }
+`,
+    ],
     ['nothing of a service', 'services: { mail: }\n'],
     ['a service name that is none', `${smallest.replace('mail:', 'Mail_1:')}`],
     ['a command without a way to its address', smallest.replace("'{report}'", "'{prot}'")],

@@ -97,7 +97,7 @@ export interface ProtocolConfiguration {
   readonly apiKeyFile: string | null;
   /** Body of the completion that proves readiness; null: one token. */
   readonly canary: Json | null;
-  readonly http: ServiceText['serving']['http'];
+  readonly http: Extract<ServiceText['serving'], { runtime: 'process' }>['http'];
 }
 
 export interface DockerServing {
@@ -108,6 +108,16 @@ export interface DockerServing {
   /** Where the engine's host has the directory of the artifacts; null: at the same place. */
   readonly artifactsThere: string | null;
   readonly startLimitMs: number;
+}
+
+export interface TritonServing {
+  readonly address: string;
+  readonly metricsPort: number | null;
+  readonly repository: string;
+  readonly subdirectory: string;
+  readonly loadLimitMs: number;
+  /** Records and logs of its copies; beside them is known what each version number stands for. */
+  readonly directory: string;
 }
 
 export type ServingConfiguration = ProtocolConfiguration &
@@ -122,6 +132,7 @@ export type ServingConfiguration = ProtocolConfiguration &
         readonly memoryLimitBytes: number | null;
       }
     | ({ readonly runtime: 'docker' } & DockerServing)
+    | ({ readonly runtime: 'triton' } & TritonServing)
     | {
         readonly runtime: 'vllm-adapters';
         /** The running vLLM. */

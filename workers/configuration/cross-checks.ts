@@ -4,6 +4,7 @@ import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
 import type { ConfigurationText, ServiceText } from './schema';
 import { checkTls, checkTraffic } from './traffic-checks';
+import { checkTriton, sharedModels } from './triton-serving';
 
 export interface Contradiction {
   readonly path: readonly string[];
@@ -46,7 +47,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
   found.push(...checkTraffic(text), ...checkTls(text));
-  found.push(...sharedPorts(text));
+  found.push(...sharedPorts(text), ...sharedModels(services));
   return found;
 }
 
@@ -122,6 +123,7 @@ function checkService(service: ServiceText): Contradiction[] {
   if (serving.runtime === 'process') found.push(...checkCommand(serving.command));
   if (serving.runtime === 'docker') found.push(...checkDocker(serving));
   found.push(...checkEngine(service));
+  if (serving.runtime === 'triton') found.push(...checkTriton(service.model));
   if (serving.runtime === 'external') {
     const versions = Object.keys(serving.versions ?? {}).length;
     if (versions > 0 === (serving.address !== undefined)) {

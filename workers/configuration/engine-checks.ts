@@ -7,6 +7,7 @@ const AFTER_DRAIN_MS = 5_000;
 /** What contradicts itself between an engine, its options and the policy. Paths begin at the service. */
 export function checkEngine({ serving, policy }: ServiceText): Contradiction[] {
   const found: Contradiction[] = [];
+  if (serving.runtime === 'triton') return found;
   if (serving.canary !== undefined && serving.engine !== 'vllm' && serving.engine !== 'tgi') {
     const problem = `found with engine ${serving.engine}, which is asked by other means; expected with vllm or tgi`;
     found.push({ path: ['serving', 'canary'], problem });

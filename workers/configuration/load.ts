@@ -20,6 +20,7 @@ import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
 import { resolveDocker } from './docker-serving';
+import { resolveTriton } from './triton-serving';
 import {
   configurationSchema,
   policyFileSchema,
@@ -142,7 +143,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
       })),
     },
     services: Object.entries(text.services).map(([name, service]) =>
-      resolveService(name, service, { here, unverified }),
+      resolveService(name, service, { here, unverified, dataDir: absolute(text.dataDir) }),
     ),
   };
 }
@@ -175,7 +176,7 @@ function resolveRouter(text: ConfigurationText['router'], here: string): RouterC
 function resolveService(
   name: string,
   text: ServiceText,
-  around: { readonly here: string; readonly unverified: 'allow' | 'refuse' },
+  around: { readonly here: string; readonly unverified: 'allow' | 'refuse'; readonly dataDir: string },
 ): ServiceConfiguration {
   const { serving, session, samples, answer } = text;
   const metrics = resolveOutsideMetrics(text.metrics, text.policy.detection.shortWindow.window, (file) =>
@@ -187,7 +188,7 @@ function resolveService(
     protocols: text.protocols,
     listenTls: resolveListenTls(text.listenTls, around.here),
     model: text.model,
-    serving: resolveServing(serving, around.here),
+    serving: resolveServing(serving, { ...around, service: name }),
     session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
     answer: {
       classPath: answer.class ?? null,
@@ -267,7 +268,18 @@ function resolveEmbedder(
   }
 }
 
-function resolveServing(text: ServiceText['serving'], here: string): ServingConfiguration {
+function resolveServing(
+  text: ServiceText['serving'],
+  around: { readonly here: string; readonly dataDir: string; readonly service: string },
+): ServingConfiguration {
+  const { here } = around;
+  if (text.runtime === 'triton') {
+    const none = { ready: '/health', infer: '/predict', outputs: {} };
+    const tls = resolveServerTls(text.tls, here);
+    const other = { digestHeader: null, versionHeader: null, apiKeyFile: null, canary: null };
+    const spoken = { engine: text.engine, tls, ...other, http: none };
+    return { ...spoken, runtime: 'triton', ...resolveTriton(text, around) };
+  }
   const protocol = {
     engine: text.engine,
     tls: resolveServerTls(text.tls, here),

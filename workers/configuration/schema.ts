@@ -18,6 +18,7 @@ import { expectedTokens } from '../../adapters/artifacts/manifest';
 import { dockerFields } from './docker-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
+import { tritonFields } from './triton-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
 const engine = z.enum(['open-inference', 'openai', 'vllm', 'tgi', 'plain-http']);
@@ -126,6 +127,8 @@ const probe = z.strictObject({
 /** What stands in the file that `serving.probes` names, or in the configuration itself. */
 export const probesSchema = z.array(probe).min(1).max(20);
 
+const tritonServing = z.strictObject({ runtime: z.literal('triton'), ...tritonFields });
+
 const externalServing = z.strictObject({
   runtime: z.literal('external'),
   ...protocol,
@@ -224,7 +227,13 @@ const service = z.strictObject({
   /** What clients speak; what the router does not pass is refused here, and not at their first request. */
   protocols: z.array(z.enum(protocols)).min(1).max(protocols.length).prefault(['http-json', 'event-stream']),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
-  serving: z.discriminatedUnion('runtime', [processServing, dockerServing, adapterServing, externalServing]),
+  serving: z.discriminatedUnion('runtime', [
+    processServing,
+    dockerServing,
+    tritonServing,
+    adapterServing,
+    externalServing,
+  ]),
   session: z
     .strictObject({
       header: z

@@ -79,7 +79,8 @@ export class ServingPart implements Part {
     const { configuration, log } = this.options;
     const stopped: Copy[] = [];
     for (const service of configuration.services) {
-      if (service.serving.runtime === 'external') continue;
+      // A Triton is not ours to end, and the route names its versions by their numbers: they stay loaded.
+      if (service.serving.runtime === 'external' || service.serving.runtime === 'triton') continue;
       try {
         await this.stopCopies(service, stopped);
       } catch (error) {
@@ -111,7 +112,7 @@ export class ServingPart implements Part {
     const { configuration, environment, log } = this.options;
     const { instance, version, digest, port } = copy;
     const { serving } = service;
-    if (serving.runtime === 'external') return false;
+    if (serving.runtime === 'external' || serving.runtime === 'triton') return false;
     const engine = engineFor(service);
     const runtime = await openRuntime(configuration, service, engine, environment);
     const { instances, foreign } = await runtime.inspect(service.name);

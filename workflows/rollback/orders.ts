@@ -6,11 +6,12 @@ import type { Candidate, OperationOrder } from '../contract/rollback';
 
 export const orderGivenSignal = defineSignal<[unknown]>(signalNames.orderGiven);
 
-const text = z.string().max(300);
+const word = z.string().max(200);
+/** The words of the route: a copy that is one of several at its address is nothing without them. */
 const selectorSchema: z.ZodType<VersionSelector> = z.discriminatedUnion('by', [
-  z.strictObject({ by: z.literal('path'), from: text, to: text }),
-  z.strictObject({ by: z.literal('model'), public: text, name: text }),
-  z.strictObject({ by: z.literal('header'), header: text, value: text }),
+  z.strictObject({ by: z.literal('path'), from: word, to: word }),
+  z.strictObject({ by: z.literal('model'), public: word, name: word }),
+  z.strictObject({ by: z.literal('header'), header: word, value: word }),
 ]);
 
 const candidateSchema: z.ZodType<Candidate> = z.strictObject({

@@ -32,7 +32,7 @@ const serving = z.looseObject({
   model: word,
   key: z.string().min(1).max(200),
   version: word.nullable(),
-  means: z.enum(['reported-digest', 'model-metadata', 'response-header', 'probe-fingerprint', 'none']),
+  means: z.enum(['reported-digest', 'model-metadata', 'response-header', 'placed-files', 'probe-fingerprint', 'none']),
 });
 const verdict = z.looseObject({
   kind,
