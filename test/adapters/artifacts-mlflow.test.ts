@@ -98,7 +98,12 @@ describeMlflow('MLflow as a registry')('with a real MLflow server', () => {
     });
     const { directory } = await rig.store.materialise('mail', 'v1');
     expect(readdirSync(directory, { recursive: true }).sort()).toEqual(
-      expect.arrayContaining(['lastgood/evaluation.json', 'lastgood/profile.json', 'sub dir/ä +&.txt', 'manifest.json']),
+      expect.arrayContaining([
+        'lastgood/evaluation.json',
+        'lastgood/profile.json',
+        'sub dir/ä +&.txt',
+        'manifest.json',
+      ]),
     );
     expect(await pull(rig, 'v1')).toMatchObject({ outcome: 'already-there', info: { digest: first.info.digest } });
     expect(readdirSync(join(rig.root, 'staging'))).toEqual([]);

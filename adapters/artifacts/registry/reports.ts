@@ -97,7 +97,9 @@ export async function reportsAhead(
   signal: AbortSignal,
 ): Promise<ReportsAhead> {
   const what = `${rules.service}@${entry.version}`;
-  const carried = await source.small(MANIFEST, LIMIT_BYTES, signal);
+  // Only its own: one that stands beside it is something else's.
+  const isCarried = (await source.files(signal)).some((file) => file.path === MANIFEST);
+  const carried = isCarried ? await source.small(MANIFEST, LIMIT_BYTES, signal) : null;
   const manifest = carried === null ? null : manifestIn(carried, what, rules, entry.version);
   const path = (role: 'evaluation' | 'probes', named: string): string | null =>
     manifest === null ? named : (manifest.files.find((file) => file.role === role)?.path ?? null);
