@@ -11,6 +11,7 @@ import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './fin
 import { checkDocker } from './docker';
 import { checkHaproxy } from './haproxy';
 import { checkMinimums } from './minimum';
+import { checkRegistries } from './registry';
 import { checkRunning } from './running';
 import { splitAddress, whyTaken, whyUnreachable } from './network';
 
@@ -83,6 +84,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...severalServices(configuration),
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),
     ...(await checkMinimums(configuration)),
+    ...(await checkRegistries(configuration)),
     ...(await checkDocker(configuration)),
     ...(await temporal(configuration)),
   ];

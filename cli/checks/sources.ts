@@ -9,6 +9,7 @@ import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './fin
 import { splitAddress, whyUnreachable } from './network';
 import { askHardware } from './hardware';
 import { askOutside } from './outside';
+import { askRegistry } from './registry';
 
 const timeoutMs = 3_000;
 
@@ -21,6 +22,7 @@ export async function askSources(configuration: Configuration, environment: Envi
     const perService = await Promise.all(
       configuration.services.map(async (service) => [
         await askStore(service, adapters.store),
+        ...(await askRegistry(service, { configuration, adapters })),
         ...(await askServing(service, adapters, environment)),
         ...(await Promise.all(service.dependencies.map((url) => askUrl(`${service.name}: dependency ${url}`, url)))),
         ...(await askHardware(service)),

@@ -16,7 +16,9 @@ export interface NotedOptions {
  * the next look.
  */
 export function withRegistryNotes(store: ArtifactStore, options: NotedOptions): ArtifactStore {
-  async function tell(registry: Registry, version: string, text: string): Promise<void> {
+  async function tell(service: string, version: string, text: string): Promise<void> {
+    const registry = options.registryOf(service);
+    if (registry === null) return;
     const signal = AbortSignal.timeout(options.timeoutMs ?? 4_000);
     const entry = (await registry.list(signal)).find((one) => one.version === version);
     if (entry !== undefined) await registry.note(entry, { standing: null, text }, signal);
@@ -30,9 +32,8 @@ export function withRegistryNotes(store: ArtifactStore, options: NotedOptions): 
     probes: (service, version) => store.probes(service, version),
     async annotate(service, version, note) {
       await store.annotate(service, version, note);
-      const registry = options.registryOf(service);
-      if (registry === null || !isForRegistry(note.text)) return;
-      await tell(registry, version, note.text).catch((fault: unknown) => options.onFailed(service, version, fault));
+      if (!isForRegistry(note.text)) return;
+      await tell(service, version, note.text).catch((fault: unknown) => options.onFailed(service, version, fault));
     },
   };
 }

@@ -73,7 +73,8 @@ export async function syncRegistry(options: SyncOptions): Promise<SyncReport> {
     const look = lookAgain(await records.read(service), registry.where, versions, options.now());
     const { lookedAt } = look.seen;
     if (!dryRun) {
-      await options.onMoves?.(look.moves, lookedAt);
+      // At the first look nothing has moved: it is how things stand.
+      if (!look.isFirst) await options.onMoves?.(look.moves, lookedAt);
       await noteMoves(look.moves, lookedAt, options);
       await records.write(service, look.seen);
     }
