@@ -221,6 +221,12 @@ describe('a look at a registry', () => {
     expect(nextDay.refused).toHaveLength(1);
   });
 
+  it('takes a version for which there was no room at the next look, when there is', async () => {
+    const full = await syncRegistry(rig.sync({ freeBytes: async () => 100 }));
+    expect(full).toMatchObject({ pulled: [], refused: [{ version: 'v1', why: expect.stringContaining('no room') }] });
+    expect((await syncRegistry(rig.sync())).validated).toEqual(['v1']);
+  });
+
   it('keeps what it has when the registry goes away in the middle, and says so', async () => {
     fake.add(2, versionFiles('2'));
     fake.fault = (_request, response, url) => /\/0\/2\/weights/.test(url.pathname) && said(503, 'later')(0, response);

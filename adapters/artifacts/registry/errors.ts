@@ -15,5 +15,8 @@ export class RegistryAnswerRefused extends RegistryError {}
 /** It has no such model, version, alias or object. */
 export class RegistryMissing extends RegistryError {}
 
+/** The disk here has no room for a version; nothing was kept of it. */
+export class RegistryNoRoom extends RegistryError {}
+
 /** What it has of a version cannot be taken; nothing was kept of it. */
 export class RegistryVersionRefused extends RegistryError {}

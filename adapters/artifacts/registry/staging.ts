@@ -5,7 +5,7 @@ import { sizeWords } from './words';
 import { hasCode } from '../../disk/atomic-file';
 import type { ArtifactLimits } from '../content';
 import { clashes, pathProblem, printable } from '../paths';
-import { RegistryVersionRefused } from './errors';
+import { RegistryNoRoom, RegistryVersionRefused } from './errors';
 import type { RemoteFile, VersionSource } from './registry';
 
 const LIMIT_FILES = 10_000;
@@ -98,8 +98,8 @@ async function freeBelow(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-function noRoom(what: string, directory: string, why: string, cause?: unknown): RegistryVersionRefused {
-  return new RegistryVersionRefused(
+function noRoom(what: string, directory: string, why: string, cause?: unknown): RegistryNoRoom {
+  return new RegistryNoRoom(
     `${what}: no room on the disk of ${dirname(dirname(directory))}: ${why}; nothing was kept of it. ` +
       '`lastgood artifacts prune --dry-run` shows what may go',
     { cause },

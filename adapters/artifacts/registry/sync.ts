@@ -1,6 +1,6 @@
 import type { EvaluationSummary, VersionInfo } from '../../../domain/version';
 import { ArtifactRefused } from '../errors';
-import { RegistryError, RegistryUnreachable } from './errors';
+import { RegistryError, RegistryUnreachable, RegistryVersionRefused } from './errors';
 import { lookAgain, moveWords, type Move } from './look';
 import { notesBack, type NotesBack } from './notes-back';
 import { pullVersion, type PullOptions } from './pull';
@@ -102,7 +102,7 @@ async function fetchWanted(versions: readonly RegistryVersion[], seen: Seen, opt
   let memory = { ...seen.refused };
   const recently = (version: string): string | null => {
     const was = memory[version];
-    return was !== undefined && now() - was.at < REFUSED_FOR_MS ? was.why : null;
+    return refused.get(version) ?? (was !== undefined && now() - was.at < REFUSED_FOR_MS ? was.why : null);
   };
   const verdicts = new Map<string, Verdict>();
   for (let round = 1; ; round++) {
@@ -129,6 +129,8 @@ async function fetchWanted(versions: readonly RegistryVersion[], seen: Seen, opt
         if (!(fault instanceof RegistryError) && !(fault instanceof ArtifactRefused)) throw fault;
         // What is refused leaves its place to an older one, in the next round.
         refused.set(entry.version, fault.message);
+        // No room, an object that is not pushed yet: another thing at the next look.
+        if (!(fault instanceof RegistryVersionRefused || fault instanceof ArtifactRefused)) continue;
         memory = { ...memory, [entry.version]: { at: now(), why: fault.message.slice(0, 1_000) } };
         await records.write(rules.service, { ...seen, refused: memory });
       }
