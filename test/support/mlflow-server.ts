@@ -88,6 +88,7 @@ export class MlflowServer {
     const answer = await request(`${this.url}/api/2.0/${path}`, {
       method,
       headers,
+      headersTimeout: 30_000,
       ...(body === undefined ? {} : { body: Buffer.isBuffer(body) ? body : JSON.stringify(body) }),
     });
     const text = await answer.body.text();
