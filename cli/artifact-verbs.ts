@@ -37,6 +37,31 @@ export function addArtifacts(program: Command, run: Run): void {
         (await import('./commands/artifacts')).importArtifact(context, { path, dryRun: o.dryRun === true }),
       ),
     );
+  verb(
+    artifacts,
+    'pull [service] [version]',
+    'bring a version of the registry in: v12, 1.4.0, @alias; default the newest',
+  )
+    .option('--newest <n>', 'the newest so many')
+    .action((service: string | undefined, version: string | undefined, o: CommonOptions & { newest?: string }) =>
+      run(o, async (context) =>
+        (await import('./commands/registry')).pullArtifacts(context, some({ service, version, newest: o.newest })),
+      ),
+    );
+  verb(
+    artifacts,
+    'sync [service]',
+    'look at the registry: what moved, what is gone; bring in the newest validated versions',
+  )
+    .option('--dry-run', 'only say what would be fetched')
+    .action((service: string | undefined, o: CommonOptions & { dryRun?: true }) =>
+      run(o, async (context) =>
+        (await import('./commands/registry')).syncArtifacts(context, {
+          ...some({ service }),
+          dryRun: o.dryRun === true,
+        }),
+      ),
+    );
   verb(artifacts, 'list [service]', 'the versions').action((service: string | undefined, o: Options) =>
     run(o, async (context) => (await import('./commands/artifacts')).listArtifacts(context, some({ service }))),
   );

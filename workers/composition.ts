@@ -19,6 +19,7 @@ import { webhookSink } from '../adapters/alerts/webhook';
 import type { DirectoryStore } from '../adapters/artifacts/directory-store';
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { artifactListing as listing } from '../adapters/artifacts/listing';
+import { withRegistryNotes } from '../adapters/artifacts/registry/noted-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import type { SampledInputs } from '../adapters/environment/sampled-inputs';
 import { openDockerRuntime } from '../adapters/serving/docker/docker-runtime';
@@ -36,6 +37,7 @@ import { haproxyTelemetry } from '../adapters/telemetry/haproxy';
 import { openArtifactStore } from './artifact-store';
 import {
   ConfigurationError,
+  serviceNamed,
   type Configuration,
   type ConfiguredProbe,
   type ServiceConfiguration,
@@ -43,6 +45,7 @@ import {
 } from './configuration/configuration';
 import type { RunPaths } from './embedded/paths';
 import { readEnvironment, type Environment } from './environment';
+import { openRegistries, type Registries } from './registries';
 import { haproxyOptions, openRouter } from './router';
 import { expectProofs } from './server-proofs';
 
@@ -55,6 +58,8 @@ export interface Adapters {
   readonly store: DirectoryStore;
   /** What was imported, and what is served at configured addresses. */
   readonly versions: ArtifactStore;
+  /** Where versions come from. */
+  readonly registries: Registries;
   readonly router: TrafficRouter & { close(): Promise<void> };
   readonly telemetry: Telemetry & SampledInputs & { close(): Promise<void> };
   engineOf(service: string): Engine;
@@ -67,7 +72,8 @@ export interface Adapters {
 export async function openAdapters(
   configuration: Configuration,
   paths: RunPaths,
-  environment: Pick<Environment, 'path'> = readEnvironment(),
+  environment: Pick<Environment, 'path' | 'inherited'> = readEnvironment(),
+  onNoteFailed: (service: string, version: string, fault: unknown) => void = () => undefined,
 ): Promise<Adapters> {
   const router = openRouter(configuration, paths);
   const haproxy = haproxyOptions(configuration);
@@ -85,16 +91,26 @@ export async function openAdapters(
     configuration.services.map((service) => [service.name, externalVersions(service, engines.get(service.name))]),
   );
   const places = new Map(configuration.services.map((service) => [service.name, servingPlaces(service)]));
+  const registries = openRegistries(configuration, environment);
+  const versions = withExternalVersions(store, (service) => external.get(service) ?? null);
+  const notedAt = (service: string): ReturnType<Registries['of']> =>
+    serviceNamed(configuration, service)?.registry?.writeBack === true ? registries.of(service) : null;
   return {
     store,
-    versions: withExternalVersions(store, (service) => external.get(service) ?? null),
+    versions: withRegistryNotes(versions, { registryOf: notedAt, onFailed: onNoteFailed }),
+    registries,
     servedAt: (service) => places.get(service) ?? null,
     router,
     telemetry,
     engineOf: (service) => known(engines, configuration, service),
     runtimeOf: (service) => known(runtimes, configuration, service),
     close: async () => {
-      await Promise.all([router.close(), telemetry.close(), ...(haproxy === null ? [] : [gateway.close()])]);
+      await Promise.all([
+        router.close(),
+        telemetry.close(),
+        registries.close(),
+        ...(haproxy === null ? [] : [gateway.close()]),
+      ]);
     },
   };
 }

@@ -19,6 +19,7 @@ import { ControllerMetrics, countedLedger } from './metrics';
 import { openAlertLooks } from './alertmanager';
 import { openEngineMetrics } from './engine-metrics';
 import { openEvidence, openOutside } from './outside';
+import { keepRegistries } from './registry-keeper';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
@@ -43,7 +44,9 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const book = await openLedger(configuration, environment, (error) =>
     log.error({ err: error }, 'the ledger could not be anchored'),
   );
-  const adapters = await openAdapters(configuration, paths, environment);
+  const adapters = await openAdapters(configuration, paths, environment, (service, version, error) =>
+    log.warn({ service, version, err: error }, 'a note was not written at the registry; the next look tries again'),
+  );
   const alerts = openAlerts(configuration, paths, environment, { terminal: false });
   const hostEnvironment = openEnvironment(configuration, adapters);
   const outside = openOutside(configuration, paths);
@@ -175,7 +178,8 @@ export async function runController(options: ProcessOptions): Promise<void> {
     }
   };
   try {
-    await Promise.all([work(), watchTemporal(), poll()]);
+    const keeper = { configuration, adapters, decisions, ledger, log, signal };
+    await Promise.all([work(), watchTemporal(), poll(), keepRegistries(keeper)]);
   } finally {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();

@@ -40,9 +40,10 @@ export interface DirectoryStore extends ArtifactStore {
   /**
    * Takes a copy of an artifact directory. The same content again is `already-there` (or `repaired`, when the stored copy
    * was damaged). Rejects with {@link ArtifactRefused}; then the store is as before. A dry run checks every byte as an
-   * import does, answers what it would have answered, and copies nothing.
+   * import does, answers what it would have answered, and copies nothing. `madeAt` is for a version of a registry: it
+   * takes its place among the others by that time (in the future: now) and not by the moment at which it was fetched.
    */
-  import(path: string, options?: { readonly dryRun?: boolean }): Promise<ImportResult>;
+  import(path: string, options?: { readonly dryRun?: boolean; readonly madeAt?: number }): Promise<ImportResult>;
   /** What the inputs looked like when the version was validated; null where its data profile does not say. */
   inputProfile(service: string, version: string): Promise<InputProfile | null>;
   services(): Promise<string[]>;
@@ -135,7 +136,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
   }
 
   /** What the store has of a version that is offered. Rejects when its name stands for other content. */
-  async function compare({ manifest, digest }: Staged): Promise<Compared> {
+  async function compare({ manifest, digest }: Staged, madeAt = Infinity): Promise<Compared> {
     const { service, version } = manifest;
     const known = await records.read(service, version);
     if (known !== null && known.digest !== digest) {
@@ -149,8 +150,9 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       : (await objects.contentProblems(digest)).length > 0
         ? 'broken'
         : 'intact';
-    const order = 1 + Math.max(0, ...(await allRecords(service)).map((record) => record.order));
-    const record = known ?? { schema: 1 as const, service, version, digest, importedAt: now(), order };
+    const importedAt = Math.min(now(), madeAt);
+    const order = placeFor(importedAt, await allRecords(service), madeAt !== Infinity);
+    const record = known ?? { schema: 1 as const, service, version, digest, importedAt, order };
     return {
       record,
       isNew: known === null,
@@ -171,8 +173,8 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
     return write;
   }
 
-  async function admit(staged: Staged, offered: Buffer | null): Promise<ImportResult> {
-    const { record, isNew, content, outcome } = await compare(staged);
+  async function admit(staged: Staged, offered: Buffer | null, madeAt: number | undefined): Promise<ImportResult> {
+    const { record, isNew, content, outcome } = await compare(staged, madeAt);
     const object = objectPath(record.digest);
     const signature = await signatureFor(staged, content, offered);
     // Before the content gets its name: a version never stands there without the signature that let it in.
@@ -218,7 +220,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
   }
 
   return {
-    async import(path, { dryRun = false } = {}) {
+    async import(path, { dryRun = false, madeAt } = {}) {
       const source = await realpath(path).catch((fault: unknown) => {
         const found = fault instanceof Error ? fault.message : String(fault);
         throw new ArtifactRefused(path, [{ path, problem: 'unreadable', expected: 'a directory', found }]);
@@ -229,7 +231,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
         const staged = await stage(source, work, limits, allowed);
         if ('problems' in staged) throw new ArtifactRefused(path, staged.problems);
         const offered = await signatures.offered(source);
-        return await locked(() => admit(staged, offered));
+        return await locked(() => admit(staged, offered, madeAt));
       } finally {
         if (await exists(work)) await rm(work, { recursive: true, force: true });
       }
@@ -298,6 +300,13 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
       return result;
     },
   };
+}
+
+/** After every other one; of a version that is older than some of them, before those. */
+function placeFor(at: number, sorted: readonly VersionRecord[], isDated: boolean): number {
+  const newer = isDated ? sorted.findIndex(({ importedAt }) => importedAt > at) : -1;
+  if (newer === -1) return 1 + Math.max(0, ...sorted.map(({ order }) => order));
+  return ((sorted[newer - 1]?.order ?? 0) + (sorted[newer]?.order ?? 0)) / 2;
 }
 
 /** Removes what a crashed import left behind; for a store that no import runs on. */

@@ -14,8 +14,8 @@ const recordSchema = z.strictObject({
   version: z.string(),
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   importedAt: z.number(),
-  /** Breaks ties of the clock: imports are ordered by it. */
-  order: z.int(),
+  /** Breaks ties of the clock: imports are ordered by it. A version of a registry may stand between two others. */
+  order: z.number(),
 });
 export type VersionRecord = z.infer<typeof recordSchema>;
 

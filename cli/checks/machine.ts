@@ -13,6 +13,7 @@ import { checkDocker } from './docker';
 import { checkTritons } from './triton';
 import { checkHaproxy } from './haproxy';
 import { checkMinimums } from './minimum';
+import { checkRegistries } from './registry';
 import { checkRunning } from './running';
 import { splitAddress, whyTaken, whyUnreachable } from './network';
 
@@ -86,6 +87,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...(await Promise.all(configuration.services.map((each) => checkCertificate(each, Date.now())))).flat(),
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),
     ...(await checkMinimums(configuration)),
+    ...(await checkRegistries(configuration)),
     ...(await checkDocker(configuration)),
     ...(await checkTritons(configuration)),
     ...(await temporal(configuration)),

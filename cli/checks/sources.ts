@@ -12,6 +12,7 @@ import { splitAddress, whyUnreachable } from './network';
 import { askHardware } from './hardware';
 import { askLedger } from './ledger';
 import { askOutside } from './outside';
+import { askRegistry } from './registry';
 
 const timeoutMs = 3_000;
 
@@ -24,6 +25,7 @@ export async function askSources(configuration: Configuration, environment: Envi
     const perService = await Promise.all(
       configuration.services.map(async (service) => [
         await askStore(service, adapters.store),
+        ...(await askRegistry(service, { configuration, adapters })),
         ...(await askServing(service, adapters, environment)),
         ...(await Promise.all(service.dependencies.map((url) => askUrl(`${service.name}: dependency ${url}`, url)))),
         ...(await askHardware(service)),

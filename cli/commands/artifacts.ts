@@ -4,7 +4,10 @@ import { exitCodes } from '../exit-codes';
 import { CliFailure } from '../failure';
 import { versionFor } from '../names';
 import { renderImport, renderVerification, renderVersions } from '../render/artifacts';
+import { registryWords } from '../render/registry';
+import { standings } from './standings';
 import { moduleOfStore, refusing, type Store } from './store';
+import { loadWhole } from './whole-configuration';
 
 /** The verbs that need no controller: they open the artifact store themselves. */
 export async function importArtifact(
@@ -26,13 +29,22 @@ export async function listArtifacts(context: Context, input: { readonly service?
     list.map((info) => ({ service: services[index] ?? '', ...info })),
   );
   const standing = await standings(context, services);
+  const seen = await lastLooks(context, services);
   const rows = versions.map((info) => ({
     ...info,
-    standing: standing?.get(`${info.service}@${info.version}`) ?? null,
+    standing: standing?.get(info.service)?.get(info.version) ?? null,
+    registry: registryWords(info.version, seen.get(info.service) ?? null),
   }));
   if (context.json) printJson(context.terminal, { versions: rows, standingKnown: standing !== null });
   else printLines(context.terminal, renderVersions(rows, standing !== null));
   return exitCodes.ok;
+}
+
+async function lastLooks(context: Context, services: readonly string[]) {
+  const configuration = await loadWhole(context);
+  const { lastLook } = await import('../../workers/registry-sync');
+  const looks = services.map(async (service) => [service, await lastLook(configuration, service)] as const);
+  return new Map(await Promise.all(looks));
 }
 
 export async function verifyArtifacts(context: Context, input: { readonly what?: string }): Promise<number> {
@@ -67,20 +79,4 @@ async function problemsOf(context: Context, store: Store, what: string | undefin
     ),
   );
   return lists.flat();
-}
-
-/** Standing by `service@version`; null while nobody can say. */
-async function standings(context: Context, services: readonly string[]): Promise<ReadonlyMap<string, string> | null> {
-  try {
-    const views = await context.client().services();
-    if (views.some(({ service, status }) => services.includes(service) && !status)) return null;
-    return new Map(
-      views.flatMap(({ service, status }) =>
-        (status?.state.versions ?? []).map((facts) => [`${service}@${facts.version}`, facts.standing] as const),
-      ),
-    );
-  } catch (error) {
-    if (error instanceof CliFailure && error.exitCode === exitCodes.unreachable) return null;
-    throw error;
-  }
 }

@@ -19,10 +19,11 @@ export function renderImport({ outcome, info, remarks = [] }: ImportResult, dryR
 }
 
 export function renderVersions(
-  rows: readonly (Info & { readonly service: string; readonly standing: string | null })[],
+  rows: readonly (Info & { readonly service: string; readonly standing: string | null; readonly registry?: string })[],
   standingKnown: boolean,
 ): string[] {
   if (rows.length === 0) return ['the artifact store has no version: lastgood artifacts import DIRECTORY'];
+  const withRegistry = rows.some(({ registry }) => registry !== undefined && registry !== '');
   const lines = table(
     rows.map((row) => [
       `${row.service}@${row.version}`,
@@ -31,6 +32,7 @@ export function renderVersions(
       sizeText(row.bytes),
       evaluationText(row),
       row.digest.slice(0, 19),
+      ...(withRegistry ? [row.registry ?? ''] : []),
     ]),
   );
   return standingKnown ? lines : [...lines, 'standing is not known: the controller does not answer'];

@@ -104,7 +104,10 @@ function forgettable({ declared, standby }: ServiceState, facts: VersionFacts): 
 }
 
 /** The policy's thresholds on the evaluation report, by class too. */
-export function judgeEvaluation(info: StoredVersion, policy: ServicePolicy): VersionFacts['evaluation'] {
+export function judgeEvaluation(
+  info: Pick<StoredVersion, 'evaluation' | 'probes' | 'observed'>,
+  policy: ServicePolicy,
+): VersionFacts['evaluation'] {
   const { evaluation, probes } = info;
   const { minAccuracy, minRecall } = policy.validated;
   if (info.observed) return { ok: false, why: 'it has no artifact, so no evaluation report' };

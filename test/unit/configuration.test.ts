@@ -563,6 +563,64 @@ it('a language model names its embedder; paths start at the file, and everything
   expect(load(service('samples: {}')).services[0]?.semantic).toBeNull();
 });
 
+it('a registry has the name of the model, paths start at the file, and nothing but a place for its secret', () => {
+  const mlflow = 'registry: { kind: mlflow, url: "http://r.test:5000", auth: { user: lg, password: { file: pw } } }';
+  expect(load(service(mlflow)).services[0]?.registry).toEqual({
+    source: {
+      kind: 'mlflow',
+      url: 'http://r.test:5000',
+      model: 'mail',
+      auth: { user: 'lg', password: { file: join(dir, 'pw') } },
+      caFile: null,
+    },
+    keep: 3,
+    lookBack: 20,
+    everyMs: 300_000,
+    follow: [],
+    writeBack: true,
+    rules: {
+      service: 'mail',
+      engine: 'open-inference',
+      model: 'mail',
+      preprocessing: { text: '1' },
+      evaluation: { from: 'file', file: 'evaluation.json' },
+      probes: 'probes.json',
+      profile: 'profile.json',
+    },
+  });
+  const dvc =
+    'registry: { kind: dvc, repository: clone, evaluation: { json: eval.json, classes: [a], accuracy: acc } }';
+  expect(load(service(dvc)).services[0]?.registry).toMatchObject({
+    source: { kind: 'dvc', repository: join(dir, 'clone'), artifact: 'mail', remote: null, fetch: null },
+    writeBack: false,
+    rules: { evaluation: { from: 'json', file: 'eval.json', names: { accuracy: 'acc', recall: 'recall_{class}' } } },
+  });
+  expect(load(service('samples: {}')).services[0]?.registry).toBeNull();
+});
+
+it.each([
+  ['a password in the address', 'kind: mlflow, url: "http://a:b@r.test"', /registry\.url: .*see auth/],
+  [
+    'two secrets',
+    'kind: mlflow, url: "http://r.test", auth: { token: { file: a, env: B } }',
+    /exactly one of file and env/,
+  ],
+  [
+    'figures of DVC',
+    'kind: dvc, repository: c, evaluation: { classes: [a] }',
+    /registry\.evaluation: .*keeps no metrics/,
+  ],
+  [
+    'a path outside',
+    'kind: dvc, repository: c, probes: ../probes.json',
+    /registry\.probes: .*without \. and \.\. parts/,
+  ],
+  ['fewer looked at than kept', 'kind: dvc, repository: c, keep: 5, lookBack: 4', /registry\.lookBack: found 4/],
+  ['another kind', 'kind: wandb', /registry\.kind/],
+])('a registry with %s is refused', (_what, text, problem) => {
+  expect(problemsOf(service(`registry: { ${text} }`)).join('\n')).toMatch(problem);
+});
+
 it('the schema for editors in docs/ is the one that the code has', () => {
   const committed: unknown = JSON.parse(readFileSync(join(__dirname, '../../docs/configuration.schema.json'), 'utf8'));
   expect(committed).toEqual(configurationJsonSchema());

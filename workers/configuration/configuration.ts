@@ -10,6 +10,7 @@ import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
+import type { RegistryConfiguration } from './registry-schema';
 import type { probesSchema, ServiceText } from './schema';
 
 /** The configuration as the processes use it: every default filled in, every path absolute, times in milliseconds. */
@@ -207,6 +208,8 @@ export interface ServiceConfiguration {
   readonly metrics: readonly DeclaredMetric[];
   /** Null for a service that is no language model. */
   readonly semantic: SemanticConfiguration | null;
+  /** Null: versions are imported by hand. */
+  readonly registry: RegistryConfiguration | null;
   readonly policy: ServicePolicy;
 }
 

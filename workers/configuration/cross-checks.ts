@@ -2,6 +2,7 @@ import { checkDocker } from './docker-serving';
 import { checkEngine } from './engine-checks';
 import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
+import { checkRegistry } from './registry-schema';
 import type { ConfigurationText, ServiceText } from './schema';
 import { checkTls, checkTraffic } from './traffic-checks';
 import { checkTriton, sharedModels } from './triton-serving';
@@ -146,6 +147,7 @@ function checkService(service: ServiceText): Contradiction[] {
       problem: 'found fromHour equal to toHour; a whole day is 0 to 24, a night such as 22 to 6',
     });
   }
+  found.push(...checkRegistry(service.registry));
   found.push(...checkOutsideMetrics(service.metrics).map((one) => ({ ...one, path: ['metrics', ...one.path] })));
   const ascending = policy.gradual.stages.every((stage, index, all) => index === 0 || stage > (all[index - 1] ?? 0));
   if (!ascending) found.push({ path: ['policy', 'gradual', 'stages'], problem: 'expected growing shares' });

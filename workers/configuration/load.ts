@@ -16,6 +16,7 @@ import { resolveArtifactRules } from './artifacts-schema';
 import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
+import { resolveRegistry } from './registry-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
@@ -214,6 +215,7 @@ function resolveService(
     hardware: resolveHardware(text.hardware),
     metrics,
     semantic: resolveSemantic(text.semantic, around.here),
+    registry: resolveRegistry(text.registry, { name, model: text.model, engine: serving.engine }, around.here),
     policy: resolvePolicy(text.policy, {
       sessionMaxLifetimeMs: session.maxLifetime,
       changes: text.changes,

@@ -19,6 +19,7 @@ import { dockerFields } from './docker-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
 import { tritonFields } from './triton-schema';
+import { registrySchema } from './registry-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
 const engine = z.enum(['open-inference', 'openai', 'vllm', 'tgi', 'plain-http']);
@@ -287,6 +288,8 @@ const service = z.strictObject({
   /** Values that come from outside: pushed, from Prometheus, from reports of other tools. */
   metrics: outsideMetricsSchema.prefault({}),
   semantic: semantic.optional(),
+  /** Where versions come from, beside what is imported by hand. */
+  registry: registrySchema.optional(),
   policy: policySchema.prefault({}),
 });
 

@@ -70,6 +70,8 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   'artifacts verify': [],
   'artifacts prune': ['--reason', 'x'],
   'artifacts profile': ['no-such-file'],
+  'artifacts pull': [],
+  'artifacts sync': [],
 };
 
 function errorIn(text: string): { what: string; todo: string | null; exitCode: number } {
