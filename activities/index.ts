@@ -14,6 +14,7 @@ import type {
   ArtifactStore,
   Engine,
   EvidenceStore,
+  InputFits,
   Ledger,
   OutsideMetrics,
   ServiceStanding,
@@ -42,6 +43,8 @@ export interface ControlPorts {
   readonly engine: (service: string) => Engine;
   /** False where a request has effects beyond its answer. */
   readonly repeatable: (service: string) => boolean;
+  /** Absent where nobody compares profiles with the inputs of now. */
+  readonly fits?: InputFits;
 }
 
 export interface HostPorts {

@@ -1,6 +1,14 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
 import { detectionActivities, watchActivities } from '../activities/detection-activities';
-import type { Alerts, Environment, EvidenceStore, InstanceEvent, Ledger, OutsideMetrics } from '../activities/ports';
+import type {
+  Alerts,
+  Environment,
+  EvidenceStore,
+  InputFits,
+  InstanceEvent,
+  Ledger,
+  OutsideMetrics,
+} from '../activities/ports';
 import type {
   ControlActivities,
   HostActivities,
@@ -26,19 +34,21 @@ export interface ControlSources extends ActivitySources {
   readonly environment: Environment;
   readonly outside: OutsideMetrics;
   readonly evidence: EvidenceStore;
+  readonly fits: InputFits;
   /** What happens to copies, for the metrics. */
   readonly onCopyEvent?: (service: string, event: InstanceEvent['event']) => void;
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
 export function controlWorkerActivities(sources: ControlSources): ControlActivities {
-  const { adapters, alerts, ledger, configuration, environment, outside, evidence } = sources;
+  const { adapters, alerts, ledger, configuration, environment, outside, evidence, fits } = sources;
   const ports = {
     ledger,
     alerts,
     environment,
     outside,
     evidence,
+    fits,
     artifacts: adapters.versions,
     router: adapters.router,
     telemetry: adapters.telemetry,
