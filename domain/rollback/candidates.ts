@@ -42,7 +42,10 @@ export function rankCandidates(state: ServiceState, now: number, only: 'any' | '
   for (const facts of state.versions) {
     const why = facts.version === live ? 'is live' : unusable(state, facts, live, hold ? 'hold' : 'any');
     if (why !== null) refused.push({ version: facts.version, why });
-    else usable.push(weigh(state, facts, warmCopy(state, facts, now) !== null, now));
+    else {
+      const place = placeOf(facts, hold ? 'hold' : 'any');
+      usable.push(weigh(state, facts, { warm: warmCopy(state, facts, now) !== null, why: place.why }, now));
+    }
   }
   usable.sort(
     hasFigures(state) && !hold ? compareFor(state, options.emergency ?? false) : byGoodness(hold ? 'hold' : 'any'),
@@ -60,8 +63,7 @@ export function rankCandidates(state: ServiceState, now: number, only: 'any' | '
 }
 
 /** What its place rests on; the fit where it was measured, or where the policy asks for it. */
-function whyOf(state: ServiceState, { facts, fit }: Weighed, hold: boolean): string {
-  const { why } = placeOf(facts, hold ? 'hold' : 'any');
+function whyOf(state: ServiceState, { fit, why }: Weighed, hold: boolean): string {
   if (!hasFigures(state)) return why;
   const { order, maxDistance } = targetPolicy(state);
   const said = typeof fit === 'object' || (order === 'closest-profile' && !hold);

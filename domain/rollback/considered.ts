@@ -8,6 +8,9 @@ const CONSIDERED_CHARS = 4_000;
 const FACTS_CHARS = 7_000;
 const WHY_CHARS = 140;
 
+const BEYOND = 'beyond the number of attempts';
+const TOO_FAR = 'differs too much from the inputs of now to move there unasked';
+
 type Facts = { readonly [key: string]: Json };
 
 /**
@@ -18,16 +21,21 @@ type Facts = { readonly [key: string]: Json };
 export function considered(state: ServiceState, ranking: Ranking, now: number, facts: Facts = {}): Facts {
   if (!hasFigures(state)) return {};
   const { order, maxDistance } = targetPolicy(state);
+  const { attempts } = state.policy;
   const refusedOf = new Map(ranking.refused.map(({ version, why }) => [version, why]));
   const placed = ranking.usable.filter(({ facts: { version } }) => !refusedOf.has(version));
-  const others = [...state.versions]
-    .reverse()
-    .filter(({ version }) => refusedOf.has(version) && version !== state.declared?.primary)
-    .map((version) => weigh(state, version, false, now));
-  const whyOf = new Map(ranking.candidates.map(({ version, why }) => [version, why]));
+  const leftOut = ranking.usable.filter(({ facts: { version } }) => refusedOf.has(version));
+  const others = [...state.versions].reverse().flatMap((version) => {
+    const why = refusedOf.get(version.version);
+    const isUsable = ranking.usable.some(({ facts: { version: name } }) => name === version.version);
+    return why === undefined || isUsable || version.version === state.declared?.primary
+      ? []
+      : [weigh(state, version, { warm: false, why }, now)];
+  });
   const lines = [
-    ...placed.map((weighed, at) => line(weighed, at + 1, whyOf.get(weighed.facts.version) ?? 'beyond the attempts')),
-    ...others.map((weighed) => line(weighed, null, refusedOf.get(weighed.facts.version) ?? '')),
+    ...placed.map((one, at) => line(one, at + 1, at < attempts.maxCandidates ? one.why : `${one.why}; ${BEYOND}`)),
+    ...leftOut.map((one) => line(one, null, `${one.why}; ${TOO_FAR}`)),
+    ...others.map((one) => line(one, null, one.why)),
   ];
   let room = Math.min(CONSIDERED_CHARS, Math.max(0, FACTS_CHARS - JSON.stringify(facts).length));
   const told = lines.filter((one) => (room -= JSON.stringify(one).length + 1) >= 0);

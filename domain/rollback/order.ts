@@ -22,6 +22,8 @@ export interface Weighed {
   /** `unmeasured` stands between the two: it is neither (I10). */
   readonly band: 'fits' | 'unmeasured' | 'differs';
   readonly warm: boolean;
+  /** What its place rests on, or why it may not be chosen. */
+  readonly why: string;
 }
 
 type Criterion = 'suspect' | 'warm' | 'vouched' | 'proven' | 'good' | 'fit' | 'evaluation' | 'imported';
@@ -42,12 +44,17 @@ export function targetPolicy(state: ServiceState): TargetPolicy {
   return hasFigures(state) ? (state.policy.target ?? DEFAULT_TARGET) : DEFAULT_TARGET;
 }
 
-export function weigh(state: ServiceState, facts: VersionFacts, warm: boolean, now: number): Weighed {
+export function weigh(
+  state: ServiceState,
+  facts: VersionFacts,
+  { warm, why }: Pick<Weighed, 'warm' | 'why'>,
+  now: number,
+): Weighed {
   const figures = (hasFigures(state) ? state.figures?.[facts.version] : undefined) ?? null;
   const fit = fitOf(state, figures, now);
   const measured = typeof fit === 'object';
   const band = !measured ? 'unmeasured' : fit.distance <= targetPolicy(state).maxDistance ? 'fits' : 'differs';
-  return { facts, figures, fit, band, warm };
+  return { facts, figures, fit, band, warm, why };
 }
 
 function fitOf(state: ServiceState, figures: VersionFigures | null, now: number): Weighed['fit'] {
