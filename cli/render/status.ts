@@ -4,6 +4,7 @@ import type { Readiness, Route, State, VersionFacts } from '../types';
 import { identityWords } from '../../workflows/contract/identity';
 import { nextAct } from './next-act';
 import { tierTable, undecided } from './tiers';
+import { targetLines } from './target';
 import { ago, clock, labelled, plural, span, table, when } from './words';
 
 export interface StatusPage {
@@ -37,6 +38,7 @@ function renderService(view: ServiceView, condition: Condition, now: number): st
       ...labelled('doing', operationLines(state, now)),
       ...labelled('bake', bakeLines(state, now)),
       ...labelled('standby', standbyLines(state, now)),
+      ...labelled('target', targetLines(status?.readiness ?? null, state)),
       ...labelled('environment', state.environment),
       '  versions',
       ...versionTable(state, now),

@@ -25,7 +25,7 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
       warm: true,
       provenAt: best.warm.proofAt,
       expectedMs: state.policy.steps.shiftMs < 1000 ? state.policy.steps.shiftMs : 1000,
-      why: blocked ?? `${best.version} ${best.why}; it runs, with its proof renewed${unasked}`,
+      why: blocked ?? `${best.version} ${best.why}${unasked}; it runs, with its proof renewed`,
     };
   const standby = state.standby?.version === best.version ? state.standby : null;
   const why =
