@@ -1,5 +1,4 @@
 import type { InputFits } from '../../activities/ports';
-import { withoutRepeats } from '../../domain/environment/input-change';
 import type { InputProfile } from '../../domain/environment/input-profile';
 import { profileFit } from '../../domain/environment/profile-fit';
 import type { InputFit, NoFit } from '../../domain/rollback/input-fit';
@@ -22,8 +21,7 @@ export interface InputFitOptions {
 
 /** *Now*: what was asked in the last two hours, the newest of it. */
 const RECENT_MS = 2 * 3_600_000;
-const READ_MAX = 800;
-const RECENT_MAX = 400;
+const READ_MAX = 400;
 /** An older version is no target that anybody would want to wait for. */
 const VERSIONS_MAX = 60;
 /** A fit that nobody renews counts as unmeasured two hours later. */
@@ -60,7 +58,8 @@ export function inputFits(options: InputFitOptions): InputFits & { look(): Promi
     const read = await options.samples.inputs(service, atMs - RECENT_MS, atMs, READ_MAX).catch(() => null);
     if (read === null) return all('unreadable');
     if (read.off) return all('samples-off');
-    const recent = withoutRepeats(await reduceAll(read.inputs)).slice(-RECENT_MAX);
+    // Repeats count: a profile is made of all inputs, and some services are asked the same few things all day.
+    const recent = await reduceAll(read.inputs);
     const fits = new Map<string, InputFit>();
     for (const [at, version] of versions.entries()) {
       const profile = await options.profileOf(service, version).catch(() => 'unreadable' as const);

@@ -136,8 +136,7 @@ const nothing = {
   samples: 0,
 } as const;
 
-/** Of each body the first; again only where so much time has passed that it is no second try. */
-export function withoutRepeats(inputs: readonly ReducedInput[]): ReducedInput[] {
+function withoutRepeats(inputs: readonly ReducedInput[]): ReducedInput[] {
   const lastAt = new Map<number, number>();
   return inputs.filter(({ atMs, digest }) => {
     const before = lastAt.get(digest);
