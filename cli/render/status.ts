@@ -244,7 +244,8 @@ function impossible(state: State): string[] {
     ? []
     : [
         'samples of inputs are off: no shadow replay before a shift, no paired replay to tell model from environment, ' +
-          'no comparison of answers (semantic drift, length, refusals, form), no look at the quality of the inputs',
+          'no comparison of answers (semantic drift, length, refusals, form), no look at the quality of the inputs, ' +
+          'no target chosen by them',
       ];
 }
 
