@@ -15,6 +15,7 @@ import type {
   Engine,
   EvidenceStore,
   ExternalParts,
+  InputFits,
   Ledger,
   OutsideMetrics,
   ServiceStanding,
@@ -45,6 +46,8 @@ export interface ControlPorts {
   readonly engine: (service: string) => Engine;
   /** False where a request has effects beyond its answer. */
   readonly repeatable: (service: string) => boolean;
+  /** Absent where nobody compares profiles with the inputs of now. */
+  readonly fits?: InputFits;
 }
 
 export interface HostPorts {

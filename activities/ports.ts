@@ -8,6 +8,7 @@ import type { OutsideValue } from '../domain/detection/outside-metric';
 import type { FeatureOptions } from '../domain/detection/answer-features';
 import type { SeenAnswer } from '../domain/detection/answer-drift';
 import type { Actor, ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
+import type { InputFit } from '../domain/rollback/input-fit';
 import type { RouteRecord, VersionSelector } from '../domain/route';
 import type { ArtifactProblem, VersionInfo } from '../domain/version';
 import type {
@@ -340,6 +341,12 @@ export interface Ledger {
     expectedHead?: { seq: number; hash: string },
   ): Promise<{ ok: boolean; entries: number; breaks: { seq: number; problem: string }[] }>;
   services(): Promise<string[]>;
+}
+
+/** How well the data profiles of versions fit what a service is asked now. */
+export interface InputFits {
+  /** What was measured last, by version; empty before the first measurement. Never waits. */
+  latest(service: string): ReadonlyMap<string, InputFit>;
 }
 
 /** How a step reads the service's own decisions immediately before an effect. */

@@ -69,6 +69,20 @@ export interface DetectionPolicy {
 }
 
 /**
+ * By what the target of a rollback is chosen among the versions that may be chosen; `domain/rollback/order` has the
+ * criteria of each. Whatever it says, what was rolled back from for an undetermined cause comes last (I8).
+ */
+export type TargetOrder = 'previous' | 'closest-profile' | 'human-validated' | 'newest-validated';
+
+export interface TargetPolicy {
+  readonly order: TargetOrder;
+  /** With `closest-profile`: a version whose distance to the inputs of now is above is not moved to unasked. PSI. */
+  readonly maxDistance: number;
+  /** How often the controller compares the profiles with the inputs of now. */
+  readonly measureEveryMs: number;
+}
+
+/**
  * Everything that governs one service; pinned into the service workflow by `configure`. Defaults are those of
  * `workers/configuration`; demos and benchmarks bring files of their own.
  */
@@ -106,6 +120,8 @@ export interface ServicePolicy {
     readonly onTimeout: 'hold' | 'proceed';
   };
   readonly gradual: { readonly stages: readonly number[]; readonly stageMs: number };
+  /** Absent in policies of older releases: `previous`. */
+  readonly target?: TargetPolicy;
   /** Never chosen by the machine when older than this one (by import order). */
   readonly minimumAcceptable: string | null;
   readonly copiesLoadedMax: number;

@@ -1,4 +1,5 @@
 import type { IdentityMeans } from './observed-serving';
+import type { VersionContract } from './rollback/contract';
 
 /** What a version may be used for. Everything but `candidate` is the result of a decision in the ledger. */
 export type Standing = 'candidate' | 'validated' | 'suspect' | 'quarantined' | 'revoked';
@@ -28,6 +29,8 @@ export interface VersionInfo {
   /** Features served from outside the process, declared with address and version. */
   readonly external: readonly { readonly name: string; readonly version: string }[];
   readonly bytes: number;
+  /** What it takes and gives; absent where its manifest does not say. */
+  readonly contract?: VersionContract;
   /** Set where no artifact stands behind the version: only the address that something else serves it at tells of it. */
   readonly observed?: ObservedVersion;
 }

@@ -5,6 +5,7 @@ import type {
   Environment,
   EvidenceStore,
   ExternalParts,
+  InputFits,
   InstanceEvent,
   Ledger,
   OutsideMetrics,
@@ -35,19 +36,21 @@ export interface ControlSources extends ActivitySources {
   readonly environment: Environment;
   readonly outside: OutsideMetrics;
   readonly evidence: EvidenceStore;
+  readonly fits: InputFits;
   /** What happens to copies, for the metrics. */
   readonly onCopyEvent?: (service: string, event: InstanceEvent['event']) => void;
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
 export function controlWorkerActivities(sources: ControlSources): ControlActivities {
-  const { adapters, alerts, ledger, configuration, environment, outside, evidence } = sources;
+  const { adapters, alerts, ledger, configuration, environment, outside, evidence, fits } = sources;
   const ports = {
     ledger,
     alerts,
     environment,
     outside,
     evidence,
+    fits,
     artifacts: adapters.versions,
     external: externalOf(configuration),
     router: adapters.router,

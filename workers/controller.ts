@@ -24,12 +24,14 @@ import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
 import { openLedger } from './ledger';
-import { openEnvironment } from './surroundings';
+import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
 
 const ensureEveryMs = 60_000;
 const pollEveryMs = 5_000;
+/** A new live version is seen so soon; measured is as often as the policy says. */
+const fitsEveryMs = 15_000;
 const retentionDays = 90;
 
 /**
@@ -62,6 +64,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
   const decisions = temporalDecisions(client);
+  const fits = openInputFits(configuration, adapters, (service) => decisions.artifactsChanged(service));
   const settled = new Set<string>();
   const counted = (entry: LedgerEntry): void => {
     metrics.countEntry(entry);
@@ -128,6 +131,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       environment: hostEnvironment,
       outside,
       evidence,
+      fits,
       onCopyEvent: metrics.countCopyEvent.bind(metrics),
     };
     const plans: WorkerPlan[] = [
@@ -179,7 +183,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   };
   try {
     const keeper = { configuration, adapters, decisions, ledger, log, signal };
-    await Promise.all([work(), watchTemporal(), poll(), keepRegistries(keeper)]);
+    await Promise.all([work(), watchTemporal(), poll(), keepRegistries(keeper), keepFits(fits, signal)]);
   } finally {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();
@@ -255,6 +259,15 @@ async function keepWorkflows(
       }
     }
     await pause(complete ? ensureEveryMs : 1_000, signal);
+  }
+}
+
+/** The first look waits until versions, route and workflows are there; it would only be told twice. */
+async function keepFits(fits: { look(): Promise<void> }, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await pause(fitsEveryMs, signal);
+    if (signal.aborted) return;
+    await fits.look();
   }
 }
 

@@ -2,10 +2,12 @@ import { exporterReader, rulesOf } from '../adapters/environment/exporters/expor
 import { prometheusReader } from '../adapters/environment/exporters/prometheus-reader';
 import { hardwareSignals, type HardwareReader } from '../adapters/environment/hardware-signals';
 import { openHostEnvironment, type HostEnvironment } from '../adapters/environment/host-environment';
+import { inputFits } from '../adapters/environment/input-fits';
 import { inputSignals } from '../adapters/environment/input-signals';
 import type { SignalSource } from '../adapters/environment/signal-source';
 import { userSignals } from '../adapters/environment/user-signals';
 import { prometheus } from '../adapters/telemetry/prometheus';
+import { DEFAULT_TARGET } from '../domain/rollback/order';
 import type { Adapters } from './composition';
 import type { Configuration } from './configuration/configuration';
 import type { ConfiguredExporter } from './configuration/hardware-schema';
@@ -37,6 +39,23 @@ export function openEnvironment(
       inputSignals({ services, samples: telemetry, profileOf: store.inputProfile, everyMs: inputsEveryMs, now }),
       userSignals({ services, telemetry, everyMs: usersEveryMs, now }),
     ],
+  });
+}
+
+/** How well each version's data profile fits what its service is asked now. */
+export function openInputFits(
+  { services }: Configuration,
+  { telemetry, store, router }: Pick<Adapters, 'telemetry' | 'store' | 'router'>,
+  tell: (service: string) => Promise<void>,
+): ReturnType<typeof inputFits> {
+  return inputFits({
+    services: services.map(({ name, policy }) => ({ name, everyMs: (policy.target ?? DEFAULT_TARGET).measureEveryMs })),
+    samples: telemetry,
+    versionsOf: async (service) => (await store.list(service)).map(({ version }) => version),
+    profileOf: store.inputProfile,
+    liveOf: async (service) => (await router.read(service)).record?.primary ?? null,
+    tell,
+    now: Date.now,
   });
 }
 

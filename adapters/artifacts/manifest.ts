@@ -6,6 +6,7 @@ import type { ArtifactProblem } from '../../domain/version';
 import { PATHS_MAX } from '../../domain/environment/input-fields';
 import type { InputProfile } from '../../domain/environment/input-profile';
 import type { Json } from '../../domain/ledger';
+import { contractSchema } from './contract-schema';
 import { clashes, MANIFEST, pathProblem } from './paths';
 import { JsonRefused, parseStrictJson } from './strict-json';
 
@@ -44,6 +45,8 @@ export const manifestSchema = z.strictObject({
     .max(10_000),
   preprocessing: z.strictObject({ version: text }),
   external: z.array(z.strictObject({ name: text, address: text, version: text })).max(100),
+  /** What the model takes and gives; a rollback goes only where the clients of now are understood. */
+  contract: contractSchema.exactOptional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestFile = Manifest['files'][number];

@@ -26,6 +26,7 @@ export async function versionInfo(
     evaluation: summary,
     probes: probes === 'none' ? 0 : probes.probes.length,
     external: manifest.external.map(({ name, version }) => ({ name, version })),
+    ...(manifest.contract && { contract: manifest.contract }),
     bytes: manifest.files.reduce((sum, file) => sum + file.bytes, 0),
   };
 }

@@ -1,8 +1,9 @@
 import { RECENT_MIN } from '../../domain/environment/field-checks';
 import { inputFindings } from '../../domain/environment/input-change';
 import { PROFILE_MIN } from '../../domain/environment/input-comparison';
-import { reduceInput, type ReducedInput } from '../../domain/environment/input-fields';
+import type { ReducedInput } from '../../domain/environment/input-fields';
 import type { InputProfile } from '../../domain/environment/input-profile';
+import { reduceAll } from './reduced-inputs';
 import type { Signal, SignalSource } from './signal-source';
 import type { SampledInputs } from './sampled-inputs';
 
@@ -22,7 +23,6 @@ const FIRST_LOOK_MS = 2 * 3_600_000;
 /** A sample is written some moments after its answer. */
 const OVERLAP_MS = 2_000;
 const PROFILE_MS = 60_000;
-const YIELD_EVERY = 50;
 /** Samples that could not be read for so long are not those of now. */
 const STALE_MS = 60_000;
 
@@ -132,16 +132,6 @@ function nothing(): Kept {
     off: false,
     failed: null,
   };
-}
-
-/** Yields to the event loop: a body may be long. */
-async function reduceAll(inputs: readonly Parameters<typeof reduceInput>[0][]): Promise<ReducedInput[]> {
-  const reduced: ReducedInput[] = [];
-  for (const [at, input] of inputs.entries()) {
-    reduced.push(reduceInput(input));
-    if (at % YIELD_EVERY === YIELD_EVERY - 1) await new Promise(setImmediate);
-  }
-  return reduced;
 }
 
 function keyOf({ atMs, digest }: ReducedInput): string {

@@ -2,6 +2,7 @@ import type { IncidentStory } from '../story/incident-story';
 import { numberOf } from '../story/facts';
 import type { Present } from '../story/present';
 import type { Entry } from '../types';
+import { candidates } from './candidates';
 import { whatToDo } from './what-to-do';
 import { day, fineClock, metricValue, moment, number, span, table, when } from './words';
 
@@ -16,7 +17,7 @@ export function renderExplanation(story: IncidentStory, present: Present, now: n
     ),
     ...section('What lastgood did', steps(story.entries)),
     ...section('Who was exposed, and for how long', exposure(story, now)),
-    ...section('Who could take over', candidates(story)),
+    ...section('Who could take over', candidates(story, now)),
     ...section('In force now, by the ledger', inForce(present, now)),
     ...section('What you should do next', whatToDo(story, present)),
   ];
@@ -133,18 +134,6 @@ function exposure(story: IncidentStory, now: number): string[] {
         : `verified by ${story.verified.goodAnswers} good answers in ${span(story.verified.ms)}`,
     );
   return lines;
-}
-
-function candidates({ decision, dropped }: IncidentStory): string[] {
-  if (!decision) return [];
-  const failed = new Map(dropped.map(({ version, step, why }) => [version, `failed at ${step}: ${why}`]));
-  const lines = decision.candidates.map((line, index) => {
-    const version = line.split(':')[0] ?? '';
-    const outcome = failed.get(version);
-    return `${index + 1}. ${line}${outcome === undefined ? '' : ` → ${outcome}`}`;
-  });
-  const refused = decision.refused.filter((line) => !line.endsWith(': is live'));
-  return [...lines, ...refused.map((line) => `not ${line}`)];
 }
 
 export function inForce(present: Present, now: number): string[] {

@@ -4,6 +4,7 @@ import type { Readiness, Route, State, VersionFacts } from '../types';
 import { identityWords } from '../../workflows/contract/identity';
 import { nextAct } from './next-act';
 import { tierTable, undecided } from './tiers';
+import { targetLines } from './target';
 import { ago, clock, labelled, plural, span, table, when } from './words';
 
 export interface StatusPage {
@@ -37,6 +38,7 @@ function renderService(view: ServiceView, condition: Condition, now: number): st
       ...labelled('doing', operationLines(state, now)),
       ...labelled('bake', bakeLines(state, now)),
       ...labelled('standby', standbyLines(state, now)),
+      ...labelled('target', targetLines(status?.readiness ?? null, state)),
       ...labelled('environment', state.environment),
       '  versions',
       ...versionTable(state, now),
@@ -242,7 +244,8 @@ function impossible(state: State): string[] {
     ? []
     : [
         'samples of inputs are off: no shadow replay before a shift, no paired replay to tell model from environment, ' +
-          'no comparison of answers (semantic drift, length, refusals, form), no look at the quality of the inputs',
+          'no comparison of answers (semantic drift, length, refusals, form), no look at the quality of the inputs, ' +
+          'no target chosen by them',
       ];
 }
 

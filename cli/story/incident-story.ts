@@ -1,4 +1,5 @@
 import type { Entry, Facts } from '../types';
+import { consideredOf, type Considered } from './considered';
 import { listOf, numberOf, recordOf, textOf } from './facts';
 
 /** One incident (or manual operation) as its ledger entries tell it; nothing else is asked. */
@@ -13,6 +14,8 @@ export interface IncidentStory {
   readonly attribution: string | null;
   readonly reasons: readonly string[];
   readonly decision: Decision | null;
+  /** Null in ledgers of older releases, and where nothing was weighed. */
+  readonly considered: Considered | null;
   readonly dropped: readonly { readonly version: string; readonly step: string; readonly why: string }[];
   readonly times: Times;
   readonly verified: { readonly goodAnswers: number; readonly ms: number; readonly byProbesOnly: boolean } | null;
@@ -95,6 +98,7 @@ export function tellStory(id: string, entries: readonly Entry[]): IncidentStory 
       (held?.kind === 'rollback-refused' ? 'environment' : textOf(began?.facts ?? {}, 'attribution')),
     reasons: reasonsOf(verdictEntry?.facts ?? null, began?.facts ?? null),
     decision: decided ? decisionOf(decided) : null,
+    considered: consideredOf(entries),
     dropped: droppedOf(entries),
     times: {
       onsetAt: numberOf(end, 'onsetAt') ?? evidence?.onset?.at ?? null,

@@ -1,5 +1,7 @@
 import type { ServiceState, VersionFacts } from '../service/state';
+import { fitWords, noneFits } from './figure-words';
 import type { Candidate } from './operation';
+import { compareFor, hasFigures, targetPolicy, weigh, type Weighed } from './order';
 
 /**
  * A proof that was told to hold counts this long. The guard repeats it every `proofIntervalMs` (10 s), tells the service
@@ -12,43 +14,81 @@ export const PROOF_TOLD_WITHIN_MS = 15 * 60_000;
 export interface Ranking {
   readonly candidates: readonly Candidate[];
   readonly refused: readonly { readonly version: string; readonly why: string }[];
+  /** All that may be chosen, best first, also those beyond the number of attempts. */
+  readonly usable: readonly Weighed[];
+  /** Said where every version that may be chosen differs too much from the inputs of now; null elsewhere. */
+  readonly noneFits: string | null;
+}
+
+export interface RankOptions {
+  /** Keeps to the versions that a person vouched for. */
+  readonly only?: 'any' | 'hold';
+  /** Users are hurt now: what runs and is proven goes first. */
+  readonly emergency?: boolean;
+  /** A version that differs too much from the inputs of now is left to a person. */
+  readonly onlyFitting?: boolean;
 }
 
 /**
- * Ranks the versions for a rollback (I8). Known good ones first, newest last-good moment first; then older versions
- * whose evaluation meets the policy; suspects only after those. `hold` keeps to the versions that a person vouched for.
+ * Ranks the versions for a rollback (I8), by the policy's order: known good ones before others where nothing else is
+ * said, suspects last. `hold` keeps to the versions that a person vouched for, whatever the policy says.
  */
-export function rankCandidates(state: ServiceState, now: number, only: 'any' | 'hold' = 'any'): Ranking {
+export function rankCandidates(state: ServiceState, now: number, only: 'any' | 'hold' | RankOptions = 'any'): Ranking {
+  const options = typeof only === 'string' ? { only } : only;
+  const hold = options.only === 'hold';
   const live = state.declared?.primary ?? null;
   const refused: { version: string; why: string }[] = [];
-  const usable: { facts: VersionFacts; rank: number; why: string }[] = [];
+  const usable: Weighed[] = [];
   for (const facts of state.versions) {
-    const why = facts.version === live ? 'is live' : unusable(state, facts, live, only);
+    const why = facts.version === live ? 'is live' : unusable(state, facts, live, hold ? 'hold' : 'any');
     if (why !== null) refused.push({ version: facts.version, why });
-    else usable.push({ facts, ...placeOf(facts, only) });
+    else {
+      const place = placeOf(facts, hold ? 'hold' : 'any');
+      usable.push(weigh(state, facts, { warm: warmCopy(state, facts, now) !== null, why: place.why }, now));
+    }
   }
-  usable.sort((a, b) => a.rank - b.rank || goodness(b.facts, only) - goodness(a.facts, only));
+  usable.sort(
+    hasFigures(state) && !hold ? compareFor(state, options.emergency ?? false) : byGoodness(hold ? 'hold' : 'any'),
+  );
+  const { order, maxDistance } = targetPolicy(state);
+  const differing = hold || order !== 'closest-profile' ? [] : usable.filter(({ band }) => band === 'differs');
+  const leftOut = new Set(options.onlyFitting ? differing : []);
+  for (const { facts, fit } of leftOut) refused.push({ version: facts.version, why: fitWords(fit, maxDistance) });
   const candidates = usable
+    .filter((weighed) => !leftOut.has(weighed))
     .slice(0, state.policy.attempts.maxCandidates)
-    .map(({ facts, why }) => candidateOf(state, facts, why, now));
-  return { candidates, refused };
+    .map((weighed) => candidateOf(state, weighed.facts, whyOf(state, weighed, hold), now));
+  const nothing = usable.length > 0 && differing.length === usable.length;
+  return { candidates, refused, usable, noneFits: nothing ? noneFits(usable, maxDistance) : null };
+}
+
+/** What its place rests on; the fit where it was measured, or where the policy asks for it. */
+function whyOf(state: ServiceState, { fit, why }: Weighed, hold: boolean): string {
+  if (!hasFigures(state)) return why;
+  const { order, maxDistance } = targetPolicy(state);
+  const said = typeof fit === 'object' || (order === 'closest-profile' && !hold);
+  return said ? `${why}; ${fitWords(fit, maxDistance)}` : why;
+}
+
+/** The order of rules 1, and of the hold move: newest good moment, or newest word of a person, first. */
+function byGoodness(only: 'any' | 'hold'): (left: Weighed, right: Weighed) => number {
+  return ({ facts: a }, { facts: b }) =>
+    placeOf(a, only).rank - placeOf(b, only).rank || goodness(b, only) - goodness(a, only);
 }
 
 /** One named version as a candidate, whatever its rank; the caller has checked that it may be chosen. */
 export function candidateOf(state: ServiceState, facts: VersionFacts, why: string, now: number): Candidate {
-  const { standby, policy } = state;
+  return { version: facts.version, digest: facts.digest, why, warm: warmCopy(state, facts, now) };
+}
+
+function warmCopy({ standby, policy }: ServiceState, { version }: VersionFacts, now: number): Candidate['warm'] {
   const fresh =
     standby !== null &&
-    standby.version === facts.version &&
+    standby.version === version &&
     standby.proof === 'ok' &&
     standby.proofAt !== null &&
     now - standby.proofAt <= Math.max(PROOF_TOLD_WITHIN_MS, policy.standby.proofMaxAgeMs);
-  return {
-    version: facts.version,
-    digest: facts.digest,
-    why,
-    warm: fresh ? { ...standby.backend, proofAt: standby.proofAt } : null,
-  };
+  return fresh ? { ...standby.backend, proofAt: standby.proofAt } : null;
 }
 
 /** Why the machine may not choose this version; null when it may. */
@@ -76,6 +116,9 @@ export function unusable(
   if (liveFacts && facts.lastGoodAt === null && facts.human === null && facts.importedAt > liveFacts.importedAt)
     return `newer than ${liveFacts.version} and never ${facts.deployedAt === null ? 'live' : 'judged good'}`;
   if (state.incident?.dropped.includes(facts.version)) return 'failed a step in this incident';
+  const incompatible = hasFigures(state) ? state.figures?.[facts.version]?.incompatible : undefined;
+  // Of another live version than this one nothing is known.
+  if (incompatible && incompatible.live === live) return `not compatible: ${incompatible.why}`;
   return null;
 }
 

@@ -1,5 +1,6 @@
 import { restsOnEstimates } from '../detection/estimated-metrics';
 import { rankCandidates } from '../rollback/candidates';
+import { considered } from '../rollback/considered';
 import { makePlan, procedureFor } from '../rollback/plan';
 import { machine } from './messages';
 import { alertIncident, duration, usersNow } from './messages-for-people';
@@ -43,7 +44,8 @@ export function startCooldown(turn: Turn, why: string): void {
 export function holdMove(turn: Turn, incident: Incident): void {
   const { state, now } = turn;
   const live = state.versions.find(({ version }) => version === state.declared?.primary);
-  const { candidates, refused } = rankCandidates(state, now, 'hold');
+  const ranking = rankCandidates(state, now, 'hold');
+  const { candidates, refused } = ranking;
   const best = candidates[0];
   const bestFacts = state.versions.find(({ version }) => version === best?.version);
   const liveIsHold =
@@ -77,7 +79,7 @@ export function holdMove(turn: Turn, incident: Incident): void {
       actor: machine,
       reason: 'the breaker opened: hold on the version that a person vouched for',
       summary: `hold move to ${best.version}: the breaker is open`,
-      facts: { breakerEpoch: state.breaker.epoch },
+      facts: { breakerEpoch: state.breaker.epoch, ...considered(state, ranking, now) },
       entry: 'rollback-decided',
       ledgerDown: 'proceed',
     });

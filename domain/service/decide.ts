@@ -1,7 +1,8 @@
 import { placesOf } from '../detection/where-to-look';
 import type { ServicePolicy } from '../policy';
 import { makePlan, procedureFor } from '../rollback/plan';
-import { rankCandidates } from '../rollback/candidates';
+import type { Ranking } from '../rollback/candidates';
+import { considered } from '../rollback/considered';
 import type { Candidate } from '../rollback/operation';
 import { alertIncident, duration, sinceWords, usersNow } from './messages-for-people';
 import { machine } from './messages';
@@ -12,6 +13,7 @@ import { blockedBy } from './readiness';
 import { isOfFormerCopy, isRevival } from './revival';
 import { failedTogether } from './shared-failure';
 import type { Incident, Operation, ServiceState, StandingDegradation } from './state';
+import { leftToPerson, rankFor } from './target-choice';
 import type { Turn } from './turn';
 
 /**
@@ -141,7 +143,7 @@ function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
   if (entry.decided === 'held' && entry.heldBy === why) return 'held';
   mark(turn, entry.id, 'held', why);
   const { state } = turn;
-  const would = rankCandidates(state, turn.now).candidates[0]?.version ?? null;
+  const would = rankFor(state, turn.now, entry.verdict, false).candidates[0]?.version ?? null;
   turn.record(
     'rollback-held',
     would === null
@@ -206,17 +208,19 @@ function askApproval(turn: Turn): void {
   const { state, now } = turn;
   const { incident } = state;
   if (!incident) return;
-  const { candidates, refused } = rankCandidates(state, now);
-  const best = candidates[0];
+  const ranking = rankFor(state, now, incident, false);
+  const best = ranking.candidates[0];
   // Nobody should be asked to approve nothing.
-  if (!best) return nobodyLeft(turn, refused);
+  if (!best) return nobodyLeft(turn, ranking);
+  const unfit = leftToPerson(state, now, incident);
   turn.updateIncident({ phase: 'awaiting-approval', approvalUntil: now + state.policy.approval.timeoutMs });
   turn.record(
     'rollback-held',
-    `proposes to roll back from ${incident.from} to ${best.version}; waits for an approval`,
+    `proposes to roll back from ${incident.from} to ${best.version}; waits for an approval${unfit === null ? '' : `: ${unfit}`}`,
     {
       target: best.version,
       until: now + state.policy.approval.timeoutMs,
+      ...considered(state, ranking, now),
     },
   );
   alertIncident(turn, 'approval', incident, {
@@ -224,9 +228,11 @@ function askApproval(turn: Turn): void {
     title: `${state.service}: approve the rollback from ${incident.from} to ${best.version}`,
     did: isBeforePerson(state.policy, incident.metric)
       ? 'Nothing yet: it rests on an estimate from confidences, not on labels, so a person decides.'
-      : 'Decided to roll back and waits for you.',
+      : unfit === null
+        ? 'Decided to roll back and waits for you.'
+        : `Nothing yet: ${unfit}.`,
     users: usersNow(state),
-    must: `Approve or deny within ${duration(state.policy.approval.timeoutMs)}; then it ${proceedsUnanswered(state.policy, incident.metric) ? 'goes ahead' : 'stays as it is'}.`,
+    must: `Approve or deny within ${duration(state.policy.approval.timeoutMs)}; then it ${proceedsUnanswered(state.policy, incident.metric) && unfit === null ? 'goes ahead' : 'stays as it is'}.`,
     command: `lastgood approve ${incident.id} --service ${state.service} --reason '…'`,
   });
 }
@@ -236,18 +242,29 @@ export function proceedsUnanswered(policy: ServicePolicy, metric: string): boole
   return policy.approval.onTimeout === 'proceed' && !isBeforePerson(policy, metric);
 }
 
-/** The rollback of the open incident: ranks, plans, authorises (with everything it was decided on), starts. */
-export function actOnIncident(turn: Turn, approvedBy: string | null): void {
+/**
+ * The rollback of the open incident: ranks, plans, authorises (with everything it was decided on), starts. `unasked`: no
+ * person said so; then it asks where no version fits the inputs of now.
+ */
+export function actOnIncident(turn: Turn, approvedBy: string | null, unasked = approvedBy === null): void {
   const { state, now } = turn;
   const { incident } = state;
   if (!incident || !state.declared) return;
-  const ranking = rankCandidates(state, now);
+  if (unasked && leftToPerson(state, now, incident) !== null) return askApproval(turn);
+  const ranking = rankFor(state, now, incident, unasked);
   const candidates = preferFallback(state, ranking.candidates);
   const procedure = procedureFor(incident.tier, (candidates[0]?.warm ?? null) !== null);
   turn.updateIncident({ phase: 'rolling-back', approvalUntil: null, decidedAt: now });
   const entry = state.degradations.find((other) => other.version === incident.from && other.decided === 'acted');
-  if (candidates.length === 0) return nobodyLeft(turn, ranking.refused);
+  if (candidates.length === 0) return nobodyLeft(turn, ranking);
   const first = candidates[0];
+  const facts = {
+    ...(entry ? verdictFacts(entry) : {}),
+    attribution: incident.attribution,
+    refused: ranking.refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`),
+    approvedBy,
+  };
+  const poorly = ranking.noneFits === null ? '' : `; ${ranking.noneFits}`;
   const before = incident.operations ?? 0;
   turn.updateIncident({ operations: before + 1 });
   startOperation(turn, {
@@ -260,13 +277,8 @@ export function actOnIncident(turn: Turn, approvedBy: string | null): void {
     candidates,
     actor: machine,
     reason: incident.sentence,
-    summary: `roll back from ${incident.from} to ${first?.version ?? '?'} (${procedure}): ${incident.sentence}`,
-    facts: {
-      ...(entry ? verdictFacts(entry) : {}),
-      attribution: incident.attribution,
-      refused: ranking.refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`),
-      approvedBy,
-    },
+    summary: `roll back from ${incident.from} to ${first?.version ?? '?'} (${procedure}): ${incident.sentence}${poorly}`,
+    facts: { ...facts, ...considered(state, ranking, now, facts) },
     entry: 'rollback-decided',
     ledgerDown: state.policy.ledgerDown[incident.tier],
   });
@@ -280,7 +292,8 @@ function preferFallback(state: ServiceState, candidates: readonly Candidate[]): 
   return [...candidates].sort((a, b) => Number(b.version === used) - Number(a.version === used));
 }
 
-function nobodyLeft(turn: Turn, refused: readonly { version: string; why: string }[]): void {
+function nobodyLeft(turn: Turn, ranking: Ranking): void {
+  const { refused } = ranking;
   const { incident } = turn.state;
   if (!incident) return;
   turn.updateIncident({ phase: 'waiting-for-human' });
@@ -290,6 +303,7 @@ function nobodyLeft(turn: Turn, refused: readonly { version: string; why: string
     .join('; ');
   turn.record('waiting-for-human', `no version may take the traffic: ${list || 'there is no other version'}`, {
     refused: refused.slice(0, 20).map(({ version, why }) => `${version}: ${why}`),
+    ...considered(turn.state, ranking, turn.now),
   });
   alertIncident(turn, 'nobody-left', incident, {
     severity: 'page',

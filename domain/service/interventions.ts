@@ -46,7 +46,7 @@ function interveneIdle(turn: Turn, action: 'retry' | 'choose' | 'accept' | 'abor
 /** The standings may have changed since the incident was opened or proposed, so there may be nobody left to move to. */
 export function startRollback(turn: Turn, approvedBy: string | null): Outcome {
   const nobody = nobodyLeft(turn.state, turn.now);
-  actOnIncident(turn, approvedBy);
+  actOnIncident(turn, approvedBy, false);
   return turn.state.operation
     ? 'the rollback starts'
     : { cameToNothing: `${nobody ?? 'nothing is live'}; the incident waits for a person` };

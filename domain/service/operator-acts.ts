@@ -1,5 +1,7 @@
 import type { Actor } from '../ledger';
-import { candidateOf, nobodyMayServe, rankCandidates } from '../rollback/candidates';
+import { candidateOf, nobodyMayServe, rankCandidates, type Ranking } from '../rollback/candidates';
+import { considered } from '../rollback/considered';
+import { hasFigures } from '../rollback/order';
 import { makePlan, procedureFor } from '../rollback/plan';
 import type { Procedure } from '../rollback/plan';
 import { startCooldown } from './brakes';
@@ -10,7 +12,7 @@ import { intervene, startRollback, wouldComeToNothing, type Outcome } from './in
 import { unverifiedActor } from './messages';
 import type { Answer, OperatorMessage } from './messages';
 import { duration } from './messages-for-people';
-import { fenceOperation, startOperation } from './operations';
+import { fenceOperation, startOperation, type OperationRequest } from './operations';
 import { giveUpDegradations } from './operation-ended';
 import { changeVersion, setStanding, tellUnknownMinimum } from './standing';
 import type { ServiceState } from './state';
@@ -100,6 +102,7 @@ function planOf(state: ServiceState, message: OperatorMessage, now: number): str
   const steps = makePlan({ procedure, samples: state.samples, policy: state.policy });
   return [
     `from ${state.declared?.primary ?? 'nothing'} to ${first?.version ?? 'nobody'} (${procedure})`,
+    ...(hasFigures(state) && first ? [`${first.version}: ${first.why}`] : []),
     ...steps.map(({ step, deadlineMs, because }) => `${step}, at most ${duration(deadlineMs)}: ${because}`),
     ...candidates.slice(1).map(({ version, why }) => `then ${version}: ${why}`),
     ...refused.slice(0, 20).map(({ version, why }) => `not ${version}: ${why}`),
@@ -110,10 +113,15 @@ function candidatesFor(
   state: ServiceState,
   target: string | undefined,
   now: number,
-): ReturnType<typeof rankCandidates> {
+): Pick<Ranking, 'candidates' | 'refused'> {
   if (target === undefined) return rankCandidates(state, now);
   const facts = state.versions.find(({ version }) => version === target);
   return { candidates: facts ? [candidateOf(state, facts, 'named by a person', now)] : [], refused: [] };
+}
+
+/** What a person should see of the others when one was named: all figures are those of the machine's own order. */
+function figuresFor(state: ServiceState, now: number, facts: OperationRequest['facts']): OperationRequest['facts'] {
+  return considered(state, rankCandidates(state, now), now, facts);
 }
 
 function procedureOf(kind: 'rollback' | 'deploy', warm: boolean): Procedure {
@@ -205,6 +213,8 @@ function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Act
     state.breaker.open ? 'the open breaker' : '',
     state.cooldownUntil !== null ? 'the cooldown' : '',
   ].filter(Boolean);
+  const facts = { overrides, refused: refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`) };
+  const figures = figuresFor(state, now, facts);
   if (state.incident) endIncident(turn, `${actor.name} rolls back by hand`);
   giveUpDegradations(turn, `${actor.name} rolled back by hand`);
   startOperation(turn, {
@@ -217,7 +227,7 @@ function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Act
     actor,
     reason,
     summary: `${actor.name} rolls back from ${state.declared?.primary ?? '?'} to ${first.version}: ${reason}`,
-    facts: { overrides, refused: refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`) },
+    facts: { ...facts, ...figures },
     entry: 'rollback-decided',
     ledgerDown: 'proceed',
   });

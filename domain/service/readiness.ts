@@ -5,7 +5,7 @@ import type { Readiness, ServiceState } from './state';
 export function readinessOf(state: ServiceState, now: number): Readiness {
   const nothing = { ready: false, target: null, warm: false, provenAt: null, expectedMs: null };
   if (!state.declared) return { ...nothing, why: 'nothing is live yet' };
-  const { candidates, refused } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
+  const { candidates, refused, noneFits } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
   const best = candidates[0];
   if (!best) {
     const reasons = refused.filter(({ why }) => why !== 'is live').map(({ version, why }) => `${version}: ${why}`);
@@ -17,6 +17,7 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
     };
   }
   const blocked = blockedBy(state, now) ?? waitsForPerson(state);
+  const unasked = noneFits === null ? '' : '; only an emergency moves to it unasked';
   if (best.warm)
     return {
       ready: blocked === null,
@@ -24,7 +25,7 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
       warm: true,
       provenAt: best.warm.proofAt,
       expectedMs: state.policy.steps.shiftMs < 1000 ? state.policy.steps.shiftMs : 1000,
-      why: blocked ?? `${best.version} ${best.why}; it runs, with its proof renewed`,
+      why: blocked ?? `${best.version} ${best.why}${unasked}; it runs, with its proof renewed`,
     };
   const standby = state.standby?.version === best.version ? state.standby : null;
   const why =
@@ -41,7 +42,7 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
     warm: false,
     provenAt: null,
     expectedMs: null,
-    why: blocked ?? `${best.version} ${best.why}; cold: ${why}`,
+    why: blocked ?? `${best.version} ${best.why}${unasked}; cold: ${why}`,
   };
 }
 

@@ -1,4 +1,6 @@
 import { rankCandidates, unusable } from '../rollback/candidates';
+import { fitWords } from '../rollback/figure-words';
+import { targetPolicy } from '../rollback/order';
 import { instanceName } from '../route';
 import type { Backend, RouteRecord } from '../route';
 import { declare } from './declared-route';
@@ -49,9 +51,22 @@ function reasonToDrop(state: ServiceState, standby: StandbyState, now: number): 
   if (why !== null) return why;
   const replaceAt = failedStandbyReplacedAt(state);
   if (replaceAt !== null && now >= replaceAt) return `its proof has failed since ${clock(standby.failedAt ?? now)}`;
-  if (facts.standing !== 'suspect') return null;
+  if (facts.standing !== 'suspect') return betterFit(state, standby.version, now);
   const best = rankCandidates(state, now).candidates[0];
   return best && best.version !== standby.version ? `suspect, and ${best.version} is better` : null;
+}
+
+/**
+ * Today's inputs moved away from what the standby knows, and another version knows them. Not beside a degradation: until
+ * the other one is ready nothing would be warm. Not for one that could not be made ready lately, or both would take turns.
+ */
+function betterFit(state: ServiceState, version: string, now: number): string | null {
+  if (state.degradations.length > 0 || state.incident || targetPolicy(state).order !== 'closest-profile') return null;
+  const { usable } = rankCandidates(state, now);
+  const [best] = usable;
+  const kept = usable.find(({ facts }) => facts.version === version);
+  if (kept?.band !== 'differs' || best?.band !== 'fits' || tooFresh(state, now).has(best.facts.version)) return null;
+  return `it ${fitWords(kept.fit, targetPolicy(state).maxDistance)}, and ${best.facts.version} fits`;
 }
 
 /** When a standby whose proof fails is given up; null while it holds, or while the router itself serves by it. */
@@ -62,16 +77,19 @@ export function failedStandbyReplacedAt(state: ServiceState): number | null {
   return standby.failedAt + (degradations.length === 0 ? REPLACE_FAILED_MS : REPLACE_BESIDE_VERDICT_MS);
 }
 
+/** Those that could not be made ready a moment ago. */
+function tooFresh({ unprepared }: ServiceState, now: number): ReadonlySet<string> {
+  return new Set(unprepared.filter(({ at }) => now - at < PREPARE_AGAIN_MS).map(({ version }) => version));
+}
+
 function prepareNext(turn: Turn): void {
   const { state, now } = turn;
   if (loadedCopies(state) >= state.policy.copiesLoadedMax) return;
   const { candidates } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
-  const tooFresh = new Set(
-    state.unprepared.filter(({ at }) => now - at < PREPARE_AGAIN_MS).map(({ version }) => version),
-  );
+  const failedLately = tooFresh(state, now);
   // Its last copy must be gone first: a late stop must not hit the one that is made ready now.
   const leaving = new Set(state.retiring.map(({ version }) => version));
-  const next = candidates.find(({ version }) => !tooFresh.has(version) && !leaving.has(version));
+  const next = candidates.find(({ version }) => !failedLately.has(version) && !leaving.has(version));
   if (!next) return;
   const facts = state.versions.find(({ version }) => version === next.version);
   const instance = instanceName(state.service, next.version, turn.nextInstanceId());

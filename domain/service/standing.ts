@@ -1,4 +1,6 @@
 import type { ServicePolicy } from '../policy';
+import { figuresOf } from '../rollback/figures';
+import { hasFigures } from '../rollback/order';
 import type { Standing } from '../version';
 import { alertService, usersNow } from './messages-for-people';
 import type { ServiceState, StoredVersion, VersionFacts } from './state';
@@ -23,6 +25,7 @@ export function setStanding(turn: Turn, version: string, standing: Standing, why
 export function learnVersions(turn: Turn, listed: readonly StoredVersion[]): void {
   const { state } = turn;
   const stored = withoutAliases(state, listed);
+  if (hasFigures(state)) state.figures = figuresOf(stored);
   const known = new Map(state.versions.map((facts) => [facts.version, facts]));
   const next = stored.map((info): VersionFacts => {
     const before = known.get(info.version);

@@ -2,6 +2,7 @@ import type { Attribution } from '../detection/attribution';
 import type { Tier, Verdict } from '../detection/types';
 import type { Actor, LedgerEntry } from '../ledger';
 import type { Mode, ServicePolicy } from '../policy';
+import type { InputFit } from '../rollback/input-fit';
 import type { SeenServing } from '../observed-serving';
 import type { Backend, FallbackInUse, RouteRecord } from '../route';
 import type { EvaluationSummary, ObservedVersion, Standing } from '../version';
@@ -202,6 +203,8 @@ export interface ServiceState {
   /** The next epoch to hand out. */
   readonly nextEpoch: number;
   readonly versions: readonly VersionFacts[];
+  /** By version; absent until a list brought some (rules 2). */
+  readonly figures?: Readonly<Record<string, VersionFigures>>;
   readonly standby: StandbyState | null;
   /** Versions whose copy could not be made ready lately, so that the next one is tried first. */
   readonly unprepared: readonly Unprepared[];
@@ -262,4 +265,20 @@ export interface StoredVersion {
   readonly probes: number;
   readonly model: string;
   readonly observed?: ObservedVersion;
+  readonly fit?: InputFit;
+  readonly incompatible?: { readonly live: string; readonly why: string };
+}
+
+/**
+ * What the store and the controller measured of a version, for the choice of a target: learned with each list of
+ * versions, never decided. A decision puts those that it was taken on into the ledger.
+ */
+export interface VersionFigures {
+  /** Of its evaluation report, 0–1; absent where it has none. */
+  readonly accuracy?: number;
+  /** The class that it recalls worst, and the recall. */
+  readonly weakest?: readonly [label: string, recall: number];
+  readonly fit?: InputFit;
+  /** Why clients of the version `live` could not be served by it; of no meaning while another one is live. */
+  readonly incompatible?: { readonly live: string; readonly why: string };
 }

@@ -8,6 +8,7 @@ import { revivalWakesAt } from './revival';
 import { failedStandbyReplacedAt } from './standby-keeping';
 import { changeVersion, setStanding } from './standing';
 import type { ServiceState } from './state';
+import { leftToPerson } from './target-choice';
 import type { Turn } from './turn';
 import { releaseHeld } from './verdicts';
 
@@ -84,7 +85,8 @@ function endApproval(turn: Turn): void {
     return;
   // The live version may have been started again meanwhile: two operations at a time there never are (I2).
   const blocked = state.operation ? `${state.operation.id} is in flight` : blockedBy(state, now);
-  const proceeds = proceedsUnanswered(state.policy, incident.metric) && state.mode === 'act';
+  const unfit = leftToPerson(state, now, incident);
+  const proceeds = proceedsUnanswered(state.policy, incident.metric) && state.mode === 'act' && unfit === null;
   if (proceeds && blocked !== null) {
     // Proposed before, and what holds now came since: it is decided anew when that ends, not carried out by a timer (I3).
     endIncident(turn, `nobody answered, and it may not go ahead by itself: ${blocked}`);
@@ -101,7 +103,7 @@ function endApproval(turn: Turn): void {
   }
   turn.record(
     'rollback-refused',
-    `nobody approved in ${duration(state.policy.approval.timeoutMs)}; the policy says: hold`,
+    `nobody approved in ${duration(state.policy.approval.timeoutMs)}; ${unfit ?? 'the policy says: hold'}`,
   );
   endIncident(turn, 'no approval in time');
   giveUpDegradations(turn, 'nobody approved in time');

@@ -255,13 +255,13 @@ export class InvariantWatch {
 
   /** Reduced twice the same comes out; the same event again changes nothing more in the world (I11). */
   private deterministic({ before, after, event, commands, now }: Step): void {
-    const again = this.reduce(before, event, now, 1);
+    const again = this.reduce(before, event, now, before.rules);
     holds(
       text(again.state) === text(after) && text(again.commands) === text(commands),
       'I13: reduced twice, two results',
     );
     if (event.type === 'started') return;
-    const second = this.reduce(after, event, now, 1);
+    const second = this.reduce(after, event, now, after.rules);
     for (const command of second.commands) {
       if (command.kind !== 'effect' || !changing.has(command.effect.type)) continue;
       const same = commands.some((other) => other.kind === 'effect' && text(other.effect) === text(command.effect));

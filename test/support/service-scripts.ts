@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Mode } from '../../domain/policy';
+import type { Mode, ServicePolicy } from '../../domain/policy';
 import { InvariantWatch } from './service-invariants';
 import { hour, servicePolicy } from './service-policy';
 import { ServiceSimulator, storedVersion, type Reduce } from './service-simulator';
@@ -35,8 +35,14 @@ export const scripts: fc.Arbitrary<Script> = fc.record({
 const times = [0, 500, 10_000, 60_000, 5 * 60_000, 31 * 60_000, 2 * hour, 25 * hour, 60_000, 1_800_000, 1, hour];
 const versions = ['1.0', '1.1', '1.2', '1.3', '0.9', '1.1', '1.2'];
 
+/** Another order of the targets, and distances that the versions of a list have in turn. */
+export interface Chosen {
+  readonly target: NonNullable<ServicePolicy['target']>;
+  readonly fits: readonly number[];
+}
+
 /** Plays a script, watched after every event; then faults stop, and everything must come to an end (I9). */
-export function play({ setting, lines }: Script, reduce: Reduce): ServiceSimulator {
+export function play({ setting, lines }: Script, reduce: Reduce, chosen?: Chosen): ServiceSimulator {
   const watch = new InvariantWatch(reduce);
   const { mode, proceed, vouched, approvals } = setting;
   const approval = {
@@ -44,7 +50,11 @@ export function play({ setting, lines }: Script, reduce: Reduce): ServiceSimulat
     timeoutMs: hour,
     onTimeout: proceed ? 'proceed' : 'hold',
   } as const;
-  const simulator = new ServiceSimulator(servicePolicy({ approval }), reduce, watch.observe);
+  const simulator = new ServiceSimulator(
+    servicePolicy({ approval, ...(chosen && { target: chosen.target }) }),
+    reduce,
+    watch.observe,
+  );
   for (const version of ['1.0', '1.1', '1.2']) {
     simulator.say('deploy', { version });
     simulator.runOperation();
@@ -53,12 +63,24 @@ export function play({ setting, lines }: Script, reduce: Reduce): ServiceSimulat
   if (vouched) simulator.say('vouch', { version: '1.0' });
   simulator.proof(true);
   if (mode !== 'act') simulator.say('setMode', { mode });
-  for (const line of lines) perform(simulator, line);
+  for (const line of lines) {
+    if (chosen && line[0] === 'list') measure(simulator, chosen, line[1]);
+    perform(simulator, line);
+  }
   comeToRest(
     simulator,
     lines.some(([verb]) => verb === 'lose' || verb === 'kill' || verb === 'foreign'),
   );
   return simulator;
+}
+
+/** Every third version is not measured, as where its artifact has no profile. */
+function measure(simulator: ServiceSimulator, { fits }: Chosen, turn: number): void {
+  simulator.stored = simulator.stored.map((stored, at) => {
+    const distance = fits[(at + turn) % fits.length] ?? 0;
+    const fit = { distance, field: 'age', mean: distance / 4, n: 200, at: simulator.now };
+    return { ...stored, fit: (at + turn) % 3 === 0 ? 'no-profile' : fit };
+  });
 }
 
 function perform(simulator: ServiceSimulator, [verb, a, b]: Line): void {

@@ -11,6 +11,7 @@ import type { Answer, MessageName, OperatorMessage } from '../../domain/service/
 import type { RecoveredState } from '../../domain/service/recovery';
 import { reduce as realReduce } from '../../domain/service/reduce';
 import type { ServiceState, StoredVersion, VersionFacts } from '../../domain/service/state';
+import { NEWEST_RULES } from '../../workflows/contract/inputs';
 import { servicePolicy } from './service-policy';
 
 export type Reduce = typeof realReduce;
@@ -113,13 +114,14 @@ export class ServiceSimulator {
     readonly policy: ServicePolicy = servicePolicy(),
     private readonly reduce: Reduce = realReduce,
     private readonly observe: (step: Step, simulator: ServiceSimulator) => void = () => undefined,
+    private readonly rules = NEWEST_RULES,
   ) {
     this.state = this.fresh();
     this.start(null, true);
   }
 
   private fresh(): ServiceState {
-    return initialState({ service: SERVICE, host: 'local', policy: this.policy, rules: 1, samples: false });
+    return initialState({ service: SERVICE, host: 'local', policy: this.policy, rules: this.rules, samples: false });
   }
 
   private start(recovered: RecoveredState | null, ledgerReadable: boolean, routerReadable = true): void {
@@ -129,7 +131,7 @@ export class ServiceSimulator {
 
   step(event: ServiceEvent): Answer | null {
     const before = this.state;
-    const { state, commands, answer } = this.reduce(before, event, this.now, 1);
+    const { state, commands, answer } = this.reduce(before, event, this.now, this.rules);
     this.state = state;
     for (const command of commands) {
       if (command.kind === 'effect') this.queue.push(command);

@@ -1,5 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { rollbackWorkflowId } from '../../workflows/contract/ids';
+import { NEWEST_RULES } from '../../workflows/contract/inputs';
 import { quietRuntime, serviceBundle, ServiceRig, ServiceWorkers, failedTasks } from '../support/service-rig';
 import { hour, minute, policyOf, ServiceWorld, type Fakes } from '../support/service-world';
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
@@ -290,7 +291,7 @@ describe('what the service workflow does to the world', () => {
     await service.ready();
     await service.act('deploy', { version: '1.3' });
     const { runId } = await service.handle.describe();
-    await service.act('configure', { policy: policyOf({ cooldownMs: 2 * hour }), rules: 1 });
+    await service.act('configure', { policy: policyOf({ cooldownMs: 2 * hour }), rules: NEWEST_RULES });
     await service.until('it loads', ({ operation }) => operation?.step === 'load');
     expect((await service.state()).policy.cooldownMs).toBe(30 * minute);
     release();

@@ -1,5 +1,6 @@
 import { messageNames, type MessageName } from '../../workflows/contract/messages';
 import { rollbackWorkflowId, searchAttributes, searchAttributeTypes } from '../../workflows/contract/ids';
+import { NEWEST_RULES } from '../../workflows/contract/inputs';
 import {
   failedTasks,
   messageOf,
@@ -28,7 +29,7 @@ const messages: Readonly<Record<MessageName, Record<string, unknown>>> = {
   revoke: { version: '1.0' },
   clearQuarantine: { version: '1.1' },
   setMode: { mode: 'confirm' },
-  configure: { policy: policyOf({ cooldownMs: hour }), rules: 1 },
+  configure: { policy: policyOf({ cooldownMs: hour }), rules: NEWEST_RULES },
 };
 
 describe('messages to the service workflow', () => {
@@ -132,7 +133,7 @@ describe('messages to the service workflow', () => {
     const service = await start();
     expect((await service.act('vouch', { version: '1.1', requestId: 'vouch-1' })).repeated).toBe(false);
     const { runId } = await service.handle.describe();
-    await service.act('configure', { policy: policyOf({ cooldownMs: 7 }), rules: 1 });
+    await service.act('configure', { policy: policyOf({ cooldownMs: 7 }), rules: NEWEST_RULES });
     await service.continued(runId);
     const again = await service.act('vouch', { version: '1.1', requestId: 'vouch-1' });
     expect(again).toMatchObject({ decision: 'accepted', repeated: true });

@@ -94,6 +94,7 @@ export const defaultPolicyText = {
   keepPinsOn: ['trend'],
   approval: { tiers: [], timeout: '30m', onTimeout: 'hold' },
   gradual: { stages: [0.05, 0.25, 0.5], stage: '10m' },
+  target: { order: 'previous', maxDistance: 0.25, measureEvery: '10m' },
   minimumAcceptable: null,
   copiesLoadedMax: 3,
   ledgerWait: '500ms',

@@ -136,6 +136,15 @@ export const policySchema = z.strictObject({
       stage: duration({ min: '1s', max: '24h' }).prefault(shipped.gradual.stage),
     })
     .prefault({}),
+  target: z
+    .strictObject({
+      order: z
+        .enum(['previous', 'closest-profile', 'human-validated', 'newest-validated'])
+        .prefault(shipped.target.order),
+      maxDistance: amount.prefault(shipped.target.maxDistance),
+      measureEvery: duration({ min: '10s', max: '1h' }).prefault(shipped.target.measureEvery),
+    })
+    .prefault({}),
   minimumAcceptable: versionName.nullable().prefault(null),
   copiesLoadedMax: count(1, 20).prefault(shipped.copiesLoadedMax),
   ledgerWait: duration({ max: '1m' }).prefault(shipped.ledgerWait),
@@ -201,6 +210,11 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
       onTimeout: text.approval.onTimeout,
     },
     gradual: { stages: text.gradual.stages, stageMs: text.gradual.stage },
+    target: {
+      order: text.target.order,
+      maxDistance: text.target.maxDistance,
+      measureEveryMs: text.target.measureEvery,
+    },
     minimumAcceptable: text.minimumAcceptable,
     copiesLoadedMax: text.copiesLoadedMax,
     ledgerWaitMs: text.ledgerWait,

@@ -9,6 +9,7 @@ import type { ChainedEntry, LedgerEntry } from '../../domain/ledger';
 import type { DetectionPolicy } from '../../domain/policy';
 import type { Backend, ObservedRoute, RouteRecord } from '../../domain/route';
 import type { StandingVerdict, TierReading } from '../../domain/service/events';
+import type { InputFit } from '../../domain/rollback/input-fit';
 import type { LiveSeen } from '../../domain/service/state';
 import type { ObservedServing } from '../../domain/observed-serving';
 import type { EvaluationSummary, ObservedVersion } from '../../domain/version';
@@ -25,6 +26,10 @@ export interface KnownVersion {
   readonly probes: number;
   readonly model: string;
   readonly observed?: ObservedVersion;
+  /** How well its data profile fits the inputs of now; absent where that was not looked at. */
+  readonly fit?: InputFit;
+  /** Why clients of the version `live` could not be served by it; absent where nothing speaks against it. */
+  readonly incompatible?: { readonly live: string; readonly why: string };
 }
 
 /** Outcome of a step that may fail for a reason that belongs to the candidate. Faults are thrown instead. */

@@ -40,6 +40,13 @@ const shape = z.looseObject({
   sessions: z.looseObject({ maxLifetimeMs: ms, keepPinsOn: z.array(tier) }),
   approval: z.looseObject({ tiers: z.array(tier), timeoutMs: ms, onTimeout: hold }),
   gradual: z.looseObject({ stages: z.array(z.number().min(0).max(1)), stageMs: ms }),
+  target: z
+    .looseObject({
+      order: z.enum(['previous', 'closest-profile', 'human-validated', 'newest-validated']),
+      maxDistance: z.number().min(0),
+      measureEveryMs: ms,
+    })
+    .optional(),
   minimumAcceptable: z.string().nullable(),
   copiesLoadedMax: count,
   ledgerWaitMs: ms,

@@ -144,6 +144,35 @@ describe('steps of the controller', () => {
     expect(recovered?.versions.at(-1)?.version).toBe('2.299');
   });
 
+  it('list versions with how they fit the inputs of now and whether clients of the live one could use them', async () => {
+    const fit = { distance: 0.1, field: 'age', mean: 0.02, n: 200, at: 1 };
+    const fits = { latest: () => new Map([['1.2', fit]]) };
+    world.artifacts.put(service, { ...infoOf('1.4', 9), engine: 'openai' });
+    const { listVersions } = controlActivities({ ...ports, fits });
+    const list = await listVersions(service);
+    expect(list.find(({ version }) => version === '1.2')).toMatchObject({ fit });
+    expect(list.find(({ version }) => version === '1.3')).not.toHaveProperty('fit');
+    expect(list.filter(({ incompatible }) => incompatible)).toMatchObject([
+      { version: '1.4', incompatible: { live: '1.3', why: expect.stringContaining('served by openai, 1.3 by') } },
+    ]);
+
+    // A router that does not answer says nothing against anybody, and costs the list nothing.
+    const away = { ...world.router, read: () => Promise.reject(new Error('away')) } as unknown as typeof world.router;
+    const blind = await controlActivities({ ...ports, router: away }).listVersions(service);
+    expect(blind.map(({ version }) => version)).toEqual(list.map(({ version }) => version));
+    expect(blind.some((version) => 'incompatible' in version || 'fit' in version)).toBe(false);
+  });
+
+  it('I15: list as many versions with figures as without; what is measured takes the room that is left', async () => {
+    for (let index = 0; index < 300; index += 1) world.artifacts.put(service, infoOf(`2.${index}`, index + 10));
+    const fit = { distance: 0.1, field: 'x'.repeat(48), mean: 0.02, n: 200, at: Date.now() };
+    const every = new Map(Array.from({ length: 300 }, (_, index) => [`2.${index}`, fit]));
+    const plain = await controlActivities(ports).listVersions(service);
+    const list = await controlActivities({ ...ports, fits: { latest: () => every } }).listVersions(service);
+    expect(list.map(({ version }) => version)).toEqual(plain.map(({ version }) => version));
+    expect(JSON.stringify(list).length).toBeLessThan(16_384);
+  });
+
   it('validate an artifact, and say where it is wrong', async () => {
     const { validateArtifact } = controlActivities(ports);
     const check = async (digest: string): Promise<unknown> =>

@@ -10,12 +10,13 @@ import { whatToDo } from '../../../cli/render/what-to-do';
 import { tellStory } from '../../../cli/story/incident-story';
 import { foldPresent } from '../../../cli/story/present';
 import type { Entry } from '../../../cli/types';
+import type { InputFit } from '../../../domain/rollback/input-fit';
 import { fine, unmeasured, wrong } from '../../../cli/checks/finding';
 import { nodeVersion, procIsThere } from '../../../cli/checks/machine';
 import { judgeChain } from '../../../cli/checks/temporal-chain';
 import { removeTemporary } from '../../support/temporary';
 import { ApiRig } from './api-rig';
-import { backendOf, bulkVerdict, digestOf, PlayedService, rolledBack, service, start } from './rollback-story';
+import { backendOf, bulkVerdict, digestOf, PlayedService, rolledBack, service, start, stored } from './rollback-story';
 
 const alice = { name: 'alice', proof: 'unix-user', from: 'local socket' } as const;
 const rigs: ApiRig[] = [];
@@ -108,6 +109,52 @@ test('explain of a rollback by hand names the person, and finds it by the name o
 test('the second rollback in a row: explain says that the breaker is open and what to do', async () => {
   expect(await printed(await breakerOpen(), 'explain')).toMatchSnapshot();
 });
+
+test('explain of a target chosen for the inputs of now lists each version with its figures', async () => {
+  const played = await live({ target: { order: 'closest-profile' } });
+  await inputsOfNow(played, 0.41, 0.03);
+  await played.degraded();
+  expect(await printed(played.after(300), 'explain')).toMatchSnapshot();
+});
+
+test('where no version fits the inputs of now, explain and status say so and what the person who is asked should do', async () => {
+  const played = await live({ target: { order: 'closest-profile' } });
+  await inputsOfNow(played, 0.41, 0.77);
+  await played.degraded();
+  expect(await printed(played.after(300), 'explain')).toMatchSnapshot();
+  const status = await printed(played, 'status');
+  expect(status).toContain('needs a human');
+  const dryRun = await printed(played, 'rollback', service, '--reason', 'why', '--dry-run');
+  expect(dryRun).toContain('1.2: was live and judged good; differs from the inputs of now (PSI 0.41 at most');
+  expect(dryRun).toContain('then 1.1: validated, never live; differs');
+});
+
+test('a ledger of an older release is explained without figures', async () => {
+  const played = await new PlayedService({}, 1).begun();
+  await played.after(1_000).deployed('1.2');
+  await played.after(1_000).deployed('1.3');
+  await played.after(1_000).degraded();
+  const text = await printed(played.after(300), 'explain');
+  expect(text).toContain('1. 1.2: was live and judged good');
+  expect(text).not.toContain('PSI');
+});
+
+/** The controller has compared the profiles of 1.2 and 1.1 with what is asked now; that of 1.3 says nothing. */
+async function inputsOfNow(played: PlayedService, last: number, older: number): Promise<void> {
+  const fit = (distance: number): InputFit => ({
+    distance,
+    field: 'text#length',
+    mean: distance / 4,
+    n: 240,
+    at: played.now - 60_000,
+  });
+  const versions = [
+    stored('1.1', 1, { fit: fit(older) }),
+    stored('1.2', 2, { fit: fit(last) }),
+    stored('1.3', 3, { fit: 'no-profile' }),
+  ];
+  await played.apply({ type: 'versions-listed', versions });
+}
 
 test('history shows decisions, not bookkeeping, and each shift once', async () => {
   const shown = await printed(await rolledBack(), 'history');

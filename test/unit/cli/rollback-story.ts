@@ -11,6 +11,7 @@ import { readinessOf } from '../../../domain/service/readiness';
 import { reduce } from '../../../domain/service/reduce';
 import type { ServiceState, StoredVersion } from '../../../domain/service/state';
 import { resolvePolicy, policySchema } from '../../../workers/configuration/policy-schema';
+import { NEWEST_RULES } from '../../../workflows/contract/inputs';
 import type { ServiceStatus } from '../../../workflows/contract/status';
 
 export const service = 'mail-triage';
@@ -30,7 +31,8 @@ export function backendOf(version: string): Backend {
   };
 }
 
-const stored = (version: string, order: number): StoredVersion => ({
+export const stored = (version: string, order: number, more: Partial<StoredVersion> = {}): StoredVersion => ({
+  ...more,
   version,
   digest: digestOf(version),
   importedAt: start - 86_400_000 + order * 60_000,
@@ -74,7 +76,7 @@ export class PlayedService {
   private reportNo = 0;
   private childEntries = 0;
 
-  constructor(policy: object = {}) {
+  constructor(policy: object = {}, rules = NEWEST_RULES) {
     this.state = initialState({
       service,
       host: 'local',
@@ -84,7 +86,7 @@ export class PlayedService {
         onForeignQuarantined: 'alarm',
         unverifiedOperators: 'refuse',
       }),
-      rules: 1,
+      rules,
       samples: true,
     });
   }
@@ -99,7 +101,7 @@ export class PlayedService {
   }
 
   async apply(event: ServiceEvent): Promise<Answer | null> {
-    const { state, commands, answer } = reduce(this.state, event, this.now, 1);
+    const { state, commands, answer } = reduce(this.state, event, this.now, this.state.rules);
     this.state = { ...state, outbox: [] };
     for (const command of commands) if (command.kind === 'intent') await this.ledger.append(command.entry);
     return answer;

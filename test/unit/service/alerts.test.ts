@@ -211,7 +211,7 @@ describe('what happens around a service', () => {
   it('a minimum acceptable version that nobody knows, when it is configured and when the store changes', () => {
     const simulator = proven();
     const policy = servicePolicy({ minimumAcceptable: '1.O' });
-    simulator.say('configure', { policy, rules: 1 });
+    simulator.say('configure', { policy, rules: simulator.state.rules });
     expect(alertOf(simulator, /minimum-acceptable/)).toMatchSnapshot();
 
     const fresh = new ServiceSimulator(policy);

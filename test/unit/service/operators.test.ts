@@ -312,7 +312,7 @@ test('a quarantine that is cleared leaves a candidate that is probed again', () 
 test('a configuration waits for the next quiet moment', () => {
   const simulator = serviceWithStandby();
   const policy = servicePolicy({ cooldownMs: hour });
-  simulator.say('configure', { policy, rules: 1 });
+  simulator.say('configure', { policy, rules: simulator.state.rules });
   expect(simulator.state.next).toEqual({ policy, rules: null });
   expect(simulator.state.policy.cooldownMs).toBe(30 * 60_000);
 });
