@@ -3,7 +3,7 @@ import { NOTHING_READ, type Read } from './answer-reader';
 import { tapFor, type AnswerTap } from './answer-tap';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
-import { answerHeaders, requestHeaders } from './headers';
+import { answerHeaders, requestHeaders, type Headers } from './headers';
 import { answerOurselves, breakOff } from './own-answer';
 import { isSaneRequestId, sameToken, uuidV7 } from './request-id';
 import type { Service, Way } from './service';
@@ -16,7 +16,6 @@ const ONE_PIECE_MAX_BYTES = 16_384;
 const ROUTES_MAX = 8;
 
 type Fate = 'open' | 'counted' | 'done';
-type Headers = Record<string, string | string[] | undefined>;
 
 /** One request's life: choose a version, try its backends, pass the answer on, write down what became of it. */
 export class Exchange implements AttemptOwner, Waiting {
@@ -79,10 +78,13 @@ export class Exchange implements AttemptOwner, Waiting {
   private send(): void {
     this.startedAt = performance.now();
     this.service.deadlines.add(this);
-    const way = this.service.choose(this.session, Date.now());
-    if (way) this.take(way);
-    else if (this.service.route.record) this.elsewhere();
-    else this.refuse(503, 'no-route', 'no route is in force yet');
+    this.service.whenRouted(() => {
+      if (this.fate === 'done') return;
+      const way = this.service.choose(this.session, Date.now());
+      if (way) this.take(way);
+      else if (this.service.route.record) this.elsewhere();
+      else this.refuse(503, 'no-route', 'no route is in force yet');
+    });
   }
 
   private take(way: Way): void {
