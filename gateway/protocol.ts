@@ -74,11 +74,18 @@ export const routerStateSchema = z.object({
   pinned: z.record(z.string(), z.object({ sessions: z.int(), lastEndsAt: instant })),
   lastSeq: z.int(),
   /**
-   * Of a service with several routers, as their composition says it: those that have another record in force, or cannot be
-   * asked (`record` null, and why). Empty: all agree.
+   * Of a service with several routers, as their composition says it: those that have another record in force, or could
+   * not be asked (`reached` false, `record` null). Empty: all agree.
    */
   differing: z
-    .array(z.object({ router: z.string(), record: routeRecordSchema.nullable(), why: z.string() }))
+    .array(
+      z.object({
+        router: z.string(),
+        reached: z.boolean(),
+        record: routeRecordSchema.nullable(),
+        why: z.string(),
+      }),
+    )
     .exactOptional(),
 });
 export type RouterState = z.infer<typeof routerStateSchema>;

@@ -132,9 +132,9 @@ function combined(answers: readonly Answer<RouterState>[], first: string): Route
   const since = sames.map(({ inForceSince }) => inForceSince).filter((at) => at !== null);
   const fallbacks = sames.map(({ fallback }) => fallback).filter((fallback) => fallback !== null);
   const differing = answers.flatMap((answer) => {
-    if (!answer.ok) return [{ router: answer.name, record: null, why: answer.why }];
+    if (!answer.ok) return [{ router: answer.name, reached: false, record: null, why: answer.why }];
     const { value, name } = answer;
-    return same(value) ? [] : [{ router: name, record: value.record, why: servesWords(value) }];
+    return same(value) ? [] : [{ router: name, reached: true, record: value.record, why: servesWords(value) }];
   });
   return {
     service: most.service,

@@ -9,6 +9,7 @@ import { alertService, clock, usersNow } from './messages-for-people';
 import { UNWRITTEN_EPOCHS } from './epochs';
 import { giveUpBehind, leaveIncident, releaseCopies } from './operation-ended';
 import type { StandingDegradation } from './state';
+import { bringTogether } from './routers-apart';
 import { trafficMoved } from './traffic-moved';
 import type { Turn } from './turn';
 
@@ -27,6 +28,7 @@ export function onRouteObserved(turn: Turn, { report }: Extract<ServiceEvent, { 
   if (!declared) return observed.record && !operation ? foreignRecord(turn, observed.record) : undefined;
   importFallback(turn, observed.fallback, observed.readAt);
   const epoch = observed.record?.epoch ?? 0;
+  bringTogether(turn, observed);
   const inGrant = operation !== null && epoch >= operation.epochs.from && epoch <= operation.epochs.to;
   if (inGrant) return;
   if (epoch < declared.epoch) {

@@ -230,6 +230,8 @@ export interface ServiceState {
   /** The router's record that lastgood did not declare; a resume takes it as the truth. */
   readonly foreign: RouteRecord | null;
   readonly fallbackInUse: FallbackInUse | null;
+  /** Of several routers: those that do not have the declared record, since when, and whether a person was told. */
+  readonly apart?: { readonly since: number; readonly routers: readonly string[]; readonly told: boolean } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */
   readonly serving?: SeenServing;
   /** Absent until they were looked at. */

@@ -21,7 +21,10 @@ export async function shift(operation: Operation, trial: RunningTrial, step: Pla
     deadlineMs: step.deadlineMs,
     summary: `all traffic to ${version}`,
   });
-  if (moved.kind !== 'moved') return notShifted(operation, trial, step, moved);
+  if (moved.kind !== 'moved') {
+    movedInPart(operation, moved);
+    return notShifted(operation, trial, step, moved);
+  }
   const { record } = moved;
   operation.record = record;
   operation.returned = false;
@@ -69,6 +72,7 @@ async function eachStage(operation: Operation, trial: RunningTrial, step: PlanSt
       summary: `${percent} of new requests to ${version}`,
     });
     if (moved.kind !== 'moved') {
+      movedInPart(operation, moved);
       await withdrawShare(operation);
       return notShifted(operation, trial, step, moved);
     }
@@ -137,6 +141,7 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
     returnsTo: route.primary,
   });
   if (moved.kind !== 'moved') {
+    if (movedInPart(operation, moved)) operation.returned = true;
     operation.failed('return', route.primary, moved.why);
     return `${staying}: the way back to ${route.primary} failed (${moved.why})`;
   }
@@ -180,6 +185,16 @@ async function withdrawShare(operation: Operation): Promise<void> {
   }
 }
 
+/** Users of the routers that took it are on it: it is the declared record, which reconcile brings to the others. */
+function movedInPart(operation: Operation, moved: Exclude<Moved, { kind: 'moved' }>): boolean {
+  if (moved.kind !== 'partial') return false;
+  const { record, at, why } = moved;
+  operation.record = record;
+  operation.chronicle.report({ type: 'shifted', record, note: why, at });
+  recordShift(operation, record, `the traffic moved in part (epoch ${record.epoch}): ${why}`);
+  return true;
+}
+
 function notShifted(
   operation: Operation,
   trial: RunningTrial,
@@ -196,6 +211,7 @@ function notShifted(
     case 'refused':
     case 'lost':
       return { kind: 'failed', step: step.step, why, trial: again };
+    case 'partial':
     case 'unknown':
     case 'unreachable':
       return { kind: 'stuck', step: step.step, why, trial: again };

@@ -122,6 +122,10 @@ const schemas = {
       record: record.nullable(),
       floor: epoch,
       fallback: z.looseObject({ version: word, since: instant, epoch, reason: text }).nullable(),
+      differing: z
+        .array(z.looseObject({ router: word, reached: z.boolean(), epoch: epoch.nullable(), why: text }))
+        .max(16)
+        .optional(),
       serving: serving.nullish(),
     }),
     at: instant,
