@@ -6,6 +6,7 @@ import type { ServicePolicy } from '../../domain/policy';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
+import type { RouterConfiguration } from './router-schema';
 import type { probesSchema, ServiceText } from './schema';
 
 /** The configuration as the processes use it: every default filled in, every path absolute, times in milliseconds. */
@@ -23,6 +24,9 @@ export interface Configuration {
   readonly gateway: {
     readonly metrics: ListenAddress;
     readonly blindWebhook: { readonly url: string; readonly afterMs: number } | null;
+    readonly control: { readonly listen: ListenAddress; readonly tokenFile: string } | null;
+    readonly leaseMs: number;
+    readonly holdMaxMs: number;
   };
   readonly router: RouterConfiguration;
   readonly artifactDirectory: string;
@@ -30,10 +34,6 @@ export interface Configuration {
   readonly alerts: { readonly terminal: boolean; readonly webhooks: readonly WebhookConfiguration[] };
   readonly services: readonly ServiceConfiguration[];
 }
-
-export type RouterConfiguration =
-  | { readonly kind: 'gateway' }
-  | { readonly kind: 'haproxy'; readonly directory: string; readonly masterSocket: string };
 
 export interface TemporalConfiguration {
   /** Null: the embedded dev server. */

@@ -1,6 +1,7 @@
 import { checkDocker } from './docker-serving';
 import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
+import { checkRouters } from './router-schema';
 import type { ConfigurationText, ServiceText } from './schema';
 
 export interface Contradiction {
@@ -24,6 +25,13 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
       problem: `found ${gateway.metrics.host}, which is not loopback: the gateway's metrics have no TLS and no token, expected a loopback address`,
     });
   }
+  if (gateway.control !== undefined && !isLoopback(gateway.control.listen.host)) {
+    found.push({
+      path: ['gateway', 'control', 'listen'],
+      problem: `found ${gateway.control.listen.host}, which is not loopback: whoever reaches it moves the traffic, and the gateway has no TLS of its own, expected a loopback address with your TLS proxy in front of it`,
+    });
+  }
+  found.push(...checkRouters(text.router, text.host));
   if (text.router.kind === 'haproxy') {
     found.push(...checkHaproxy(text.router.directory, services));
     // Nobody reads the gateway's rows then, so it would say "blind" for ever.
@@ -155,12 +163,17 @@ function checkCommand(command: readonly string[]): Contradiction[] {
   return found;
 }
 
+function controlListener(listen: { host: string; port: number }): [readonly string[], { host: string; port: number }] {
+  return [['gateway', 'control', 'listen'], listen];
+}
+
 /** Two listeners on one port: the second one would fail at start, after the first has taken traffic. */
 function sharedPorts(text: ConfigurationText): Contradiction[] {
   const taken = new Map<string, string>();
   const listeners: [readonly string[], { host: string; port: number }][] = [
     [['api', 'listen'], text.api.listen],
     [['gateway', 'metrics'], text.gateway.metrics],
+    ...(text.gateway.control === undefined ? [] : [controlListener(text.gateway.control.listen)]),
     ...Object.entries(text.services).map(([name, service]): [readonly string[], { host: string; port: number }] => [
       ['services', name, 'listen'],
       service.listen,

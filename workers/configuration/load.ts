@@ -5,7 +5,6 @@ import {
   ConfigurationError,
   type Configuration,
   type ConfiguredProbe,
-  type RouterConfiguration,
   type SemanticConfiguration,
   type ServiceConfiguration,
   type ServingConfiguration,
@@ -13,6 +12,7 @@ import {
 import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
+import { resolveRouter } from './router-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
@@ -121,6 +121,12 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
         gateway.blindWebhook === undefined
           ? null
           : { url: gateway.blindWebhook.url, afterMs: gateway.blindWebhook.after },
+      control:
+        gateway.control === undefined
+          ? null
+          : { listen: gateway.control.listen, tokenFile: absolute(gateway.control.tokenFile) },
+      leaseMs: gateway.lease,
+      holdMaxMs: gateway.hold,
     },
     router: resolveRouter(text.router, here),
     artifactDirectory: orNull(text.artifacts.directory) ?? resolve(dataDir, 'artifacts'),
@@ -139,12 +145,6 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
       resolveService(name, service, { here, unverified }),
     ),
   };
-}
-
-function resolveRouter(text: ConfigurationText['router'], here: string): RouterConfiguration {
-  if (text.kind === 'gateway') return { kind: 'gateway' };
-  const directory = resolve(here, text.directory);
-  return { kind: 'haproxy', directory, masterSocket: resolve(directory, text.masterSocket ?? 'master.sock') };
 }
 
 function resolveService(

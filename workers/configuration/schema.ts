@@ -15,6 +15,7 @@ import { hardwareSchema } from './hardware-schema';
 import { dockerFields } from './docker-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
+import { routerSchema } from './router-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
 const engine = z.enum(['open-inference', 'openai', 'plain-http']);
@@ -243,21 +244,15 @@ export const configurationSchema = z.strictObject({
       blindWebhook: z
         .strictObject({ url: httpUrl, after: duration({ min: '2s', max: '1h' }).prefault('15s') })
         .optional(),
+      /** A second listener of its control interface, for lastgood and gateways on other hosts. Loopback: TLS is your proxy's. */
+      control: z.strictObject({ listen: listenAddress, tokenFile: file }).optional(),
+      /** With router.others: a gateway that did not run for longer asks the others for a newer route before it serves. */
+      lease: duration({ min: '100ms', max: '1s' }).prefault('1s'),
+      /** New requests wait for that at most so long. */
+      hold: duration({ min: '50ms', max: '10s' }).prefault('1500ms'),
     })
     .prefault({}),
-  /** What clients' requests go through. */
-  router: z
-    .discriminatedUnion('kind', [
-      z.strictObject({ kind: z.literal('gateway') }),
-      z.strictObject({
-        kind: z.literal('haproxy'),
-        /** HAProxy's configuration, and the routes that it reads at start; lastgood writes there. */
-        directory: path,
-        /** Socket of HAProxy's master process (`haproxy -W -S`). Default: `master.sock` in the directory. */
-        masterSocket: path.optional(),
-      }),
-    ])
-    .prefault({ kind: 'gateway' }),
+  router: routerSchema,
   artifacts: z.strictObject({ directory: path.optional() }).prefault({}),
   ledger: z
     .strictObject({
