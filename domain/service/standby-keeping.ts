@@ -4,6 +4,7 @@ import type { Backend, RouteRecord } from '../route';
 import { declare } from './declared-route';
 import type { ServiceEvent } from './events';
 import { alertService, clock, usersNow } from './messages-for-people';
+import { onCopyPrepared } from './replicas';
 import { loadedCopies, retire } from './retiring';
 import { setStanding } from './standing';
 import type { ServiceState, StandbyState } from './state';
@@ -64,7 +65,8 @@ export function failedStandbyReplacedAt(state: ServiceState): number | null {
 
 function prepareNext(turn: Turn): void {
   const { state, now } = turn;
-  if (loadedCopies(state) >= state.policy.copiesLoadedMax) return;
+  const { copiesLoadedMax, replicas } = state.policy;
+  if (loadedCopies(state) >= copiesLoadedMax * (replicas?.hosts.length ?? 1)) return;
   const { candidates } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
   const tooFresh = new Set(
     state.unprepared.filter(({ at }) => now - at < PREPARE_AGAIN_MS).map(({ version }) => version),
@@ -150,6 +152,7 @@ export function adoptStandby(turn: Turn, version: string, backend: Backend, why:
 
 export function onStandbyPrepared(turn: Turn, event: Extract<ServiceEvent, { type: 'standby-prepared' }>): void {
   const { state, now } = turn;
+  if (onCopyPrepared(turn, event)) return;
   // It may have been started before it failed; stopping what is not there does no harm.
   if (state.preparing?.instance !== event.instance)
     return retire(turn, event.version, event.instance, 'it was made ready for a decision that has passed');

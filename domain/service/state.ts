@@ -230,6 +230,14 @@ export interface ServiceState {
   /** The router's record that lastgood did not declare; a resume takes it as the truth. */
   readonly foreign: RouteRecord | null;
   readonly fallbackInUse: FallbackInUse | null;
+  /** Copy that is made ready on a host that has none of the live version; hosts that were asked for one, and when. */
+  readonly joining?: {
+    readonly host: string;
+    readonly version: string;
+    readonly instance: string;
+    readonly until: number;
+  } | null;
+  readonly askedHosts?: Readonly<Record<string, number>>;
   /** Of several routers: those that do not have the declared record, since when, and whether a person was told. */
   readonly apart?: { readonly since: number; readonly routers: readonly string[]; readonly told: boolean } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */

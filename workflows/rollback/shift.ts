@@ -17,7 +17,8 @@ export async function shift(operation: Operation, trial: RunningTrial, step: Pla
   const beganAt = operation.began(step.step, version, step.deadlineMs);
   const moved = await move(operation, {
     epoch,
-    recordAt: (at) => shiftedRecord(operation.recordFacts(at), { version, backend: trial.backend }),
+    recordAt: (at) =>
+      shiftedRecord(operation.recordFacts(at), { version, backend: trial.backend, others: trial.others }),
     deadlineMs: step.deadlineMs,
     summary: `all traffic to ${version}`,
   });
@@ -66,7 +67,8 @@ async function eachStage(operation: Operation, trial: RunningTrial, step: PlanSt
         const facts = operation.recordFacts(at);
         // The router ends the share by itself, should nobody be left to decide what comes after it.
         const until = facts.now + gradual.stageMs + 2 * steps.shiftMs;
-        return sharedRecord({ ...facts, base }, { version, backend: trial.backend }, { weight, until });
+        const { backend, others } = trial;
+        return sharedRecord({ ...facts, base }, { version, backend, others }, { weight, until });
       },
       deadlineMs: steps.shiftMs,
       summary: `${percent} of new requests to ${version}`,

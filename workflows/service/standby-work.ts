@@ -1,4 +1,5 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { hostOfInstance } from '../../domain/hosts';
 import type { ServicePolicy } from '../../domain/policy';
 import type { Backend } from '../../domain/route';
 import type { Effect } from '../../domain/service/commands';
@@ -52,7 +53,7 @@ export class StandbyWork {
       [{ service, version, digest }],
     );
     if (!valid.ok) return valid.why;
-    const loaded = await hostOf(host).loadTarget.executeWithOptions(
+    const loaded = await hostOf(hostOfInstance(instance) ?? host).loadTarget.executeWithOptions(
       // Nobody waits for a standby, so it may stand behind a load that somebody does wait for.
       {
         scheduleToStartTimeout: loadMs,
