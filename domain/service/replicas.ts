@@ -4,11 +4,14 @@ import type { ServiceEvent } from './events';
 import { alertService, usersNow } from './messages-for-people';
 import { pausedBy } from './readiness';
 import { retire } from './retiring';
+import { liveSeen } from './revival';
 import type { ServiceState, VersionFacts } from './state';
 import type { Turn } from './turn';
 
 /** A host that could not be asked, or could not make its copy ready, is tried again after this. */
 const JOIN_AGAIN_MS = 60_000;
+/** Nobody took the load (`workflows/rollback/activity-failure.ts`), so nothing was begun there. */
+const HOST_UNREACHABLE = 'HostUnreachable';
 
 /**
  * A service on several hosts: a host without a copy of the live version (it was gone, or an emergency went to one warm copy)
@@ -17,8 +20,10 @@ const JOIN_AGAIN_MS = 60_000;
  */
 export function keepReplicas(turn: Turn): void {
   const { state, now } = turn;
+  if (!state.policy.replicas) return;
   const { joining } = state;
   if (joining && now >= joining.until) state.joining = null;
+  leaveOutDown(turn);
   if (state.joining || state.operation || state.preparing || !mayChange(state, now)) return;
   const host = hostsWithout(state).find((name) => (state.askedHosts?.[name] ?? 0) + JOIN_AGAIN_MS <= now);
   const facts = state.versions.find(({ version }) => version === state.declared?.primary);
@@ -30,6 +35,36 @@ export function keepReplicas(turn: Turn): void {
   state.askedHosts = { ...state.askedHosts, [host]: now };
   turn.record('standby-changed', `makes ${version} ready on ${host}, which has no copy of it`, { instance });
   turn.effect({ type: 'prepare-standby', version, digest, instance, model });
+}
+
+/**
+ * One of several live copies does not answer: it is named no more, its end is asked for on its host, and that host joins
+ * anew. The last one stays: whether that is dead is another question (`revival.ts`).
+ */
+function leaveOutDown(turn: Turn): void {
+  const { state, now } = turn;
+  const { declared, operation } = state;
+  const down = liveSeen(state)?.down ?? [];
+  if (down.length === 0 || declared === null || operation !== null || !mayChange(state, now)) return;
+  const version = declared.primary;
+  const copies = declared.backends[version] ?? [];
+  const left = copies.filter(({ instance }) => !down.includes(instance));
+  if (left.length === 0 || left.length === copies.length) return;
+  const record = { ...declared, epoch: state.nextEpoch, backends: { ...declared.backends, [version]: left } };
+  declare(turn, record, now);
+  turn.record(
+    'reconciled',
+    `${down.join(', ')} does not answer and is left out (epoch ${record.epoch})`.slice(0, 900),
+    {
+      epoch: record.epoch,
+    },
+  );
+  turn.effect({ type: 'apply-route', record });
+  for (const { instance } of copies) {
+    if (!down.includes(instance)) continue;
+    retire(turn, version, instance, 'it does not answer, and the others serve');
+    tellLeftOut(turn, [hostOfInstance(instance) ?? state.host], `${instance} does not answer any more`);
+  }
 }
 
 function mayChange(state: ServiceState, now: number): boolean {
@@ -62,7 +97,7 @@ export function onCopyPrepared(turn: Turn, event: Extract<ServiceEvent, { type: 
       instance,
     });
     // It may have been started before it failed; stopping what is not there does no harm.
-    retire(turn, version, instance, 'it could not be made ready');
+    if (!event.why.startsWith(HOST_UNREACHABLE)) retire(turn, version, instance, 'it could not be made ready');
     tellLeftOut(turn, [host], event.why);
     return true;
   }

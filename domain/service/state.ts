@@ -105,6 +105,8 @@ export interface LiveSeen {
   readonly condition: 'answers' | 'silent' | 'dead';
   readonly at: number;
   readonly why: string;
+  /** Of several: those that have not answered for a while although others do. */
+  readonly down?: readonly string[];
 }
 
 /** The live version started again after the death of its copies. */

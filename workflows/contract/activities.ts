@@ -340,8 +340,10 @@ export interface LiveInput {
   readonly returnAfterMs: number;
   /** What the service knows; null: nothing yet. */
   readonly known: LiveSeen['condition'] | null;
+  /** Of several copies: those that the service knows not to answer. */
+  readonly knownDown?: readonly string[];
 }
-export type LiveResult = Pick<LiveSeen, 'condition' | 'at' | 'why'>;
+export type LiveResult = Pick<LiveSeen, 'condition' | 'at' | 'why' | 'down'>;
 
 export interface ServingWatchInput {
   readonly service: string;

@@ -122,6 +122,7 @@ const schemas = {
     condition: z.enum(['answers', 'silent', 'dead']),
     at: instant,
     why: text,
+    down: z.array(word).max(20).optional(),
   }),
   [signalNames.routeObserved]: z.looseObject({
     observed: z.looseObject({

@@ -89,3 +89,34 @@ test('nothing joins while a person has paused the service', () => {
   simulator.tiers('ok');
   expect(joining(simulator)).toBeUndefined();
 });
+
+test('I5, I12: one of two copies that answers no more is named no more and ended on its host, which joins anew; the last one stays', () => {
+  const simulator = withoutThere();
+  prepared(simulator, true);
+  const [kept, lost] = copies(simulator);
+  const instances = copies(simulator);
+  const told = (down: string[]): void => {
+    const { version } = { version: simulator.state.declared!.primary };
+    const report = { version, instances, condition: 'answers' as const, at: simulator.now, why: 'refused', down };
+    simulator.step({ type: 'live-reported', report });
+  };
+
+  told([lost!]);
+
+  expect(copies(simulator)).toEqual([kept]);
+  expect(simulator.router.record).toEqual(simulator.state.declared);
+  expect(simulator.retiring.get(lost!)).toMatchObject({ host: 'there' });
+  simulator.pass(minute);
+  simulator.tiers('ok');
+  expect(simulator.state.joining).toMatchObject({ host: 'there', version: '1.0' });
+
+  const { declared } = simulator.state;
+  told([kept!]);
+  expect(simulator.state.declared).toEqual(declared);
+});
+
+test('a host that nobody answered for has nothing to be ended: its attempts leave no copy behind', () => {
+  const simulator = withoutThere();
+  prepared(simulator, false);
+  expect(simulator.retiring.size).toBe(0);
+});
