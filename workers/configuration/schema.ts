@@ -149,10 +149,16 @@ function isPattern(text: string): boolean {
   }
 }
 
+const hostName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a host name: lower-case letters, digits, . and -');
+
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
   serving: z.discriminatedUnion('runtime', [processServing, dockerServing, externalServing]),
+  /** Where its copies run; default: this host alone. Several are refused for now (docs/configuration.md, several routers). */
+  hosts: z.array(hostName).min(1).max(16).optional(),
+  /** With several hosts: a version takes no traffic with fewer copies, except in an emergency. */
+  minReplicas: count(1, 16).prefault(1),
   session: z
     .strictObject({
       header: z
@@ -200,10 +206,7 @@ const service = z.strictObject({
 export const configurationSchema = z.strictObject({
   dataDir: path.prefault('.lastgood'),
   /** Name of this machine; each host that serves needs its own. */
-  host: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a host name: lower-case letters, digits, . and -')
-    .prefault('local'),
+  host: hostName.prefault('local'),
   temporal: z
     .strictObject({
       /** A running server; without it `lastgood up` starts the dev server. */
