@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { sameRoute, type Backend, type RouteRecord } from '../domain/route';
-import type { RouterState } from '../gateway/protocol';
+import type { ApplyResult, RouterState } from '../gateway/protocol';
 import type { RouterActivities, ShiftOutcome, StepOutcome } from '../workflows/contract/activities';
 import { engineOn } from './engine-on';
 import { messageOf, within } from './failures';
@@ -41,7 +41,11 @@ export function shiftTraffic(ports: Ports): RouterActivities['shiftTraffic'] {
       within(readTimeoutMs, `the standing of ${service}`, ports.standing.read(service)),
       lookTwice(ports, input),
     ]);
-    if (state.record !== null && sameRoute(state.record, record)) return await inForce(ports, input, state);
+    // In force on one of several routers only: applying it again is what brings it to the others.
+    const everywhere = (state.differing ?? []).length === 0;
+    if (everywhere && state.record !== null && sameRoute(state.record, record)) {
+      return await inForce(ports, input, state);
+    }
     const forbidden = forbiddenBy(view, input, Date.now());
     if (forbidden !== null) return { outcome: 'stopped', why: forbidden };
     const barred = barredTarget(view, input);
@@ -50,12 +54,32 @@ export function shiftTraffic(ports: Ports): RouterActivities['shiftTraffic'] {
     if (!looked.ok) return { outcome: 'unready', why: looked.why };
     refuseLateAttempt(beganAt);
     const applied = await ports.router.apply(record);
+    if (applied.applied && applied.missing !== undefined) {
+      return { outcome: 'partial', at: applied.persistedAt, why: partialWords(record, applied.missing, state) };
+    }
     if (applied.applied) return await readBack(ports, input, applied.persistedAt);
     const why = `${applied.why}: ${applied.detail} (record ${record.epoch}, in force ${applied.epoch}, floor ${applied.floor})`;
     // A higher epoch or a raised floor is a newer decision of the service.
     const overtaken = applied.why === 'stale-epoch' || applied.why === 'below-floor';
     return { outcome: overtaken ? 'stopped' : 'refused', why };
   };
+}
+
+/** Which router serves what, as far as that is known. */
+function partialWords(
+  { epoch, primary }: RouteRecord,
+  missing: NonNullable<Extract<ApplyResult, { applied: true }>['missing']>,
+  before: RouterState,
+): string {
+  const last = before.record;
+  const others = missing.map(({ router, why }) => {
+    const known = before.differing?.find((one) => one.router === router);
+    const record = known === undefined ? last : known.record;
+    const served =
+      record === null ? 'what it serves is not known' : `it served ${record.primary} (epoch ${record.epoch})`;
+    return `router ${router} has not taken it (${why}), ${served}`;
+  });
+  return `partial: epoch ${epoch} with ${primary} is in force, but ${others.join('; ')}`.slice(0, 900);
 }
 
 /** Why the service's own decisions forbid this record now; null when they do not. */

@@ -19,7 +19,7 @@ export function stopInstance(ports: {
   return async ({ service, instance, graceMs }) =>
     await withHeartbeat(1_000, async (signal) => {
       const state = await ports.router.read(service);
-      const named = namedBy(state, instance);
+      const named = namedBy(state, instance) ?? namedElsewhere(state, instance);
       if (named !== null) return { outcome: 'refused', why: `${named} still names ${instance}` };
       const runtime = ports.serving(service);
       const worked = await untilIdle(ports.engine(service), runtime, { service, instance, limitMs: graceMs }, signal);
@@ -34,6 +34,16 @@ export function stopInstance(ports: {
       if (left === undefined || left.state === 'exited') return { outcome, why };
       return { outcome: 'refused', why: `${instance} was stopped and is ${left.state}` };
     });
+}
+
+/** Of several routers each may still send requests to it; one that cannot be asked is no yes. */
+function namedElsewhere({ differing = [] }: RouterState, instance: string): string | null {
+  for (const { router, reached, record, why } of differing) {
+    if (!reached) return `router ${router} cannot be asked (${why}) and perhaps`;
+    if (record !== null && namesInstance(record, instance, Date.now()))
+      return `router ${router} (epoch ${record.epoch})`;
+  }
+  return null;
 }
 
 function namedBy({ record, fallback }: RouterState, instance: string): string | null {

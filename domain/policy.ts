@@ -1,3 +1,4 @@
+import type { ReplicaPlan } from './hosts';
 import type { Tier } from './detection/types';
 
 /** What lastgood may do by itself: only watch, propose and wait for a person, or act. */
@@ -124,7 +125,10 @@ export interface ServicePolicy {
   readonly target?: TargetPolicy;
   /** Never chosen by the machine when older than this one (by import order). */
   readonly minimumAcceptable: string | null;
+  /** On each host. */
   readonly copiesLoadedMax: number;
+  /** Absent for a service on one host. */
+  readonly replicas?: ReplicaPlan;
   readonly ledgerWaitMs: number;
   readonly ledgerDown: Readonly<Record<Tier, 'proceed' | 'hold'>>;
   readonly undetermined: Readonly<Record<Tier, 'rollback' | 'hold'>>;

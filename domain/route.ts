@@ -128,6 +128,16 @@ export function selectorWords(selector: VersionSelector): string {
   }
 }
 
+/** One of several routers that does not have the record of the most advanced one in force. */
+export interface DifferingRouter {
+  readonly router: string;
+  /** False: it could not be asked, and what it serves by is not known. */
+  readonly reached: boolean;
+  /** Of its record; null where it has none, or could not be asked. */
+  readonly epoch: number | null;
+  readonly why: string;
+}
+
 /** What a look at the router gives for reconcile. */
 export interface ObservedRoute {
   /** When it was read, in milliseconds since 1970; an older look says nothing about what began after it. */
@@ -141,6 +151,8 @@ export interface ObservedRoute {
     readonly reason: string;
   } | null;
   readonly pinned: Readonly<Record<string, { readonly sessions: number; readonly lastEndsAt: number }>>;
+  /** Of several routers: those that have another record in force, or could not be asked. Absent where there is only one. */
+  readonly differing?: readonly DifferingRouter[];
   /** Who answers at the address of a service that something else runs, where that was looked at. */
   readonly serving?: ObservedServing | null;
 }

@@ -40,6 +40,14 @@ export function checkConfig(config: GatewayConfig, file: string): void {
     refuse('dataDir', `found ${JSON.stringify(config.dataDir)}, expected an absolute path`);
   loopbackOnly('metrics.host', config.metrics.host);
   if ('host' in config.control) loopbackOnly('control.host', config.control.host);
+  if (config.remoteControl) loopbackOnly('remoteControl.host', config.remoteControl.host);
+  config.peers?.forEach(({ control }, index) => {
+    if ('socket' in control) return;
+    const { protocol, hostname } = new URL(control.url);
+    const path = `peers[${index}].control.url`;
+    if (protocol === 'http:') loopbackOnly(path, hostname.replace(/^\[|\]$/g, ''));
+    else if (protocol !== 'https:') refuse(path, `found ${control.url}, expected https:// (http:// on loopback)`);
+  });
   const { blindWebhook } = config;
   if (blindWebhook && blindWebhook.afterMs < READER_MIN_MS) {
     refuse('blindWebhook.afterMs', `found ${blindWebhook.afterMs}, expected at least ${READER_MIN_MS}`);

@@ -74,7 +74,10 @@ async function serviceRequest(
     case 'GET':
       return sendJson(res, 200, service.state(now));
     case 'PUT route': {
-      const result = service.apply(await readJson(req, ROUTE_LIMIT_BYTES), Date.now());
+      const record = await readJson(req, ROUTE_LIMIT_BYTES);
+      // It may have waited in the socket of a frozen process, and be overtaken: the peers' floor comes first.
+      await service.returning?.settled();
+      const result = service.apply(record, Date.now());
       return sendJson(res, result.applied ? 200 : 409, result);
     }
     case 'POST fence': {

@@ -8,6 +8,7 @@ import { controlServer } from './control';
 import { GatewayConfigError } from './errors';
 import { metricsRegistry, metricsServer, ServiceMeters } from './metrics';
 import type { GatewayConfig } from './protocol';
+import { openReturnCheck, type ReturnCheck } from './return-check';
 import { addressOf, drain, listen, probeServer, serviceServer, type AnyServer } from './server';
 import { RouterLog } from './router-log';
 import { Service } from './service';
@@ -23,6 +24,7 @@ const FOLD_PAUSE_MS = 200;
 export class Gateway {
   private readonly timers: NodeJS.Timeout[] = [];
   private readonly control: Server;
+  private readonly remote: Server | null;
   private readonly servers = new Map<string, AnyServer>();
   private readonly probeServers = new Map<string, Server>();
   private stopping: Promise<void> | null = null;
@@ -35,10 +37,16 @@ export class Gateway {
     private readonly probe: { readonly token: string; readonly file: string },
     private readonly metrics: Server,
     private readonly blindness: Blindness | null,
+    private readonly returning: ReturnCheck | null,
     readonly startedAt: number,
   ) {
     const token = 'host' in config.control ? probe.token : null;
-    this.control = controlServer({ services, token, health: () => this.health() });
+    const health = (): unknown => this.health();
+    this.control = controlServer({ services, token, health });
+    const { remoteControl: remote } = config;
+    this.remote = remote
+      ? controlServer({ services, token: tokenIn('remoteControl.tokenFile', remote.tokenFile), health })
+      : null;
   }
 
   /** Throws `GatewayConfigError` or `GatewayStorageError` with one sentence for people. */
@@ -53,9 +61,10 @@ export class Gateway {
     }
     noteStart(storage, [...services.values()], startedAt);
     const all = [...services.values()];
-    const metrics = metricsServer(metricsRegistry(all));
+    const returning = openReturnCheck(config, all);
+    const metrics = metricsServer(metricsRegistry(all, returning));
     const blindness = config.blindWebhook ? new Blindness(all, config.blindWebhook) : null;
-    const gateway = new Gateway(config, storage, services, probe, metrics, blindness, startedAt);
+    const gateway = new Gateway(config, storage, services, probe, metrics, blindness, returning, startedAt);
     await gateway.open();
     return gateway;
   }
@@ -78,6 +87,8 @@ export class Gateway {
     } else {
       await listen(this.control, config.control);
     }
+    if (this.remote && config.remoteControl) await listen(this.remote, config.remoteControl);
+    this.returning?.start();
     for (const service of this.services.values()) {
       const server = serviceServer(service);
       await listen(server, service.config.listen);
@@ -104,9 +115,11 @@ export class Gateway {
     for (const timer of this.timers) clearInterval(timer);
     this.blindness?.stop();
     await this.routerLog?.stop();
+    this.returning?.stop();
     for (const service of this.services.values()) await service.stop();
     this.markAlive(1);
-    for (const server of [this.control, this.metrics]) {
+    for (const server of [this.control, this.remote, this.metrics]) {
+      if (server === null) continue;
       server.close();
       server.closeAllConnections();
     }
@@ -133,6 +146,7 @@ export class Gateway {
       addresses: addressesOf(this.servers),
       metrics: addressOf(this.metrics),
       control: 'socket' in control ? { socket: control.socket } : { address: addressOf(this.control) },
+      ...(this.remote === null ? {} : { remoteControl: addressOf(this.remote) }),
     };
     // Renamed into place: a reader sees no half of it.
     writeFileSync(`${reportFile}.tmp`, `${JSON.stringify(report)}\n`, { mode: 0o600 });
@@ -221,14 +235,7 @@ async function removeStale(socket: string): Promise<void> {
 function probeToken(config: GatewayConfig): { token: string; file: string } {
   if ('tokenFile' in config.control) {
     const file = config.control.tokenFile;
-    let token: string;
-    try {
-      token = readFileSync(file, 'utf8').trim();
-    } catch (error) {
-      throw new GatewayConfigError(`control.tokenFile: ${error instanceof Error ? error.message : String(error)}`);
-    }
-    if (token.length < 16) throw new GatewayConfigError(`control.tokenFile: ${file}: expected at least 16 characters`);
-    return { token, file };
+    return { token: tokenIn('control.tokenFile', file), file };
   }
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const file = join(config.dataDir, 'probe-token');
@@ -236,4 +243,15 @@ function probeToken(config: GatewayConfig): { token: string; file: string } {
   const token = readFileSync(file, 'utf8').trim();
   if (token.length < 16) throw new GatewayConfigError(`${file}: expected at least 16 characters`);
   return { token, file };
+}
+
+function tokenIn(path: string, file: string): string {
+  let token: string;
+  try {
+    token = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new GatewayConfigError(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (token.length < 16) throw new GatewayConfigError(`${path}: ${file}: expected at least 16 characters`);
+  return token;
 }

@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
+export type Headers = Record<string, string | string[] | undefined>;
+
 /** Headers of one hop (RFC 9110, 7.6.1), those that undici sets itself, and ours, which no client may set. */
 const NOT_FORWARDED = new Set([
   'connection',
@@ -33,11 +35,7 @@ export function requestHeaders(headers: IncomingHttpHeaders, requestId: string):
 }
 
 /** What the client gets: the backend's headers without those of the hop, with the request's id and the version. */
-export function answerHeaders(
-  headers: Record<string, string | string[] | undefined>,
-  id: string,
-  version: string,
-): string[] {
+export function answerHeaders(headers: Headers, id: string, version: string): string[] {
   const result: string[] = ['x-request-id', id, 'x-lastgood-version', version];
   for (const name in headers) {
     switch (name) {

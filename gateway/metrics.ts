@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { Registry } from 'prom-client';
+import type { ReturnCheck } from './return-check';
 import type { Service } from './service';
 import { LATENCY_BUCKETS_MS, type OpenRow } from './telemetry-recorder';
 
@@ -64,6 +65,7 @@ interface Value {
   readonly labels: Labels;
   readonly metricName?: string;
 }
+type Add = (name: string, type: Kind, help: string, read: () => Value[]) => void;
 type Kind = 'counter' | 'gauge' | 'histogram';
 
 /** A metric whose values are read when it is scraped, in the form that prom-client's registry prints. */
@@ -85,12 +87,12 @@ class ReadMetric {
   }
 }
 
-export function metricsRegistry(services: readonly Service[]): Registry {
+export function metricsRegistry(services: readonly Service[], returning: ReturnCheck | null): Registry {
   const registry = new Registry();
   const each = (read: (service: Service, labels: { service: string }) => Value[]): (() => Value[]) => {
     return () => services.flatMap((service) => read(service, { service: service.config.name }));
   };
-  const add = (name: string, type: Kind, help: string, read: () => Value[]): void => {
+  const add: Add = (name, type, help, read) => {
     const metric = new ReadMetric(`lastgood_gateway_${name}`, help, type, read);
     registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0]);
   };
@@ -159,7 +161,24 @@ export function metricsRegistry(services: readonly Service[]): Registry {
     'Changed certificate files of the entrance that could not be used; the former ones stay.',
     each((service, labels) => (service.entrance ? [{ value: service.entrance.reloadErrors, labels }] : [])),
   );
+  if (returning) addReturns(add, returning);
   return registry;
+}
+
+/** Of a gateway that is one of several. */
+function addReturns(add: Add, returning: ReturnCheck): void {
+  add(
+    'route_unchecked_seconds',
+    'gauge',
+    'Time since this gateway came back and could ask no peer for a newer route; 0 when it has.',
+    () => {
+      const since = returning.uncheckedSinceMs;
+      return [{ value: since === null ? 0 : Math.max(Date.now() - since, 1) / 1_000, labels: {} }];
+    },
+  );
+  add('returns_total', 'counter', 'Returns by what came of them: took a newer route, own was the newest, alone.', () =>
+    Object.entries(returning.ended).map(([outcome, value]) => ({ value, labels: { outcome } })),
+  );
 }
 
 /** The listener for `/metrics`. */

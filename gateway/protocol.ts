@@ -83,10 +83,30 @@ export const routerStateSchema = z.object({
   /** Live pinned sessions by version, and the latest moment at which one of them ends. */
   pinned: z.record(z.string(), z.object({ sessions: z.int(), lastEndsAt: instant })),
   lastSeq: z.int(),
+  /**
+   * Of a service with several routers, as their composition says it: those that have another record in force, or could
+   * not be asked (`reached` false, `record` null). Empty: all agree.
+   */
+  differing: z
+    .array(
+      z.object({
+        router: z.string(),
+        reached: z.boolean(),
+        record: routeRecordSchema.nullable(),
+        why: z.string(),
+      }),
+    )
+    .exactOptional(),
 });
 export type RouterState = z.infer<typeof routerStateSchema>;
 
-export const appliedSchema = z.object({ applied: z.literal(true), epoch, persistedAt: instant });
+export const appliedSchema = z.object({
+  applied: z.literal(true),
+  epoch,
+  persistedAt: instant,
+  /** Of several routers: those that have not acknowledged it, or were not seen to obey it. */
+  missing: z.array(z.object({ router: z.string(), why: z.string() })).exactOptional(),
+});
 export const refusedSchema = z.object({
   applied: z.literal(false),
   why: z.enum(['stale-epoch', 'below-floor', 'same-epoch-other-content', 'no-backend', 'invalid']),
@@ -284,16 +304,32 @@ export const answerAtSchema = z.object({
 });
 export type AnswersAt = z.infer<typeof answerAtSchema>;
 
+const controlPort = z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() });
+export const gatewayPeerSchema = z.strictObject({
+  name: z.string().min(1).max(64),
+  /** Its control interface: a socket of this machine, or `https://host:port` (`http://` on loopback only) with its token. */
+  control: z.union([
+    z.strictObject({ socket: z.string() }),
+    z.strictObject({ url: z.url(), tokenFile: z.string(), caFile: z.string().exactOptional() }),
+  ]),
+});
+export type GatewayPeer = z.infer<typeof gatewayPeerSchema>;
+
 /**
  * What the gateway process is started with (written by the supervisor as JSON, one file). It has no secrets but the
  * control token's file name.
  */
 export const gatewayConfigSchema = z.strictObject({
   dataDir: z.string(),
-  control: z.union([
-    z.strictObject({ socket: z.string() }),
-    z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() }),
-  ]),
+  control: z.union([z.strictObject({ socket: z.string() }), controlPort]),
+  /** A second listener of the control interface, for other hosts (behind a TLS proxy). */
+  remoteControl: controlPort.exactOptional(),
+  /** Other gateways of the same services: asked for a higher epoch after this one was away, before it serves again. */
+  peers: z.array(gatewayPeerSchema).max(16).exactOptional(),
+  /** A process that did not run for longer was away; default 1,000. */
+  leaseMs: z.int().min(100).max(60_000).exactOptional(),
+  /** New requests wait for the peers at most so long; default 1,500. */
+  holdMaxMs: z.int().min(50).max(10_000).exactOptional(),
   /** Port 0 = any free one; the chosen ones are written to `reportFile` as JSON `{pid, startedAt, addresses, metrics}`. */
   reportFile: z.string().exactOptional(),
   metrics: z.strictObject({ host: z.string(), port: z.int() }),

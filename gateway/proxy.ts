@@ -3,7 +3,7 @@ import type { VersionSelector } from '../domain/route';
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
-import { requestHeaders } from './headers';
+import { requestHeaders, type Headers } from './headers';
 import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
 import type { Refusal } from './naming/refusal';
 import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
@@ -16,8 +16,6 @@ import type { Target, Tries } from './upstream';
 
 /** Changes of the route that one request follows while its backends fail. */
 const ROUTES_MAX = 8;
-
-type Headers = Record<string, string | string[] | undefined>;
 
 /** One request's life: choose a version, try its backends, pass the answer on. What becomes of it is its account's. */
 export class Exchange implements AttemptOwner, Waiting {
@@ -71,7 +69,13 @@ export class Exchange implements AttemptOwner, Waiting {
   private send(): void {
     this.startedAt = this.account.startedAt = performance.now();
     this.service.deadlines.add(this);
-    this.choose();
+    // One of a single gateway waits for nobody, and makes no closure for it.
+    if (this.service.returning === null) this.choose();
+    else {
+      this.service.whenRouted(() => {
+        if (!this.over) this.choose();
+      });
+    }
   }
 
   private choose(): void {

@@ -6,6 +6,7 @@ import { Feedback } from './feedback';
 import { Observations } from './observations';
 import type { ServiceMeters } from './metrics';
 import type { ApplyResult, GatewayServiceConfig, RouterState } from './protocol';
+import type { ReturnCheck } from './return-check';
 import { RouteStore } from './route-store';
 import { chooseVersion, mainVersion, type Choice } from './routing';
 import { Samples } from './samples';
@@ -45,6 +46,8 @@ export class Service {
   readonly sessionHeader: string | undefined;
   /** When the telemetry of this service was last read by a follower or otherwise; the start counts as read. */
   readAtMs: number;
+  /** Holds new requests while peers are asked for a newer record; null where there are none. */
+  returning: ReturnCheck | null = null;
   private lanes = new Map<string, Lane>();
   private ways = new Map<string, Way>();
 
@@ -75,6 +78,13 @@ export class Service {
     this.sessionHeader = config.sessionHeader?.toLowerCase();
     this.readAtMs = nowMs;
     this.openLanes();
+  }
+
+  /** At once, or when peers have said which route is the newest; looked at again then, for there may be a second gap. */
+  whenRouted(enter: () => void): void {
+    const held = this.returning?.held(performance.now());
+    if (held) void held.then(() => this.whenRouted(enter));
+    else enter();
   }
 
   /** The way of a new request, or null where there is no route yet. */

@@ -2,15 +2,28 @@ import type { TrafficRouter } from '../activities/ports';
 import { gatewayRouter } from '../adapters/traffic/gateway';
 import { haproxyRouter } from '../adapters/traffic/haproxy/haproxy';
 import type { HaproxyRouterOptions } from '../adapters/traffic/haproxy/options';
+import { severalRouters } from '../adapters/traffic/several-routers';
 import type { Configuration } from './configuration/configuration';
 import type { RunPaths } from './embedded/paths';
+
+/** Nobody waits longer for one of several routers (`several-routers.ts`); its connection is then free again. */
+const OTHER_TIMEOUT_MS = 1_500;
 
 export type OpenRouter = TrafficRouter & { close(): Promise<void> };
 
 /** What the clients of all services go through. */
 export function openRouter(configuration: Configuration, paths: RunPaths): OpenRouter {
   const options = haproxyOptions(configuration);
-  return options === null ? gatewayRouter({ address: paths.gatewayControl }) : haproxyRouter(options);
+  const own = options === null ? gatewayRouter({ address: paths.gatewayControl }) : haproxyRouter(options);
+  const { others } = configuration.router;
+  if (others.length === 0) return own;
+  return severalRouters([
+    { name: configuration.host, router: own },
+    ...others.map(({ name, control }) => ({
+      name,
+      router: gatewayRouter({ address: control, timeoutMs: OTHER_TIMEOUT_MS }),
+    })),
+  ]);
 }
 
 /** Null where the gateway routes. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Agent, request, type Dispatcher } from 'undici';
 import { z } from 'zod';
@@ -5,7 +6,10 @@ import { CONTROL_PREFIX } from '../../gateway/protocol';
 
 /** Where the gateway's control interface listens. */
 export type ControlAddress =
-  { readonly socket: string } | { readonly host: string; readonly port: number; readonly tokenFile: string };
+  | { readonly socket: string }
+  | { readonly host: string; readonly port: number; readonly tokenFile: string }
+  /** On another host: `https://host:port`, or `http://` on loopback. `caFile`: who signed its certificate. */
+  | { readonly url: string; readonly tokenFile: string; readonly caFile?: string };
 
 export interface GatewayControlOptions {
   readonly address: ControlAddress;
@@ -51,13 +55,13 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
   const timeoutMs = options.timeoutMs ?? 5_000;
   const limitBytes = options.limitBytes ?? 64 * 1024 * 1024;
   const agent: Dispatcher = new Agent({
-    connect: 'socket' in address ? { socketPath: address.socket, timeout: timeoutMs } : { timeout: timeoutMs },
+    connect: { timeout: timeoutMs, ...connection(address) },
     // Streams stay open for ever; their silence is measured by the reader, not here.
     bodyTimeout: 0,
     keepAliveTimeout: 4_000,
     connections: 16,
   });
-  const origin = 'socket' in address ? 'http://gateway' : `http://${address.host}:${address.port}`;
+  const origin = originOf(address);
   const place = 'socket' in address ? address.socket : origin;
 
   async function headers(): Promise<Record<string, string>> {
@@ -131,6 +135,23 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
     },
     close: () => agent.close(),
   };
+}
+
+function originOf(address: ControlAddress): string {
+  if ('socket' in address) return 'http://gateway';
+  return 'url' in address ? new URL(address.url).origin : `http://${address.host}:${address.port}`;
+}
+
+function connection(address: ControlAddress): { socketPath?: string; ca?: Buffer } {
+  if ('socket' in address) return { socketPath: address.socket };
+  if (!('url' in address) || address.caFile === undefined) return {};
+  try {
+    return { ca: readFileSync(address.caFile) };
+  } catch (fault) {
+    throw new GatewayUnreachable(`the certificate of ${address.url} cannot be checked: ${text(fault)}`, {
+      cause: fault,
+    });
+  }
 }
 
 /** Parses an answer by the schema of the protocol; what does not fit names its place. */

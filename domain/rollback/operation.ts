@@ -1,3 +1,4 @@
+import type { ReplicaPlan } from '../hosts';
 import type { ServicePolicy } from '../policy';
 import type { PlanStep, Procedure } from './plan';
 import type { Backend, RouteRecord } from '../route';
@@ -38,6 +39,8 @@ export interface OperationInput {
   /** The fallback already carries the traffic since then (the router did it); null otherwise. */
   readonly fallbackSince: number | null;
   readonly host: string;
+  /** Absent where the service runs on `host` alone. */
+  readonly replicas?: ReplicaPlan;
   readonly model: string;
   /** How long a decision waits for its record, and what then: absent in operations that began before it was given. */
   readonly ledger?: { readonly waitMs: number; readonly down: 'proceed' | 'hold' };
@@ -65,6 +68,8 @@ export interface StepReport {
         readonly version: string;
         readonly ms: number;
         readonly note: string;
+        /** Hosts that nobody answered for, so that they have no copy. */
+        readonly leftOut?: readonly string[];
       }
     | {
         readonly type: 'dropped';

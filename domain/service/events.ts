@@ -74,6 +74,8 @@ export interface LiveReported {
   readonly condition: LiveSeen['condition'];
   readonly at: number;
   readonly why: string;
+  /** Of several: those that have not answered for a while although others do. */
+  readonly down?: readonly string[];
 }
 
 export interface RouteObserved {

@@ -52,6 +52,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     safest: hard && !forward ? 'target' : 'previous',
     fallbackSince: state.fallbackInUse?.since ?? fallbackOnset(state.incident),
     host: state.host,
+    ...(policy.replicas && { replicas: policy.replicas }),
     model: state.versions.find(({ version }) => version === request.candidates[0]?.version)?.model ?? state.service,
     ledger: { waitMs: policy.ledgerWaitMs, down: request.ledgerDown },
     limits: {
@@ -109,13 +110,17 @@ function fallbackOnset(incident: Incident | null): number | null {
 
 /** The host has one slot: what the users wait for goes before what makes a standby ready. */
 function giveWay(turn: Turn, operation: string): void {
-  const { preparing } = turn.state;
-  if (!preparing) return;
-  turn.state.preparing = null;
-  turn.record('standby-changed', `${preparing.version} is not made ready any further: ${operation} needs the host`, {
-    instance: preparing.instance,
-  });
-  turn.effect({ type: 'cancel-preparation', instance: preparing.instance });
+  const { preparing, joining } = turn.state;
+  if (preparing) turn.state.preparing = null;
+  if (joining) turn.state.joining = null;
+  for (const copy of [preparing, joining]) {
+    if (!copy) continue;
+    const { version, instance } = copy;
+    turn.record('standby-changed', `${version} is not made ready any further: ${operation} needs the host`, {
+      instance,
+    });
+    turn.effect({ type: 'cancel-preparation', instance });
+  }
 }
 
 /** The copies of a candidate that were about to be retired are kept: a late stop must not kill a version chosen again. */

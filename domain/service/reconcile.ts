@@ -1,3 +1,4 @@
+import { instanceOn } from '../hosts';
 import { instanceName, sameRoute } from '../route';
 import type { FallbackInUse, RouteRecord } from '../route';
 import { countRollback, holdMove } from './brakes';
@@ -9,6 +10,7 @@ import { alertService, clock, usersNow } from './messages-for-people';
 import { UNWRITTEN_EPOCHS } from './epochs';
 import { giveUpBehind, leaveIncident, releaseCopies } from './operation-ended';
 import type { StandingDegradation } from './state';
+import { bringTogether } from './routers-apart';
 import { trafficMoved } from './traffic-moved';
 import type { Turn } from './turn';
 
@@ -27,6 +29,7 @@ export function onRouteObserved(turn: Turn, { report }: Extract<ServiceEvent, { 
   if (!declared) return observed.record && !operation ? foreignRecord(turn, observed.record) : undefined;
   importFallback(turn, observed.fallback, observed.readAt);
   const epoch = observed.record?.epoch ?? 0;
+  bringTogether(turn, observed);
   const inGrant = operation !== null && epoch >= operation.epochs.from && epoch <= operation.epochs.to;
   if (inGrant) return;
   if (epoch < declared.epoch) {
@@ -188,9 +191,11 @@ export function onOperationAsked(turn: Turn, event: Extract<ServiceEvent, { type
   // It moved the users and never settled: the brakes count it as failed, or it could go on without an end.
   const opened = moved && countRollback(turn, operation);
   if (opened && incident?.id === operation.incident) holdMove(turn, incident);
-  const copies = operation.candidates.map((version) => ({
-    version,
-    instance: instanceName(state.service, version, operation.id),
-  }));
+  const { service, policy } = state;
+  const namesOf = (version: string): string[] =>
+    policy.replicas?.hosts.map((host) => instanceOn(service, version, operation.id, host)) ?? [
+      instanceName(service, version, operation.id),
+    ];
+  const copies = operation.candidates.flatMap((version) => namesOf(version).map((instance) => ({ version, instance })));
   releaseCopies(turn, operation, copies);
 }

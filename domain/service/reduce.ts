@@ -9,6 +9,7 @@ import { check } from './check';
 import { unverifiedActor } from './messages';
 import { alertService, usersNow } from './messages-for-people';
 import { deploy, onMessage } from './operator-acts';
+import { keepReplicas } from './replicas';
 import { onOperationAsked, onRouteApplied, onRouteObserved } from './reconcile';
 import { onStepReport } from './reports';
 import { askOverdueRetirements, keepInspected, onInstancesInspected, onRetirementEnded } from './retiring';
@@ -46,6 +47,7 @@ export function reduce(state: ServiceState, event: ServiceEvent, now: number, ru
     keepStandby(turn);
     // The proof of a standby that was given up spoke for the environment; without it the verdicts are looked at again.
     if (standby !== null && turn.state.standby === null) decide(turn);
+    keepReplicas(turn);
     askOverdueRetirements(turn);
     keepInspected(turn, event.type === 'started');
     keepCalm(turn);

@@ -2,6 +2,7 @@ import type { StepReport } from '../rollback/operation';
 import { alertIncident, alertService, usersNow } from './messages-for-people';
 import { reportDeadline } from './operations';
 import { giveUpAttempt, isOwnRevival } from './revival';
+import { tellLeftOut } from './replicas';
 import { setStanding } from './standing';
 import { trafficMoved } from './traffic-moved';
 import type { Incident, Operation, ServiceState } from './state';
@@ -60,6 +61,7 @@ function began(turn: Turn, at: number, what: What<'began'>): void {
 }
 
 function succeeded(turn: Turn, what: What<'succeeded'>): void {
+  if (what.leftOut) tellLeftOut(turn, what.leftOut, 'HostUnreachable: no worker took the load in time');
   const facts = turn.state.versions.find(({ version }) => version === what.version);
   if (what.step === 'probe' && facts?.standing === 'candidate')
     setStanding(turn, what.version, 'validated', 'evaluation meets the policy, its probes passed in its runtime');

@@ -1,3 +1,4 @@
+import { hostOfInstance } from '../hosts';
 import { namesInstance } from '../route';
 import type { RouteRecord } from '../route';
 import type { RetirementInput, ServiceEvent } from './events';
@@ -30,7 +31,7 @@ function inputOf({ state, now }: Turn, version: string, instance: string, why: s
     service: state.service,
     version,
     instance,
-    host: state.host,
+    host: hostOfInstance(instance) ?? state.host,
     notBefore: Math.max(now, pin?.until ?? 0),
     drainMaxMs: state.policy.steps.drainMs,
     graceMs: state.policy.steps.stopGraceMs,
@@ -124,6 +125,7 @@ function knownCopies(state: ServiceState): Set<string> {
   if (state.standby) instances.add(state.standby.backend.instance);
   if (state.confirming?.keep) instances.add(state.confirming.keep.instance);
   if (state.preparing) instances.add(state.preparing.instance);
+  if (state.joining) instances.add(state.joining.instance);
   for (const { instance } of state.retiring) instances.add(instance);
   return instances;
 }

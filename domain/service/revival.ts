@@ -49,7 +49,7 @@ export function onLiveReported(turn: Turn, { report }: Extract<ServiceEvent, { t
   const { instances, condition, at } = report;
   // The record of its end is not kept for ever; a process that has ended does not come back to being only silent.
   if (condition === 'silent' && liveSeen(state)?.condition === 'dead') return;
-  state.live = { instances, condition, at, why: report.why.slice(0, 300) };
+  state.live = { instances, condition, at, why: report.why.slice(0, 300), ...(report.down && { down: report.down }) };
   if (condition !== 'answers' || !state.revival) return;
   // Whoever brought it back, the next death is a new story; attempts of the machine still count towards their limit.
   state.revival = state.revival.givenUp ? null : { ...state.revival, told: null };

@@ -6,6 +6,7 @@ import type { Backend, RouteRecord } from '../route';
 import { declare } from './declared-route';
 import type { ServiceEvent } from './events';
 import { alertService, clock, usersNow } from './messages-for-people';
+import { onCopyPrepared } from './replicas';
 import { loadedCopies, retire } from './retiring';
 import { setStanding } from './standing';
 import type { ServiceState, StandbyState } from './state';
@@ -84,7 +85,8 @@ function tooFresh({ unprepared }: ServiceState, now: number): ReadonlySet<string
 
 function prepareNext(turn: Turn): void {
   const { state, now } = turn;
-  if (loadedCopies(state) >= state.policy.copiesLoadedMax) return;
+  const { copiesLoadedMax, replicas } = state.policy;
+  if (loadedCopies(state) >= copiesLoadedMax * (replicas?.hosts.length ?? 1)) return;
   const { candidates } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
   const failedLately = tooFresh(state, now);
   // Its last copy must be gone first: a late stop must not hit the one that is made ready now.
@@ -168,6 +170,7 @@ export function adoptStandby(turn: Turn, version: string, backend: Backend, why:
 
 export function onStandbyPrepared(turn: Turn, event: Extract<ServiceEvent, { type: 'standby-prepared' }>): void {
   const { state, now } = turn;
+  if (onCopyPrepared(turn, event)) return;
   // It may have been started before it failed; stopping what is not there does no harm.
   if (state.preparing?.instance !== event.instance)
     return retire(turn, event.version, event.instance, 'it was made ready for a decision that has passed');

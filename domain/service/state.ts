@@ -106,6 +106,8 @@ export interface LiveSeen {
   readonly condition: 'answers' | 'silent' | 'dead';
   readonly at: number;
   readonly why: string;
+  /** Of several: those that have not answered for a while although others do. */
+  readonly down?: readonly string[];
 }
 
 /** The live version started again after the death of its copies. */
@@ -233,6 +235,16 @@ export interface ServiceState {
   /** The router's record that lastgood did not declare; a resume takes it as the truth. */
   readonly foreign: RouteRecord | null;
   readonly fallbackInUse: FallbackInUse | null;
+  /** Copy that is made ready on a host that has none of the live version; hosts that were asked for one, and when. */
+  readonly joining?: {
+    readonly host: string;
+    readonly version: string;
+    readonly instance: string;
+    readonly until: number;
+  } | null;
+  readonly askedHosts?: Readonly<Record<string, number>>;
+  /** Of several routers: those that do not have the declared record, since when, and whether a person was told. */
+  readonly apart?: { readonly since: number; readonly routers: readonly string[]; readonly told: boolean } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */
   readonly serving?: SeenServing;
   /** Absent until they were looked at. */

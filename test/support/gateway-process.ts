@@ -64,6 +64,7 @@ interface Report {
   readonly addresses: Record<string, string>;
   readonly metrics: string;
   readonly control: { readonly socket: string } | { readonly address: string };
+  readonly remoteControl?: string;
 }
 
 export class GatewayProcess {
@@ -104,6 +105,11 @@ export class GatewayProcess {
 
   get metricsAddress(): string {
     return this.known().metrics;
+  }
+
+  /** Address of the second listener of its control interface; null where it has none. */
+  get remoteControl(): string | null {
+    return this.known().remoteControl ?? null;
   }
 
   /** `http://127.0.0.1:port` for the clients of a service. */

@@ -11,7 +11,9 @@ import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
 import type { RegistryConfiguration } from './registry-schema';
-import type { probesSchema, ServiceText } from './schema';
+import type { RouterConfiguration } from './router-schema';
+import type { ServiceText } from './schema';
+import type { probesSchema } from './serving-schema';
 
 /** The configuration as the processes use it: every default filled in, every path absolute, times in milliseconds. */
 export interface Configuration {
@@ -28,6 +30,9 @@ export interface Configuration {
   readonly gateway: {
     readonly metrics: ListenAddress;
     readonly blindWebhook: { readonly url: string; readonly afterMs: number } | null;
+    readonly control: { readonly listen: ListenAddress; readonly tokenFile: string } | null;
+    readonly leaseMs: number;
+    readonly holdMaxMs: number;
   };
   readonly router: RouterConfiguration;
   readonly artifactDirectory: string;
@@ -57,10 +62,6 @@ export interface PostgresConfiguration {
   readonly tls: { readonly caFile: string | null; readonly serverName: string | null } | null;
   readonly schema: string;
 }
-
-export type RouterConfiguration =
-  | { readonly kind: 'gateway' }
-  | { readonly kind: 'haproxy'; readonly directory: string; readonly masterSocket: string };
 
 export interface TemporalConfiguration {
   /** Null: the embedded dev server. */

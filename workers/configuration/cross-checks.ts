@@ -3,6 +3,7 @@ import { checkEngine } from './engine-checks';
 import { isLoopback } from './fields';
 import { checkOutsideMetrics } from './metric-schema';
 import { checkRegistry } from './registry-schema';
+import { checkRouters } from './router-schema';
 import type { ConfigurationText, ServiceText } from './schema';
 import { checkTls, checkTraffic } from './traffic-checks';
 import { checkTriton, sharedModels } from './triton-serving';
@@ -35,6 +36,13 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
       problem: `found ${gateway.metrics.host}, which is not loopback: the gateway's metrics have no TLS and no token, expected a loopback address`,
     });
   }
+  if (gateway.control !== undefined && !isLoopback(gateway.control.listen.host)) {
+    found.push({
+      path: ['gateway', 'control', 'listen'],
+      problem: `found ${gateway.control.listen.host}, which is not loopback: whoever reaches it moves the traffic, and the gateway has no TLS of its own, expected a loopback address with your TLS proxy in front of it`,
+    });
+  }
+  found.push(...checkRouters(text.router, text.host));
   if (text.router.kind === 'haproxy') {
     found.push(...checkHaproxy(text.router.directory, services));
     // Nobody reads the gateway's rows then, so it would say "blind" for ever.
@@ -45,6 +53,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     }
   }
   for (const [name, service] of Object.entries(services)) {
+    found.push(...checkHosts(text.host, service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
   found.push(...checkTraffic(text), ...checkTls(text));
@@ -78,6 +87,26 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     }
   }
   return found;
+}
+
+/** A copy answers on the loopback address of its host: who routes and checks from another one could not reach it. */
+function checkHosts(own: string, { hosts = [own], minReplicas }: ServiceText): Contradiction[] {
+  if (hosts.length === 1 && hosts[0] !== own) {
+    return [
+      {
+        path: ['hosts'],
+        problem: `found ${hosts[0] ?? ''}, expected ${own}: each host has a configuration of its own`,
+      },
+    ];
+  }
+  if (hosts.length > 1) {
+    const problem =
+      `found ${hosts.join(', ')}, expected one host: copies of a process or a container answer on the loopback address of their host, ` +
+      'so routers and checks on another one could not reach them. Run one service a host behind several routers, or let something else run the copies (runtime external)';
+    return [{ path: ['hosts'], problem }];
+  }
+  if (minReplicas > 1) return [{ path: ['minReplicas'], problem: `found ${minReplicas} with one host, expected 1` }];
+  return [];
 }
 
 function checkService(service: ServiceText): Contradiction[] {
@@ -170,12 +199,17 @@ function checkCommand(command: readonly string[]): Contradiction[] {
   return found;
 }
 
+function controlListener(listen: { host: string; port: number }): [readonly string[], { host: string; port: number }] {
+  return [['gateway', 'control', 'listen'], listen];
+}
+
 /** Two listeners on one port: the second one would fail at start, after the first has taken traffic. */
 function sharedPorts(text: ConfigurationText): Contradiction[] {
   const taken = new Map<string, string>();
   const listeners: [readonly string[], { host: string; port: number }][] = [
     [['api', 'listen'], text.api.listen],
     [['gateway', 'metrics'], text.gateway.metrics],
+    ...(text.gateway.control === undefined ? [] : [controlListener(text.gateway.control.listen)]),
     ...Object.entries(text.services).map(([name, service]): [readonly string[], { host: string; port: number }] => [
       ['services', name, 'listen'],
       service.listen,

@@ -12,6 +12,7 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
     control: paths.gatewayControl,
     reportFile: paths.gatewayReport,
     metrics: configuration.gateway.metrics,
+    ...remoteOf(configuration),
     ...(configuration.gateway.blindWebhook === null ? {} : { blindWebhook: configuration.gateway.blindWebhook }),
     ...(configuration.router.kind === 'haproxy'
       ? { routerLog: { socket: answersSocket(configuration.router.directory) } }
@@ -61,6 +62,14 @@ function upstreamTls({ serving }: ServiceConfiguration): Pick<GatewayServiceConf
   return {
     upstreamTls: { ...(caFile === null ? {} : { caFile }), ...(serverName === null ? {} : { serverName }) },
   };
+}
+
+/** Of one gateway among several. With HAProxy in front this one has no clients whose requests could be held. */
+function remoteOf({ gateway, router }: Configuration): Partial<GatewayConfig> {
+  const { control, leaseMs, holdMaxMs } = gateway;
+  const remote = control === null ? {} : { remoteControl: { ...control.listen, tokenFile: control.tokenFile } };
+  if (router.kind === 'haproxy' || router.others.length === 0) return remote;
+  return { ...remote, peers: [...router.others], leaseMs, holdMaxMs };
 }
 
 /** A week and a day: the same time of the last seven days. They come every few seconds, so not the 30 days of the others. */

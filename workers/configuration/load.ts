@@ -4,31 +4,21 @@ import type { z } from 'zod';
 import {
   ConfigurationError,
   type Configuration,
-  type ConfiguredProbe,
-  type PostgresConfiguration,
-  type RouterConfiguration,
   type SemanticConfiguration,
-  type ServerTls,
   type ServiceConfiguration,
-  type ServingConfiguration,
 } from './configuration';
 import { resolveArtifactRules } from './artifacts-schema';
 import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
+import { resolvePostgres } from './ledger-schema';
 import { resolveRegistry } from './registry-schema';
+import { resolveServing } from './resolve-serving';
+import { resolveRouter } from './router-schema';
 import { describeIssues } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
-import { resolveDocker } from './docker-serving';
-import { resolveTriton } from './triton-serving';
-import {
-  configurationSchema,
-  policyFileSchema,
-  probesSchema,
-  type ConfigurationText,
-  type ServiceText,
-} from './schema';
+import { configurationSchema, policyFileSchema, type ConfigurationText, type ServiceText } from './schema';
 import { readYaml, type YamlFile } from './yaml-file';
 
 export interface LoadOptions {
@@ -126,6 +116,12 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
         gateway.blindWebhook === undefined
           ? null
           : { url: gateway.blindWebhook.url, afterMs: gateway.blindWebhook.after },
+      control:
+        gateway.control === undefined
+          ? null
+          : { listen: gateway.control.listen, tokenFile: absolute(gateway.control.tokenFile) },
+      leaseMs: gateway.lease,
+      holdMaxMs: gateway.hold,
     },
     router: resolveRouter(text.router, here),
     artifacts: resolveArtifactRules(text.artifacts, absolute),
@@ -133,7 +129,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
     ledger: {
       file: resolve(dataDir, 'ledger', 'ledger.db'),
       anchorFile: orNull(text.ledger.anchorFile) ?? resolve(dataDir, 'anchors', 'ledger.jsonl'),
-      postgres: resolvePostgres(text.ledger.postgres, orNull),
+      postgres: resolvePostgres(text.ledger.postgres, here),
     },
     alerts: {
       terminal: alerts.terminal,
@@ -147,31 +143,6 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
       resolveService(name, service, { here, unverified, dataDir: absolute(text.dataDir) }),
     ),
   };
-}
-
-function resolvePostgres(
-  text: ConfigurationText['ledger']['postgres'],
-  orNull: (path: string | undefined) => string | null,
-): PostgresConfiguration | null {
-  if (text === undefined) return null;
-  const { host, port, database, user, passwordFile, passwordEnv, tls, schema } = text;
-  const file = orNull(passwordFile);
-  const password = file !== null ? { file } : passwordEnv !== undefined ? { env: passwordEnv } : null;
-  return {
-    host,
-    port,
-    database,
-    user,
-    password,
-    tls: tls === undefined ? null : { caFile: orNull(tls.caFile), serverName: tls.serverName ?? null },
-    schema,
-  };
-}
-
-function resolveRouter(text: ConfigurationText['router'], here: string): RouterConfiguration {
-  if (text.kind === 'gateway') return { kind: 'gateway' };
-  const directory = resolve(here, text.directory);
-  return { kind: 'haproxy', directory, masterSocket: resolve(directory, text.masterSocket ?? 'master.sock') };
 }
 
 function resolveService(
@@ -226,12 +197,6 @@ function resolveService(
   };
 }
 
-function resolveServerTls(text: ServiceText['serving']['tls'], here: string): ServerTls | null {
-  if (text === undefined) return null;
-  const { caFile, serverName } = text;
-  return { caFile: caFile === undefined ? null : resolve(here, caFile), serverName: serverName ?? null };
-}
-
 function resolveListenTls(text: ServiceText['listenTls'], here: string): ServiceConfiguration['listenTls'] {
   if (text === undefined) return null;
   const { certFile, keyFile, clientCaFile, anyClient } = text;
@@ -268,67 +233,6 @@ function resolveEmbedder(
     case 'hashed':
       return text;
   }
-}
-
-function resolveServing(
-  text: ServiceText['serving'],
-  around: { readonly here: string; readonly dataDir: string; readonly service: string },
-): ServingConfiguration {
-  const { here } = around;
-  if (text.runtime === 'triton') {
-    const none = { ready: '/health', infer: '/predict', outputs: {} };
-    const tls = resolveServerTls(text.tls, here);
-    const other = { digestHeader: null, versionHeader: null, apiKeyFile: null, canary: null };
-    const spoken = { engine: text.engine, tls, ...other, http: none };
-    return { ...spoken, runtime: 'triton', ...resolveTriton(text, around) };
-  }
-  const protocol = {
-    engine: text.engine,
-    tls: resolveServerTls(text.tls, here),
-    digestHeader: text.digestHeader ?? null,
-    versionHeader: text.versionHeader ?? null,
-    apiKeyFile: text.apiKeyFile === undefined ? null : resolve(here, text.apiKeyFile),
-    canary: text.canary ?? null,
-    http: text.http,
-  };
-  if (text.runtime === 'external') {
-    const serves = text.address === undefined ? { versions: text.versions ?? {} } : { address: text.address };
-    return { ...protocol, runtime: 'external', serves, wake: text.wake, probes: readProbes(text.probes, here) };
-  }
-  if (text.runtime === 'docker') return { ...protocol, runtime: 'docker', ...resolveDocker(text, here) };
-  if (text.runtime === 'vllm-adapters') {
-    const { address, artifacts, adapter, maxAdapters, startLimit } = text;
-    const places = { address, artifactsThere: artifacts ?? null, adapter: adapter ?? '' };
-    return {
-      ...protocol,
-      ...places,
-      runtime: text.runtime,
-      maxAdapters: maxAdapters ?? null,
-      startLimitMs: startLimit,
-    };
-  }
-  const { command, env, startLimit, memoryLimit } = text;
-  const directory = resolve(here, text.directory ?? '.');
-  const limits = { startLimitMs: startLimit, memoryLimitBytes: memoryLimit ?? null };
-  return { ...protocol, runtime: 'process', command, env, directory, ...limits };
-}
-
-function readProbes(text: string | readonly ConfiguredProbe[] | undefined, here: string): readonly ConfiguredProbe[] {
-  if (typeof text !== 'string') return text ?? [];
-  const file = resolve(here, text);
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new ConfigurationError([`${file}: ${(error as Error).message}; serving.probes names it`]);
-  }
-  const parsed = probesSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new ConfigurationError(
-    parsed.error.issues
-      .slice(0, 10)
-      .map(({ path, message }) => `${file}: ${path.join('.') || '(the whole file)'}: ${message}`),
-  );
 }
 
 /** Mappings are merged key by key, everything else is replaced. */

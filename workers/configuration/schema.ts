@@ -1,55 +1,16 @@
 import { z } from 'zod';
 import { protocols } from '../../domain/traffic-support';
-import {
-  backendAddress,
-  count,
-  duration,
-  httpUrl,
-  listenAddress,
-  path,
-  rate,
-  serviceName,
-  size,
-  versionName,
-} from './fields';
+import { backendAddress, count, duration, httpUrl, listenAddress, path, rate, serviceName, size } from './fields';
 import { artifactsSchema } from './artifacts-schema';
 import { hardwareSchema } from './hardware-schema';
-import { expectedTokens } from '../../adapters/artifacts/manifest';
-import { dockerFields } from './docker-schema';
+import { ledgerSchema } from './ledger-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
-import { tritonFields } from './triton-schema';
+import { servingSchema } from './serving-schema';
 import { registrySchema } from './registry-schema';
+import { routerSchema } from './router-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
-const engine = z.enum(['open-inference', 'openai', 'vllm', 'tgi', 'plain-http']);
-const headerName = z.string().regex(/^[A-Za-z0-9-]+$/, 'the name of a header');
-const urlPath = z.string().regex(/^\/\S*$/, 'a path that begins with /');
-
-/** How to talk to the server, beyond the name of its protocol. */
-const protocol = {
-  engine: engine.prefault('open-inference'),
-  /** Response headers that carry what the server has loaded. */
-  digestHeader: headerName.optional(),
-  versionHeader: headerName.optional(),
-  /** How servers at https:// prove themselves; without it by the authorities that Node knows. */
-  tls: z.strictObject({ caFile: path.optional(), serverName: z.string('a host name').min(1).optional() }).optional(),
-  /** For `openai`, `vllm` and `tgi`: the secret that the server asks for, sent as bearer token. */
-  apiKeyFile: path.optional(),
-  /** For `vllm` and `tgi`: body of the completion that proves readiness; default one token. */
-  canary: z.json().optional(),
-  /** For `plain-http`, and `outputs` for `openai`, `vllm` and `tgi`: name of an output → its path in the answer. */
-  http: z
-    .strictObject({
-      ready: urlPath.prefault('/health'),
-      infer: urlPath.prefault('/predict'),
-      outputs: z.record(z.string(), z.string()).prefault({}),
-      identity: z
-        .strictObject({ path: urlPath, digest: z.string().optional(), version: z.string().optional() })
-        .optional(),
-    })
-    .prefault({}),
-};
 const file = path;
 
 const tls = z.strictObject({ certFile: file, keyFile: file });
@@ -68,101 +29,8 @@ const webhook = z
     message: 'exactly one of secretFile and secretEnv (the secret itself never stands in this file)',
   });
 
-const hostName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$/, 'a host name or an address');
-
-/** The ledger in PostgreSQL instead of a file of the controller. */
-const postgresLedger = z
-  .strictObject({
-    host: hostName,
-    port: z.int().min(1).max(65_535).prefault(5432),
-    database: z.string().min(1).max(63),
-    user: z.string().min(1).max(63),
-    passwordFile: file.optional(),
-    passwordEnv: secretSource.secretEnv,
-    /** Certificates of the server are always checked; without `caFile` against those that Node knows. */
-    tls: z.strictObject({ caFile: file.optional(), serverName: hostName.optional() }).optional(),
-    schema: z
-      .string()
-      .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'lower-case letters, digits and _')
-      .prefault('lastgood'),
-  })
-  .refine((given) => given.passwordFile === undefined || given.passwordEnv === undefined, {
-    message: 'at most one of passwordFile and passwordEnv (the password itself never stands in this file)',
-  });
-
 /** Where alerts go to besides; it is the cluster's business to tell its other members. */
 const alertmanager = z.strictObject({ url: httpUrl, tokenFile: file.optional() });
-
-const processServing = z.strictObject({
-  runtime: z.literal('process'),
-  ...protocol,
-  /** Program and arguments; `{artifact}`, `{port}`, `{report}`, `{instance}`, `{digest}` are replaced. No shell. */
-  command: z.array(z.string().min(1)).min(1, 'a list: the program and its arguments'),
-  env: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable'), z.string())
-    .prefault({}),
-  /** Default: the directory of this file. */
-  directory: path.optional(),
-  /** From start to an address. */
-  startLimit: duration({ min: '1s', max: '2h' }).prefault('2m'),
-  memoryLimit: size.optional(),
-});
-
-const dockerServing = z.strictObject({ runtime: z.literal('docker'), ...protocol, ...dockerFields });
-
-const scalar = z.union([z.string(), z.number()]);
-const probe = z.strictObject({
-  id: z.string().min(1).max(64),
-  /** Body of the engine's inference call; must be answered alike each time (temperature 0). */
-  request: z.json(),
-  /** An answer that must come; without it the probe only belongs to the fingerprint. */
-  expect: z
-    .strictObject({
-      output: z.string().min(1),
-      value: scalar,
-      tolerance: z.number().min(0).optional(),
-      tokens: expectedTokens.optional(),
-    })
-    .optional(),
-});
-/** What stands in the file that `serving.probes` names, or in the configuration itself. */
-export const probesSchema = z.array(probe).min(1).max(20);
-
-const tritonServing = z.strictObject({ runtime: z.literal('triton'), ...tritonFields });
-
-const externalServing = z.strictObject({
-  runtime: z.literal('external'),
-  ...protocol,
-  /** Each version at an address of its own … */
-  versions: z.record(versionName, backendAddress).optional(),
-  /** … or one address, whose version is what it says of itself. */
-  address: backendAddress.optional(),
-  /** Whether a version that sleeps at its address (vLLM's sleep mode) is woken when it is loaded. */
-  wake: z.boolean().prefault(false),
-  /** Golden probes of versions without an artifact: a list, or a JSON file with one. */
-  probes: z.union([file, probesSchema], 'a list of probes, or the path of a JSON file with one').optional(),
-});
-
-/** One running vLLM with the base model; a version is a LoRA adapter in it. */
-const adapterServing = z.strictObject({
-  runtime: z.literal('vllm-adapters'),
-  ...protocol,
-  engine: z.literal('vllm').prefault('vllm'),
-  address: backendAddress,
-  /** Where the server's machine has the directory of the artifacts; default: at the same place. */
-  artifacts: z
-    .string('a path on the server')
-    .regex(/^\/[^\0]*[^\0/]$/, "an absolute path on the server's machine, not /")
-    .optional(),
-  /** Where in an artifact the adapter is; default: the artifact itself. */
-  adapter: z
-    .string('a path in the artifact')
-    .regex(/^(?!\.{1,2}(\/|$))[^/\0]+(\/(?!\.{1,2}(\/|$))[^/\0]+)*$/, 'a path in the artifact, without . and ..')
-    .optional(),
-  /** Adapters that the server keeps in memory, whoever loaded them: its --max-cpu-loras. */
-  maxAdapters: count(1, 10_000).optional(),
-  startLimit: duration({ min: '1s', max: '2h' }).prefault('2m'),
-});
 
 const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };
 
@@ -214,6 +82,8 @@ function isPattern(text: string): boolean {
   }
 }
 
+const hostName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a host name: lower-case letters, digits, . and -');
+
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
   /** Clients come in over TLS; the files are read again when they change. */
@@ -228,13 +98,11 @@ const service = z.strictObject({
   /** What clients speak; what the router does not pass is refused here, and not at their first request. */
   protocols: z.array(z.enum(protocols)).min(1).max(protocols.length).prefault(['http-json', 'event-stream']),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
-  serving: z.discriminatedUnion('runtime', [
-    processServing,
-    dockerServing,
-    tritonServing,
-    adapterServing,
-    externalServing,
-  ]),
+  serving: servingSchema,
+  /** Where its copies run; default: this host alone. Several are refused for now (docs/configuration.md, several routers). */
+  hosts: z.array(hostName).min(1).max(16).optional(),
+  /** With several hosts: a version takes no traffic with fewer copies, except in an emergency. */
+  minReplicas: count(1, 16).prefault(1),
   session: z
     .strictObject({
       header: z
@@ -296,10 +164,7 @@ const service = z.strictObject({
 export const configurationSchema = z.strictObject({
   dataDir: path.prefault('.lastgood'),
   /** Name of this machine; each host that serves needs its own. */
-  host: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a host name: lower-case letters, digits, . and -')
-    .prefault('local'),
+  host: hostName.prefault('local'),
   temporal: z
     .strictObject({
       /** A running server; without it `lastgood up` starts the dev server. */
@@ -340,29 +205,17 @@ export const configurationSchema = z.strictObject({
       blindWebhook: z
         .strictObject({ url: httpUrl, after: duration({ min: '2s', max: '1h' }).prefault('15s') })
         .optional(),
+      /** A second listener of its control interface, for lastgood and gateways on other hosts. Loopback: TLS is your proxy's. */
+      control: z.strictObject({ listen: listenAddress, tokenFile: file }).optional(),
+      /** With router.others: a gateway that did not run for longer asks the others for a newer route before it serves. */
+      lease: duration({ min: '100ms', max: '1s' }).prefault('1s'),
+      /** New requests wait for that at most so long. */
+      hold: duration({ min: '50ms', max: '10s' }).prefault('1500ms'),
     })
     .prefault({}),
-  /** What clients' requests go through. */
-  router: z
-    .discriminatedUnion('kind', [
-      z.strictObject({ kind: z.literal('gateway') }),
-      z.strictObject({
-        kind: z.literal('haproxy'),
-        /** HAProxy's configuration, and the routes that it reads at start; lastgood writes there. */
-        directory: path,
-        /** Socket of HAProxy's master process (`haproxy -W -S`). Default: `master.sock` in the directory. */
-        masterSocket: path.optional(),
-      }),
-    ])
-    .prefault({ kind: 'gateway' }),
+  router: routerSchema,
   artifacts: artifactsSchema.prefault({}),
-  ledger: z
-    .strictObject({
-      /** Belongs on another disk or host than the ledger. */
-      anchorFile: path.optional(),
-      postgres: postgresLedger.optional(),
-    })
-    .prefault({}),
+  ledger: ledgerSchema,
   alerts: z
     .strictObject({
       terminal: z.boolean().prefault(true),

@@ -169,7 +169,8 @@ export interface RouterActivities {
   /**
    * Re-reads the service's standing, looks at the target once more (ready, digest), then applies the record.
    * `stopped`: the standing forbids it. `unready`: the target failed the last look, or may not be used any more.
-   * `refused`: the router did.
+   * `refused`: the router did. `partial`: of several routers some have the record in force, others cannot be reached or
+   * did not take it; `why` says which serves what.
    */
   shiftTraffic(input: {
     service: string;
@@ -199,6 +200,7 @@ export type ShiftOutcome =
       readonly readBack: boolean;
       readonly seenInTraffic: string | null;
     }
+  | { readonly outcome: 'partial'; readonly at: number; readonly why: string }
   | { readonly outcome: 'stopped' | 'unready' | 'refused'; readonly why: string };
 
 /** What good looks like, from named periods; rates with their counts. */
@@ -343,8 +345,10 @@ export interface LiveInput {
   readonly returnAfterMs: number;
   /** What the service knows; null: nothing yet. */
   readonly known: LiveSeen['condition'] | null;
+  /** Of several copies: those that the service knows not to answer. */
+  readonly knownDown?: readonly string[];
 }
-export type LiveResult = Pick<LiveSeen, 'condition' | 'at' | 'why'>;
+export type LiveResult = Pick<LiveSeen, 'condition' | 'at' | 'why' | 'down'>;
 
 export interface ServingWatchInput {
   readonly service: string;

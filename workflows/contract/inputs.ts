@@ -75,7 +75,11 @@ export interface DetectionState {
   readonly onFallback: boolean;
   readonly standbyKnown: { readonly instance: string; readonly proof: 'ok' | 'failed' } | null;
   /** Condition of the live copies, as it was told last. */
-  readonly liveKnown?: { readonly copies: string; readonly condition: LiveSeen['condition'] } | null;
+  readonly liveKnown?: {
+    readonly copies: string;
+    readonly condition: LiveSeen['condition'];
+    readonly down?: readonly string[];
+  } | null;
   /** Who answered at the address of the service, as it was told last. */
   readonly servingKnown?: { readonly key: string; readonly address: string };
   readonly nextWindowAt: number;

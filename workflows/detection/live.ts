@@ -28,7 +28,8 @@ export async function guardLive(detection: Detecting): Promise<void> {
   );
   const now = detection.state.route;
   if (!result || !now || copiesOf(now) !== copies) return;
-  detection.change({ liveKnown: { copies, condition: result.condition } });
+  const { condition: seen, down } = result;
+  detection.change({ liveKnown: { copies, condition: seen, ...(down && { down }) } });
   const instances = input.copies.map(({ instance }) => instance);
   reports.liveIs({ version: input.version, instances, ...result });
 }
@@ -42,5 +43,6 @@ function liveInputOf(
   if (!copies || copies.length === 0) return null;
   const known = told?.copies === copiesOf(route) ? told.condition : null;
   const returnAfterMs = known === null || known === 'answers' ? RETURN_MS : RETURN_DOWN_MS;
-  return { service, version, model, copies, intervalMs: EVERY_MS, returnAfterMs, known };
+  const several = copies.length > 1 ? { knownDown: (known !== null && told?.down) || [] } : {};
+  return { service, version, model, copies, intervalMs: EVERY_MS, returnAfterMs, known, ...several };
 }

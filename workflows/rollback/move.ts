@@ -8,6 +8,8 @@ import type { Operation } from './operation';
 
 export type Moved =
   | { readonly kind: 'moved'; readonly record: RouteRecord; readonly at: number; readonly note: string }
+  /** In force on some of several routers: the traffic has moved in part, and only a person goes on from here. */
+  | { readonly kind: 'partial'; readonly record: RouteRecord; readonly at: number; readonly why: string }
   | { readonly kind: 'stopped' | 'unready' | 'refused' | 'unknown' | 'unreachable' | 'lost'; readonly why: string };
 
 interface Move {
@@ -77,6 +79,7 @@ function inputOf(
 }
 
 function moved(record: RouteRecord, outcome: ShiftOutcome): Moved {
+  if (outcome.outcome === 'partial') return { kind: 'partial', record, at: outcome.at, why: outcome.why };
   if (outcome.outcome !== 'shifted') return { kind: outcome.outcome, why: outcome.why };
   const seen = outcome.seenInTraffic === null ? 'not seen in traffic' : `seen in traffic: ${outcome.seenInTraffic}`;
   const note = `${outcome.readBack ? 'read back' : 'not read back'}, ${seen}`;
@@ -90,6 +93,11 @@ async function lookAfterLoss(record: RouteRecord, why: string): Promise<Moved> {
       record.service,
     ]);
     if (observed.record !== null && sameRoute(observed.record, record)) {
+      const [missing] = observed.differing ?? [];
+      if (missing) {
+        const lacking = `router ${missing.router} has not taken it (${missing.why})`;
+        return { kind: 'partial', record, at: Date.now(), why: `partial: found in force after ${why}; ${lacking}` };
+      }
       return { kind: 'moved', record, at: Date.now(), note: `found in force after ${why}` };
     }
     return { kind: 'lost', why };

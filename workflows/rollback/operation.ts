@@ -18,6 +18,8 @@ export interface Trial {
   readonly from: number;
   /** The copy that will get the traffic; null until it runs. */
   readonly backend: Backend | null;
+  /** Its copies on the other hosts; absent where there are none. */
+  readonly others?: readonly Backend[];
 }
 
 /** How one candidate ended. */
@@ -45,8 +47,8 @@ interface CallOptions {
 export type StepResult<T> =
   | { readonly kind: 'done'; readonly value: T }
   | { readonly kind: 'failed'; readonly why: string }
-  /** Nobody on the host took the call: that says nothing about the candidate, and the next one is on the same host. */
-  | { readonly kind: 'unreachable'; readonly why: string }
+  /** Nobody on the host took the call (`begun`: an earlier attempt was taken and lost): that says nothing about the candidate, and the next one is on the same host. */
+  | { readonly kind: 'unreachable'; readonly why: string; readonly begun: boolean }
   | { readonly kind: 'stopped'; readonly why: string };
 
 /** What one operation knows while it runs: where the traffic is, what it may still do, what it has told. */
@@ -150,8 +152,9 @@ export class Operation {
     return Date.now();
   }
 
-  succeeded(step: string, version: string, ms: number, note: string): void {
-    this.chronicle.report({ type: 'succeeded', step, version, ms, note });
+  succeeded(step: string, version: string, ms: number, note: string, leftOut: readonly string[] = []): void {
+    const hosts = leftOut.length === 0 ? {} : { leftOut };
+    this.chronicle.report({ type: 'succeeded', step, version, ms, note, ...hosts });
     this.chronicle.record('step-succeeded', `${step} of ${version} succeeded in ${ms} ms${note && `: ${note}`}`, {
       step,
       version,
@@ -173,7 +176,7 @@ export class Operation {
     step: PlanStep,
     version: string,
     call: (options: CallOptions) => Promise<StepOutcome<T>>,
-    options: { readonly stoppable: boolean; readonly ownTime?: boolean },
+    options: { readonly stoppable: boolean; readonly ownTime?: boolean; readonly hostAskedOnce?: boolean },
   ): Promise<StepResult<StepOutcome<T> & { ok: true }>> {
     const beganAt = Date.now();
     for (let lost = 0; ;) {
@@ -192,13 +195,14 @@ export class Operation {
       } catch (error) {
         const { kind, why } = lostCall(error);
         const stopped = this.orders.stopWhy !== null;
-        const again = kind === 'unreachable' ? Date.now() - beganAt < this.hostWaitMs : kind === 'late' && lost++ === 0;
+        const hostMay = options.hostAskedOnce !== true && Date.now() - beganAt < this.hostWaitMs;
+        const again = kind === 'unreachable' ? hostMay : kind === 'late' && lost++ === 0;
         if (again && !stopped) {
           this.chronicle.note(`${step.step} of ${version}: ${why}; once more`);
           continue;
         }
         this.failed(step.step, version, why);
-        return { kind: kind === 'unreachable' ? 'unreachable' : 'failed', why };
+        return kind === 'unreachable' ? { kind, why, begun: lost > 0 } : { kind: 'failed', why };
       }
     }
   }

@@ -17,6 +17,8 @@ export interface RecordFacts {
 interface Target {
   readonly version: string;
   readonly backend: Backend;
+  /** Its copies on other hosts. */
+  readonly others?: readonly Backend[] | undefined;
 }
 
 /** All new requests to the target; sessions of the left version stay where the policy keeps them. */
@@ -67,7 +69,8 @@ function assembled(
   if (keepLeft && left !== null) needed.add(left);
   const backends: Record<string, readonly Backend[]> = {};
   for (const version of [...needed].sort()) {
-    const kept = version === target?.version ? [target.backend] : (base?.backends[version] ?? []);
+    const kept =
+      version === target?.version ? [target.backend, ...(target.others ?? [])] : (base?.backends[version] ?? []);
     if (kept.length > 0) backends[version] = kept;
   }
   // A pin without a copy to go to would be refused by the router; its sessions follow the primary.

@@ -17,11 +17,15 @@ export async function shift(operation: Operation, trial: RunningTrial, step: Pla
   const beganAt = operation.began(step.step, version, step.deadlineMs);
   const moved = await move(operation, {
     epoch,
-    recordAt: (at) => shiftedRecord(operation.recordFacts(at), { version, backend: trial.backend }),
+    recordAt: (at) =>
+      shiftedRecord(operation.recordFacts(at), { version, backend: trial.backend, others: trial.others }),
     deadlineMs: step.deadlineMs,
     summary: `all traffic to ${version}`,
   });
-  if (moved.kind !== 'moved') return notShifted(operation, trial, step, moved);
+  if (moved.kind !== 'moved') {
+    movedInPart(operation, moved);
+    return notShifted(operation, trial, step, moved);
+  }
   const { record } = moved;
   operation.record = record;
   operation.returned = false;
@@ -63,12 +67,14 @@ async function eachStage(operation: Operation, trial: RunningTrial, step: PlanSt
         const facts = operation.recordFacts(at);
         // The router ends the share by itself, should nobody be left to decide what comes after it.
         const until = facts.now + gradual.stageMs + 2 * steps.shiftMs;
-        return sharedRecord({ ...facts, base }, { version, backend: trial.backend }, { weight, until });
+        const { backend, others } = trial;
+        return sharedRecord({ ...facts, base }, { version, backend, others }, { weight, until });
       },
       deadlineMs: steps.shiftMs,
       summary: `${percent} of new requests to ${version}`,
     });
     if (moved.kind !== 'moved') {
+      movedInPart(operation, moved);
       await withdrawShare(operation);
       return notShifted(operation, trial, step, moved);
     }
@@ -137,6 +143,7 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
     returnsTo: route.primary,
   });
   if (moved.kind !== 'moved') {
+    if (movedInPart(operation, moved)) operation.returned = true;
     operation.failed('return', route.primary, moved.why);
     return `${staying}: the way back to ${route.primary} failed (${moved.why})`;
   }
@@ -180,6 +187,16 @@ async function withdrawShare(operation: Operation): Promise<void> {
   }
 }
 
+/** Users of the routers that took it are on it: it is the declared record, which reconcile brings to the others. */
+function movedInPart(operation: Operation, moved: Exclude<Moved, { kind: 'moved' }>): boolean {
+  if (moved.kind !== 'partial') return false;
+  const { record, at, why } = moved;
+  operation.record = record;
+  operation.chronicle.report({ type: 'shifted', record, note: why, at });
+  recordShift(operation, record, `the traffic moved in part (epoch ${record.epoch}): ${why}`);
+  return true;
+}
+
 function notShifted(
   operation: Operation,
   trial: RunningTrial,
@@ -196,6 +213,7 @@ function notShifted(
     case 'refused':
     case 'lost':
       return { kind: 'failed', step: step.step, why, trial: again };
+    case 'partial':
     case 'unknown':
     case 'unreachable':
       return { kind: 'stuck', step: step.step, why, trial: again };

@@ -1,14 +1,11 @@
+import { hostOfInstance, instanceOn } from '../../domain/hosts';
 import type { PlanStep } from '../../domain/rollback/plan';
 import { instanceName, type Backend } from '../../domain/route';
-import { control } from '../proxies';
+import { control, hostOf } from '../proxies';
 import { lostCall } from './activity-failure';
 import type { Operation, StepResult, Trial, TrialEnd } from './operation';
+import { loadOnHosts, probeCopies, slotWithinMs, workShare } from './replicas';
 import { shift, stages, toSafest } from './shift';
-
-/** Part of a step's deadline for the work itself; the rest is for the answer, so that it comes as an outcome. */
-const workShare = 0.8;
-/** A load waits so long for the one slot of its host before it is asked for again; the wait takes nothing of its time. */
-const slotWithinMs = 30_000;
 
 /** The steps of one candidate's plan, in order; each must succeed before the next one begins. */
 export async function tryCandidate(operation: Operation, begun: Trial): Promise<TrialEnd> {
@@ -24,12 +21,12 @@ export async function tryCandidate(operation: Operation, begun: Trial): Promise<
     }
     const end = await runStep(operation, here, step);
     if ('kind' in end) return end;
-    trial = { ...trial, backend: end.backend };
+    trial = { ...trial, ...end };
   }
   return { kind: 'settled', why: `${trial.candidate.version} serves and was verified` };
 }
 
-type Progress = { readonly backend: Backend | null };
+type Progress = { readonly backend: Backend | null; readonly others?: readonly Backend[] };
 
 async function runStep(operation: Operation, trial: Trial, step: PlanStep): Promise<TrialEnd | Progress> {
   const backend = trial.backend;
@@ -86,7 +83,8 @@ async function validate(operation: Operation, trial: Trial, step: PlanStep): Pro
 
 async function load(operation: Operation, trial: Trial, step: PlanStep): Promise<TrialEnd | Progress> {
   const { version, digest, warm } = trial.candidate;
-  const { service, model, operation: id } = operation.input;
+  const { service, model, operation: id, replicas } = operation.input;
+  if (replicas !== undefined) return await loadOnHosts(operation, trial, step, replicas);
   if (warm !== null) {
     const { proofAt, ...backend } = warm;
     operation.succeeded(
@@ -124,25 +122,19 @@ async function load(operation: Operation, trial: Trial, step: PlanStep): Promise
 type RunningTrial = Trial & { readonly backend: Backend };
 
 async function probe(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | Progress> {
-  const { backend, candidate } = trial;
-  const { version, digest } = candidate;
-  const { service, model } = operation.input;
-  if (backend.digest !== digest) {
-    const why = `${backend.instance} reports ${backend.digest}, the decision names ${digest}`;
-    operation.failed(step.step, version, why);
-    return { kind: 'failed', step: step.step, why, trial };
-  }
+  const { backend, others = [], candidate } = trial;
   const beganAt = Date.now();
-  const result = await operation.run(
-    step,
-    version,
-    (options) => control.probeInstance.executeWithOptions(options, [{ service, version, model, backend }]),
-    { stoppable: true },
-  );
+  const result = await probeCopies(operation, trial, step, [backend, ...others]);
   if (result.kind !== 'done') return ended(result, trial, step);
   const { probes, note } = result.value;
-  const seen = `ready, digest right, ${probes} golden probes`;
-  operation.succeeded(step.step, version, Date.now() - beganAt, note === undefined ? seen : `${seen}, ${note}`);
+  const copies = others.length === 0 ? '' : ` on ${others.length + 1} copies`;
+  const seen = `ready, digest right, ${probes} golden probes${copies}`;
+  operation.succeeded(
+    step.step,
+    candidate.version,
+    Date.now() - beganAt,
+    note === undefined ? seen : `${seen}, ${note}`,
+  );
   return { backend };
 }
 
@@ -223,13 +215,24 @@ async function settle(operation: Operation, trial: Trial, step: PlanStep): Promi
  * the end, for the service to retire.
  */
 export function discard(operation: Operation, trial: Trial): void {
-  const { service, operation: id, limits } = operation.input;
-  const instance = instanceName(service, trial.candidate.version, id);
+  const { service, operation: id, replicas } = operation.input;
+  const { version } = trial.candidate;
+  const names =
+    replicas === undefined
+      ? [instanceName(service, version, id)]
+      : replicas.hosts.map((host) => instanceOn(service, version, id, host));
+  for (const instance of names) stopIdle(operation, instance);
+}
+
+function stopIdle(operation: Operation, instance: string): void {
+  const { service, limits } = operation.input;
   if (!operation.started.has(instance) || operation.stopping.has(instance)) return;
+  const named = hostOfInstance(instance);
+  const host = named === null ? operation.host : hostOf(named);
   const stop = async (): Promise<void> => {
     try {
       const graceMs = limits.steps.stopGraceMs;
-      const { outcome, why } = await operation.host.stopInstance.executeWithOptions({ summary: `stop ${instance}` }, [
+      const { outcome, why } = await host.stopInstance.executeWithOptions({ summary: `stop ${instance}` }, [
         { service, instance, graceMs },
       ]);
       if (outcome === 'refused') operation.chronicle.note(`${instance} was not stopped: ${why}`);

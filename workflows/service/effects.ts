@@ -24,7 +24,7 @@ interface Due {
 export interface EffectsAbout {
   readonly service: string;
   readonly host: string;
-  readonly policy: () => Pick<ServicePolicy, 'ledgerWaitMs' | 'steps'>;
+  readonly policy: () => Pick<ServicePolicy, 'ledgerWaitMs' | 'steps' | 'replicas'>;
   /** The operation that may change the route now. */
   readonly inFlight: () => string | null;
   readonly enqueue: (event: ServiceEvent) => void;
@@ -181,6 +181,11 @@ export class Effects {
 
   private async inspectHost(): Promise<void> {
     const { service, host } = this.about;
+    const hosts = this.about.policy().replicas?.hosts ?? [host];
+    await Promise.all(hosts.map((name) => this.inspectOne(service, name)));
+  }
+
+  private async inspectOne(service: string, host: string): Promise<void> {
     const found = await hostOf(host).inspectInstances.executeWithOptions({ summary: 'what runs on the host' }, [
       service,
     ]);

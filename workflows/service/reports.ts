@@ -56,7 +56,14 @@ const verdict = z.looseObject({
 const copy = z.looseObject({ version: word, instance: word });
 const what = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('began'), step: word, version: word.nullable(), deadlineAt: instant }),
-  z.looseObject({ type: z.literal('succeeded'), step: word, version: word, ms: z.number(), note: text }),
+  z.looseObject({
+    type: z.literal('succeeded'),
+    step: word,
+    version: word,
+    ms: z.number(),
+    note: text,
+    leftOut: z.array(word).max(64).optional(),
+  }),
   z.looseObject({ type: z.literal('dropped'), version: word, step: word, why: text, next: word.nullable() }),
   z.looseObject({ type: z.literal('shifted'), record, note: text, at: instant.optional() }),
   z.looseObject({ type: z.literal('waiting'), step: word, why: text, primary: word }),
@@ -115,6 +122,7 @@ const schemas = {
     condition: z.enum(['answers', 'silent', 'dead']),
     at: instant,
     why: text,
+    down: z.array(word).max(20).optional(),
   }),
   [signalNames.routeObserved]: z.looseObject({
     observed: z.looseObject({
@@ -122,6 +130,10 @@ const schemas = {
       record: record.nullable(),
       floor: epoch,
       fallback: z.looseObject({ version: word, since: instant, epoch, reason: text }).nullable(),
+      differing: z
+        .array(z.looseObject({ router: word, reached: z.boolean(), epoch: epoch.nullable(), why: text }))
+        .max(16)
+        .optional(),
       serving: serving.nullish(),
     }),
     at: instant,

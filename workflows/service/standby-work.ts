@@ -1,9 +1,11 @@
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { ActivityFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
+import { hostOfInstance } from '../../domain/hosts';
 import type { ServicePolicy } from '../../domain/policy';
 import type { Backend } from '../../domain/route';
 import type { Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
 import { control, hostOf } from '../proxies';
+import { lostCall } from '../rollback/activity-failure';
 
 /** The rest of the step's time is for the answer; a copy that is not ready by then says so itself. */
 const LOAD_SHARE = 0.9;
@@ -34,7 +36,7 @@ export class StandbyWork {
       if (typeof prepared === 'string') ended(null, prepared);
       else ended(prepared, '');
     } catch (error) {
-      ended(null, isCancellation(error) ? 'given up' : `could not be asked: ${String(error).slice(0, 300)}`);
+      ended(null, isCancellation(error) ? 'given up' : whyNot(error, hostOfInstance(instance)));
     }
     this.scopes.delete(instance);
   }
@@ -52,7 +54,7 @@ export class StandbyWork {
       [{ service, version, digest }],
     );
     if (!valid.ok) return valid.why;
-    const loaded = await hostOf(host).loadTarget.executeWithOptions(
+    const loaded = await hostOf(hostOfInstance(instance) ?? host).loadTarget.executeWithOptions(
       // Nobody waits for a standby, so it may stand behind a load that somebody does wait for.
       {
         scheduleToStartTimeout: loadMs,
@@ -70,4 +72,11 @@ export class StandbyWork {
     );
     return proven.ok ? backend : proven.why;
   }
+}
+
+/** On one of several hosts it counts whether anybody took the call: where nobody did there is no copy to be ended. */
+function whyNot(error: unknown, host: string | null): string {
+  const lost = host !== null && error instanceof ActivityFailure && lostCall(error);
+  if (lost && lost.kind === 'unreachable') return lost.why;
+  return `could not be asked: ${String(error).slice(0, 300)}`;
 }

@@ -82,3 +82,16 @@ test('it ends when it is cancelled', async () => {
   env.cancel();
   await expect(result).rejects.toBeInstanceOf(CancelledFailure);
 });
+
+test('of two copies the one that does not answer for a while is named, though the other one answers', async () => {
+  const copies = [
+    { address: copy.address, instance: nameOf('a@here'), digest },
+    { address: 'http://127.0.0.1:9', instance: nameOf('a@there'), digest },
+  ];
+  const { result } = guard({ copies, knownDown: [] });
+  await expect(result).resolves.toMatchObject({ condition: 'answers', down: [nameOf('a@there')] });
+
+  const back = [copies[0]!, { ...copies[1]!, address: copy.address }];
+  const again = await guard({ copies: back, knownDown: [nameOf('a@there')] }).result;
+  expect(again).toEqual({ condition: 'answers', why: '', at: expect.any(Number) });
+});
