@@ -12,6 +12,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   scenarios: () => import('./scenarios'),
   swap: () => import('./swap'),
   crash: () => import('./crash'),
+  load: () => import('./load'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]
