@@ -63,7 +63,7 @@ describeDvc('DVC and GTO as a registry')('with a repository made by DVC and GTO'
         files: {
           ...inFolder('model', versionFiles('first')),
           ...inFolder('src', versionFiles('trained')),
-          ...inFolder('plain', { 'probes.json': versionFiles('')['probes.json'] ?? '', 'w.bin': 'in Git' }),
+          ...inFolder('plain', { 'probes.json': versionFiles('')['probes.json'] ?? '', 'w.data': 'in Git' }),
           'single/weights.safetensors': safetensors([7]),
           'reports/eval.json': JSON.stringify(evalJson),
           'dvc.yaml': dvcYaml,
@@ -143,7 +143,7 @@ describeDvc('DVC and GTO as a registry')('with a repository made by DVC and GTO'
     expect(await files('trained')).toEqual([...whole, 'weights.safetensors']);
     expect(await files('part')).toEqual(['delta.safetensors']);
     expect(await files('single')).toEqual(['weights.safetensors']);
-    expect(await files('plain')).toEqual(['probes.json', 'w.bin']);
+    expect(await files('plain')).toEqual(['probes.json', 'w.data']);
   });
 
   it('takes the evaluation from a JSON file of the repository, in the form that it has there', async () => {

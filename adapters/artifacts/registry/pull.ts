@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { codeFormats } from '../formats/code-format';
 import type { DirectoryStore, ImportResult } from '../directory-store';
 import { MANIFEST } from '../paths';
 import { roleOf, writeManifest } from '../write-manifest';
@@ -115,6 +116,8 @@ async function makeManifest(
     dryRun: false,
     force: false,
     limits,
+    // What this host lets in is said once, by the import.
+    allowed: codeFormats,
     // Not the time of this pull: the same version gives the same digest whenever it is pulled.
     now: () => entry.createdAt,
   });
