@@ -9,7 +9,7 @@ import { ofEach, viewOf } from '../traffic/haproxy/running';
 import { sequenceAt } from '../traffic/haproxy/sequence';
 import { readStoredRoute, type StoredRoute } from '../traffic/haproxy/stored-route';
 import { TelemetryUnreachable } from './gateway';
-import { countsRow, difference, sum, totalsOf, type Totals } from './haproxy-counts';
+import { countsRow, difference, none, repeatsOf, sum, totalsOf, withoutRepeats, type Totals } from './haproxy-counts';
 
 export interface HaproxyTelemetryOptions extends HaproxyRouterOptions {
   /** Between two looks at HAProxy's counters; default 250 ms. */
@@ -22,7 +22,6 @@ const nobodyKeeps = 'nobody keeps the answer record of HAProxy here';
 const rowMs = 1_000;
 const graceMs = 1_500;
 const keptMs = 2 * 3_600_000;
-const zero: Totals = { requests: 0, failures: 0, clientErrors: 0, repeated: 0 };
 
 /**
  * What HAProxy's own counters say: requests, failures by status, repetitions, by version, and when it went to the fallback.
@@ -135,6 +134,7 @@ class Meter {
   private rows: TelemetryRow[] = [];
   private seq = 0;
   private readonly before = new Map<string, Totals>();
+  private readonly repeatsBefore = new Map<number, number>();
   private open = new Map<string, Totals>();
   private openSince = 0;
   private fallbackSeen: number | null = null;
@@ -146,16 +146,23 @@ class Meter {
     const begins = this.openSince === 0;
     if (begins) this.openSince = nowMs;
     for (const [worker, answer] of stats) {
+      const grown = new Map<string, Totals>();
       for (const [version, totals] of totalsOf(answer, this.service, stored.lanes)) {
         const key = `${worker} ${version}`;
         // What was counted before the first look has no time; a worker that came later began at 0.
-        const former = this.before.get(key) ?? (begins ? totals : zero);
+        const former = this.before.get(key) ?? (begins ? totals : none);
         this.before.set(key, totals);
-        const grown = difference(totals, former);
-        if (grown.requests > 0) this.open.set(version, sum(this.open.get(version) ?? zero, grown));
+        const growth = difference(totals, former);
+        if (growth.requests > 0) grown.set(version, growth);
       }
+      const repeats = repeatsOf(answer, this.service);
+      const repeated = repeats - (this.repeatsBefore.get(worker) ?? (begins ? repeats : 0));
+      this.repeatsBefore.set(worker, repeats);
+      for (const [version, growth] of withoutRepeats(grown, Math.max(0, repeated)))
+        this.open.set(version, sum(this.open.get(version) ?? none, growth));
     }
     for (const key of this.before.keys()) if (!stats.has(Number(key.split(' ')[0]))) this.before.delete(key);
+    for (const worker of this.repeatsBefore.keys()) if (!stats.has(worker)) this.repeatsBefore.delete(worker);
     this.takeRoute(stored, view, nowMs);
     const failed = [...this.open.values()].some(({ failures }) => failures > 0);
     if (failed || nowMs - this.openSince >= rowMs) this.closeRow(stored, view.epoch, nowMs);
