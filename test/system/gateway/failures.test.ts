@@ -103,8 +103,9 @@ test('one request that makes the backend reset is not repeated on the fallback w
   const [v1, v2] = await Promise.all([upstream('1.1'), upstream('1.2')]);
   const gateway = await gatewayWith();
   await gateway.apply(route(1, '1.2', { '1.1': [v1.backend()], '1.2': [v2.backend()] }, { fallback: '1.1' }));
-  const load = new Load(gateway.address(), { clients: 8 });
-  await until('some load', () => load.sent >= 50);
+  // So many that one of them is answered between the two tries of the request that kills.
+  const load = new Load(gateway.address(), { clients: 32 });
+  await until('some load', () => load.sent >= 200);
   const { statusCode, body } = await request(`${gateway.address()}/poison`, { method: 'POST', body: '{}' });
   await body.dump();
   await load.stop();
