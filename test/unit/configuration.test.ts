@@ -741,6 +741,18 @@ services:
     expect(problemsOf(mail(session('cookie: "a b"')))[0]).toMatch(/cookie: .*the name of a cookie/);
   });
 
+  it('refuses a tier that keeps sessions for no time', () => {
+    const policy = (keys: string): string => mail(`policy: { ${keys} }`);
+    expect(problemsOf(policy('keepPinsOn: [trend, immediate]'))).toEqual([
+      expect.stringMatching(/policy\.keepPinsOn: found immediate, but keepPinsAtMost\.immediate is 0/),
+    ]);
+    const configuration = load(policy('keepPinsOn: [immediate], keepPinsAtMost: { immediate: 10s }'));
+    expect(configuration.services[0]?.policy.sessions).toMatchObject({
+      keepPinsOn: ['immediate'],
+      keepPinsAtMostMs: { immediate: 10_000, 'short-window': 300_000, trend: 3_600_000 },
+    });
+  });
+
   it('hands TLS on both sides and the protocols to HAProxy', () => {
     const tls = 'listen: 127.0.0.1:8443\nprotocols: [http-json, http2]\nlistenTls: { certFile: c.pem, keyFile: k.pem }';
     const [service] = haproxyOptions(load(mail(tls, haproxy)))?.services ?? [];

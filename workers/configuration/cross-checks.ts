@@ -133,6 +133,13 @@ function checkService(service: ServiceText): Contradiction[] {
       problem: 'is shorter than proofEvery, so no proof would ever be fresh',
     });
   }
+  for (const tier of policy.keepPinsOn) {
+    if (policy.keepPinsAtMost[tier] > 0) continue;
+    found.push({
+      path: ['policy', 'keepPinsOn'],
+      problem: `found ${tier}, but keepPinsAtMost.${tier} is 0: its sessions would move at once, expected a limit there or no ${tier} here`,
+    });
+  }
   if (policy.verify.confirmMax < policy.verify.confirm) {
     found.push({ path: ['policy', 'verify', 'confirmMax'], problem: 'is shorter than confirm' });
   }
