@@ -136,6 +136,20 @@ describeHaproxy('the contract of a traffic router against HAProxy')('HAProxy', (
     expect(moved - born).toBeLessThan(1_300);
   });
 
+  it('answers a session whose version is dead by the version in force, at once, and moves all where the record keeps none', async () => {
+    const { haproxy, old, record } = await started();
+    const router = haproxy.router();
+    await router.apply(record(1, '1.0'));
+    for (const session of ['alice', 'bob']) await infer(haproxy, session);
+    await router.apply(record(2, '1.1', { pins: [{ version: '1.0', until: Date.now() + 60_000 }] }));
+    expect((await infer(haproxy, 'alice')).version).toBe('1.0');
+    await old.close();
+    expect(await infer(haproxy, 'alice')).toEqual({ status: 200, version: '1.1' });
+    await router.apply(record(3, '1.1'));
+    expect((await router.read('mail')).pinned['1.0']).toBeUndefined();
+    expect(await infer(haproxy, 'bob')).toEqual({ status: 200, version: '1.1' });
+  });
+
   it('does not take part of a session that is too long, empty or given twice for a pin, and keeps its hash alone', async () => {
     const { haproxy, record } = await started();
     await haproxy.router().apply(record(1, '1.0'));
