@@ -113,7 +113,12 @@ export interface ServicePolicy {
     readonly proofMaxAgeMs: number;
     readonly asFallback: boolean;
   };
-  readonly sessions: { readonly maxLifetimeMs: number; readonly keepPinsOn: readonly Tier[] };
+  readonly sessions: {
+    readonly maxLifetimeMs: number;
+    readonly keepPinsOn: readonly Tier[];
+    /** Longest stay of a session on a version that was left for an incident of the tier. Absent in policies of older releases. */
+    readonly keepPinsAtMostMs?: Readonly<Record<Tier, number>>;
+  };
   readonly approval: {
     /** Tiers whose rollback waits for a person even in mode `act`. */
     readonly tiers: readonly Tier[];

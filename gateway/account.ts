@@ -3,7 +3,6 @@ import { NOTHING_READ, type Read } from './answer-reader';
 import { tapFor, type AnswerTap } from './answer-tap';
 import { isSaneRequestId, sameToken, uuidV7 } from './request-id';
 import type { Service, Way } from './service';
-import { Sessions } from './sessions';
 import type { Target } from './upstream';
 
 type Headers = Record<string, string | string[] | undefined>;
@@ -18,7 +17,8 @@ export class Account {
   readonly id: string;
   /** On the monotonic clock, ms: when the request could be sent. */
   startedAt = 0;
-  readonly session: string | undefined;
+  /** Known when the request can be sent; see {@link lookIn}. */
+  session: string | undefined;
   private readonly probe: boolean;
   private readonly sampled: boolean;
   /** Its fate was counted before it ended. */
@@ -34,7 +34,7 @@ export class Account {
     const { headers } = req;
     const given = headers['x-request-id'];
     this.id = typeof given === 'string' && isSaneRequestId(given) ? given : uuidV7(Date.now());
-    this.session = service.sessionHeader === undefined ? undefined : Sessions.idOf(headers[service.sessionHeader]);
+    this.session = service.sessionIds.ofHeaders(headers);
     const probe = headers['x-lastgood-probe'];
     this.probe = typeof probe === 'string' && sameToken(probe, service.probeToken);
     this.sampled = service.samples.on && !this.probe && req.method === 'POST' && service.samples.draws(Math.random());
@@ -43,6 +43,12 @@ export class Account {
   /** Whether a backend has failed this request before. */
   get hasFailed(): boolean {
     return this.failedWays !== null;
+  }
+
+  /** The body is there whole, before a version is chosen for it. */
+  lookIn(body: Buffer): void {
+    const { sessionIds } = this.service;
+    if (sessionIds.readsBodies && this.session === undefined) this.session = sessionIds.ofBody(body);
   }
 
   failedAt(way: Way, target: Target): void {

@@ -353,7 +353,11 @@ export const gatewayConfigSchema = z.strictObject({
       upstreamTls: z
         .strictObject({ caFile: z.string().exactOptional(), serverName: z.string().exactOptional() })
         .exactOptional(),
+      /** Where the id of a session stands; the first that has one wins. */
       sessionHeader: z.string().exactOptional(),
+      sessionCookie: z.string().exactOptional(),
+      /** Path in a JSON body that is there whole (no longer than `replayLimitBytes`), such as `user`, `metadata.session_id`. */
+      sessionField: z.string().exactOptional(),
       sessionMaxMs: z.int(),
       /** No first byte within this counts as a timeout (the request itself goes on until `requestMaxMs`). */
       firstByteMs: z.int(),

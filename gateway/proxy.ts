@@ -58,6 +58,7 @@ export class Exchange implements AttemptOwner, Waiting {
     } else if (length !== undefined && Number(length) <= service.config.replayLimitBytes) {
       collect(req, (body) => {
         this.body = body;
+        this.account.lookIn(body);
         if (!this.over) this.send();
       });
     } else {
@@ -147,6 +148,7 @@ export class Exchange implements AttemptOwner, Waiting {
       return;
     }
     this.body = whole;
+    this.account.lookIn(whole);
     this.leave();
     this.choose();
   }

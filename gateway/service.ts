@@ -10,6 +10,7 @@ import type { ReturnCheck } from './return-check';
 import { RouteStore } from './route-store';
 import { chooseVersion, mainVersion, type Choice } from './routing';
 import { Samples } from './samples';
+import { SessionIds } from './session-ids';
 import { Sessions } from './sessions';
 import type { Storage } from './storage';
 import { counted, TelemetryRecorder, type Counted } from './telemetry-recorder';
@@ -43,7 +44,7 @@ export class Service {
   private readonly connector: UpstreamConnector;
   /** Null where clients come in without TLS. */
   entrance: TlsEntrance | null = null;
-  readonly sessionHeader: string | undefined;
+  readonly sessionIds: SessionIds;
   /** When the telemetry of this service was last read by a follower or otherwise; the start counts as read. */
   readAtMs: number;
   /** Holds new requests while peers are asked for a newer record; null where there are none. */
@@ -75,7 +76,7 @@ export class Service {
     this.deadlines = new Deadlines(firstByteMs, requestMaxMs);
     this.connector = new UpstreamConnector(name, config.upstreamTls);
     this.upstreams = new Upstreams(requestMaxMs, this.connector.connect);
-    this.sessionHeader = config.sessionHeader?.toLowerCase();
+    this.sessionIds = new SessionIds(config);
     this.readAtMs = nowMs;
     this.openLanes();
   }

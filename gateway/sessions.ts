@@ -5,7 +5,6 @@ import type { Statement, Storage } from './storage';
 
 /** Sessions that can be pinned at the same time; beyond it new sessions go unpinned, those that are pinned stay. */
 const SESSIONS_MAX = 100_000;
-const SESSION_ID_MAX = 64;
 const FLUSH_MS = 100;
 const SWEEP_MIN_MS = 1_000;
 
@@ -43,11 +42,6 @@ export class Sessions {
     for (const row of rows as { session_sha: string; version: string; born_ms: number }[]) {
       this.restored.set(row.session_sha, { version: row.version, bornMs: row.born_ms });
     }
-  }
-
-  /** A header's value as a session id, or undefined where it is none. */
-  static idOf(value: string | string[] | undefined): string | undefined {
-    return typeof value === 'string' && value.length > 0 && value.length <= SESSION_ID_MAX ? value : undefined;
   }
 
   versionOf(session: string, nowMs: number): string | undefined {

@@ -39,6 +39,7 @@ export function haproxyOptions({ router, services }: Configuration): HaproxyRout
       tls: listenTls,
       serverTls: serving.tls,
       sessionHeader: session.header,
+      sessionCookie: session.cookie,
       sessionMaxMs: session.maxLifetimeMs,
       requestMaxMs,
       repeatable,

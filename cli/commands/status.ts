@@ -3,6 +3,7 @@ import type { Context } from '../context';
 import { printLines, printJson } from '../context';
 import { exitCodes } from '../exit-codes';
 import { badUse, CliFailure } from '../failure';
+import { pinnedSessions } from '../render/pinned-sessions';
 import { renderStatus, type StatusPage } from '../render/status';
 import { conditionOf, worstCode } from '../service-condition';
 
@@ -63,6 +64,7 @@ function jsonOf(page: StatusPage, exitCode: number): unknown {
     services: page.services.map(({ view, condition }) => ({
       ...view,
       condition,
+      pinnedSessions: pinnedSessions(view, page.collectedAt),
       evidence: {
         route: view.gateway ? 'Observed' : view.status ? 'Declared' : null,
         verdicts: view.status ? 'Observed' : null,

@@ -3,6 +3,7 @@ import type { Condition } from '../service-condition';
 import type { Readiness, Route, State, VersionFacts } from '../types';
 import { identityWords } from '../../workflows/contract/identity';
 import { nextAct } from './next-act';
+import { pinnedLines } from './pinned-sessions';
 import { tierTable, undecided } from './tiers';
 import { targetLines } from './target';
 import { ago, clock, labelled, plural, span, table, when } from './words';
@@ -120,11 +121,7 @@ function servesLines(view: ServiceView, now: number): string[] {
     lines.push(
       `${Math.round(route.share.weight * 100)} % goes to ${route.share.version} until ${when(route.share.until, now)}${route.share.drill ? ` (drill ${route.share.drill})` : ''}`,
     );
-  for (const pin of route.pins.filter(({ until }) => until > now)) {
-    const sessions = view.gateway?.pinned[pin.version]?.sessions;
-    const who = sessions === undefined ? 'old sessions' : plural(sessions, 'old session');
-    if (sessions !== 0) lines.push(`${who} may stay on ${pin.version} until ${when(pin.until, now)}`);
-  }
+  lines.push(...pinnedLines(view, now));
   return lines;
 }
 

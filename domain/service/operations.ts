@@ -1,8 +1,9 @@
 import type { Actor, Json, LedgerKind } from '../ledger';
+import type { Tier } from '../detection/types';
 import type { Candidate, OperationInput, OperationKind } from '../rollback/operation';
 import type { PlanStep, Procedure } from '../rollback/plan';
 import { copiesOf } from './retiring';
-import type { Incident, Operation } from './state';
+import type { Incident, Operation, ServiceState } from './state';
 import type { Turn } from './turn';
 
 /** More than any plan of `maxCandidates` candidates uses: shift, stages and the way back, for each. */
@@ -31,7 +32,6 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
   const { policy } = state;
   const epochs = { from: state.nextEpoch, to: state.nextEpoch + EPOCHS_PER_OPERATION - 1 };
   state.nextEpoch = epochs.to + 1;
-  const tier = state.incident?.tier;
   const forward = request.kind === 'deploy';
   const hard = state.incident?.hard ?? false;
   const input: OperationInput = {
@@ -46,8 +46,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     candidates: request.candidates,
     epochs,
     route: state.declared,
-    keepPinsMs:
-      forward || (tier !== undefined && policy.sessions.keepPinsOn.includes(tier)) ? policy.sessions.maxLifetimeMs : 0,
+    keepPinsMs: keepPinsMs(state, forward),
     // A version that failed hard is no refuge; one that lost a class still serves better than a target that fails.
     safest: hard && !forward ? 'target' : 'previous',
     fallbackSince: state.fallbackInUse?.since ?? fallbackOnset(state.incident),
@@ -101,6 +100,20 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
   giveWay(turn, request.id);
   spareCopies(turn, request.candidates);
   turn.effect({ type: 'start-operation', input, summary: request.summary.slice(0, 180) }, request.ledgerDown);
+}
+
+/**
+ * How long sessions may stay on the version that is left. A good one keeps them for their lifetime; a bad one for no longer
+ * than the tier allows that says so, also where a deploy is what leaves it.
+ */
+function keepPinsMs({ policy, incident, declared, degradations }: ServiceState, forward: boolean): number {
+  const { maxLifetimeMs, keepPinsOn, keepPinsAtMostMs } = policy.sessions;
+  const atMost = (tier: Tier): number => Math.min(maxLifetimeMs, keepPinsAtMostMs?.[tier] ?? Infinity);
+  if (!forward) return incident !== null && keepPinsOn.includes(incident.tier) ? atMost(incident.tier) : 0;
+  const standing = degradations.filter(
+    ({ version, attribution }) => version === declared?.primary && attribution !== 'environment',
+  );
+  return Math.min(maxLifetimeMs, ...standing.map(({ verdict }) => atMost(verdict.tier)));
 }
 
 /** The verdict on a router that fell back may arrive before the router's own word on it; its onset is the same moment. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
@@ -16,7 +17,10 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-async function infer(haproxy: HaproxyProcess, session?: string): Promise<{ status: number; version: string }> {
+async function infer(
+  haproxy: HaproxyProcess,
+  session?: string | string[],
+): Promise<{ status: number; version: string }> {
   const answer = await request(`${haproxy.address}/v2/models/mail/infer`, {
     method: 'POST',
     body: INFERENCE,
@@ -132,13 +136,49 @@ describeHaproxy('the contract of a traffic router against HAProxy')('HAProxy', (
     expect(moved - born).toBeLessThan(1_300);
   });
 
-  it('does not take part of a session that is too long, empty or given twice for a pin', async () => {
+  it('answers a session whose version is dead by the version in force, at once, and moves all where the record keeps none', async () => {
+    const { haproxy, old, record } = await started();
+    const router = haproxy.router();
+    await router.apply(record(1, '1.0'));
+    for (const session of ['alice', 'bob']) await infer(haproxy, session);
+    await router.apply(record(2, '1.1', { pins: [{ version: '1.0', until: Date.now() + 60_000 }] }));
+    expect((await infer(haproxy, 'alice')).version).toBe('1.0');
+    await old.close();
+    expect(await infer(haproxy, 'alice')).toEqual({ status: 200, version: '1.1' });
+    await router.apply(record(3, '1.1'));
+    expect((await router.read('mail')).pinned['1.0']).toBeUndefined();
+    expect(await infer(haproxy, 'bob')).toEqual({ status: 200, version: '1.1' });
+  });
+
+  it('does not take part of a session that is too long, empty or given twice for a pin, and keeps its hash alone', async () => {
     const { haproxy, record } = await started();
     await haproxy.router().apply(record(1, '1.0'));
-    for (const session of ['x'.repeat(65), '']) await infer(haproxy, session);
+    for (const session of ['x'.repeat(65), '', ['a', 'b']]) await infer(haproxy, session);
     expect(await haproxy.ask('show table lg_mail_sessions')).not.toMatch(/key=/);
     await infer(haproxy, 'x'.repeat(64));
-    expect(await haproxy.ask('show table lg_mail_sessions')).toMatch(/key=x{64} /);
+    const sha = createHash('sha256').update('x'.repeat(64)).digest('hex').toUpperCase();
+    expect(await haproxy.ask('show table lg_mail_sessions')).toContain(`key=${sha} `);
+  });
+
+  it('pins by a cookie where the header has no session, and by none that is there twice', async () => {
+    const { haproxy, record } = await started({ sessionCookie: 'sid' });
+    const router = haproxy.router();
+    const ask = async (headers: Record<string, string>): Promise<string> => {
+      const answer = await request(`${haproxy.address}/echo`, { method: 'POST', body: '{}', headers });
+      await answer.body.dump();
+      return String(answer.headers['x-lastgood-version']);
+    };
+    await router.apply(record(1, '1.0'));
+    await ask({ cookie: 'theme=dark; sid=alice==' });
+    await ask({ cookie: 'sid=eve', 'x-session-id': 'bob' });
+    await ask({ cookie: 'sid=carol; sid=dave' });
+    await router.apply(record(2, '1.1', { pins: [{ version: '1.0', until: Date.now() + 60_000 }] }));
+    expect((await router.read('mail')).pinned['1.0']).toMatchObject({ sessions: 2 });
+    expect(await ask({ cookie: 'sid=alice==' })).toBe('1.0');
+    // An id is the same session wherever it stands.
+    expect(await ask({ 'x-session-id': 'alice==', cookie: 'sid=other' })).toBe('1.0');
+    expect(await ask({ cookie: 'sid=bob', 'x-session-id': 'x'.repeat(65) })).toBe('1.0');
+    for (const cookie of ['sid=eve', 'sid=carol; sid=dave', 'sid2=alice==']) expect(await ask({ cookie })).toBe('1.1');
   });
 
   it('refuses a record that it has no place for, with the reason, and goes on as before', async () => {

@@ -717,6 +717,42 @@ services:
     );
   });
 
+  it('takes the session from a header, a cookie or a field of the body, which HAProxy does not read', () => {
+    const session = (keys: string): string => `session: { ${keys} }\nlisten: 127.0.0.1:8080`;
+    const every = mail(session('header: x-session-id, cookie: sid, field: metadata.session_id'));
+    const configuration = load(every);
+    const config = gatewayConfigOf(configuration, runPaths(configuration.dataDir));
+    expect(config.services[0]).toMatchObject({
+      sessionHeader: 'x-session-id',
+      sessionCookie: 'sid',
+      sessionField: 'metadata.session_id',
+    });
+    expect(gatewayConfigSchema.parse(config)).toEqual(config);
+    expect(haproxyOptions(load(mail(session('cookie: sid'), haproxy)))?.services[0]).toMatchObject({
+      sessionHeader: null,
+      sessionCookie: 'sid',
+    });
+    expect(problemsOf(mail(session('field: user'), haproxy))).toEqual([
+      expect.stringMatching(
+        /mail\.session\.field: found user with router haproxy, which reads no bodies: expected session\.header or session\.cookie, or router gateway$/,
+      ),
+    ]);
+    expect(problemsOf(mail(session('field: "a[0]"')))[0]).toMatch(/field: .*names joined by dots/);
+    expect(problemsOf(mail(session('cookie: "a b"')))[0]).toMatch(/cookie: .*the name of a cookie/);
+  });
+
+  it('refuses a tier that keeps sessions for no time', () => {
+    const policy = (keys: string): string => mail(`policy: { ${keys} }`);
+    expect(problemsOf(policy('keepPinsOn: [trend, immediate]'))).toEqual([
+      expect.stringMatching(/policy\.keepPinsOn: found immediate, but keepPinsAtMost\.immediate is 0/),
+    ]);
+    const configuration = load(policy('keepPinsOn: [immediate], keepPinsAtMost: { immediate: 10s }'));
+    expect(configuration.services[0]?.policy.sessions).toMatchObject({
+      keepPinsOn: ['immediate'],
+      keepPinsAtMostMs: { immediate: 10_000, 'short-window': 300_000, trend: 3_600_000 },
+    });
+  });
+
   it('hands TLS on both sides and the protocols to HAProxy', () => {
     const tls = 'listen: 127.0.0.1:8443\nprotocols: [http-json, http2]\nlistenTls: { certFile: c.pem, keyFile: k.pem }';
     const [service] = haproxyOptions(load(mail(tls, haproxy)))?.services ?? [];

@@ -182,7 +182,12 @@ export interface ServiceConfiguration {
   } | null;
   readonly model: string;
   readonly serving: ServingConfiguration;
-  readonly session: { readonly header: string | null; readonly maxLifetimeMs: number };
+  readonly session: {
+    readonly header: string | null;
+    readonly cookie: string | null;
+    readonly field: string | null;
+    readonly maxLifetimeMs: number;
+  };
   readonly answer: {
     readonly classPath: string | null;
     readonly scorePath: string | null;

@@ -68,11 +68,17 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     const problem = `found ${JSON.stringify(directory)}, expected letters, digits, _ . - and / only: HAProxy's commands name it`;
     found.push({ path: ['router', 'directory'], problem });
   }
-  for (const [name, { listen, samples, answer, serving }] of Object.entries(services)) {
+  for (const [name, { listen, session, samples, answer, serving }] of Object.entries(services)) {
     const at = (path: readonly string[], problem: string): void => {
       found.push({ path: ['services', name, ...path], problem });
     };
     if (listen.port === 0) at(['listen'], 'found port 0, expected the port that HAProxy listens on');
+    if (session.field !== undefined) {
+      at(
+        ['session', 'field'],
+        `found ${session.field} with router haproxy, which reads no bodies: expected session.header or session.cookie, or router gateway`,
+      );
+    }
     if (samples.share > 0) {
       at(['samples', 'share'], 'found a share, expected 0 with router haproxy: HAProxy keeps no inputs');
     }
@@ -125,6 +131,13 @@ function checkService(service: ServiceText): Contradiction[] {
     found.push({
       path: ['policy', 'standby', 'proofMaxAge'],
       problem: 'is shorter than proofEvery, so no proof would ever be fresh',
+    });
+  }
+  for (const tier of policy.keepPinsOn) {
+    if (policy.keepPinsAtMost[tier] > 0) continue;
+    found.push({
+      path: ['policy', 'keepPinsOn'],
+      problem: `found ${tier}, but keepPinsAtMost.${tier} is 0: its sessions would move at once, expected a limit there or no ${tier} here`,
     });
   }
   if (policy.verify.confirmMax < policy.verify.confirm) {

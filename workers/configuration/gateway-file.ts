@@ -23,7 +23,7 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
       listen: configuration.router.kind === 'haproxy' ? { host: '127.0.0.1', port: 0 } : service.listen,
       ...entranceTls(configuration, service),
       ...upstreamTls(service),
-      ...(service.session.header === null ? {} : { sessionHeader: service.session.header }),
+      ...sessionIds(service),
       sessionMaxMs: service.session.maxLifetimeMs,
       firstByteMs: service.firstByteMs,
       requestMaxMs: service.requestMaxMs,
@@ -54,6 +54,16 @@ function entranceTls(
   if (listenTls === null || router.kind === 'haproxy') return {};
   const { certFile, keyFile, clientCaFile, anyClient } = listenTls;
   return { listenTls: { certFile, keyFile, anyClient, ...(clientCaFile === null ? {} : { clientCaFile }) } };
+}
+
+function sessionIds({
+  session: { header, cookie, field },
+}: ServiceConfiguration): Pick<GatewayServiceConfig, 'sessionHeader' | 'sessionCookie' | 'sessionField'> {
+  return {
+    ...(header === null ? {} : { sessionHeader: header }),
+    ...(cookie === null ? {} : { sessionCookie: cookie }),
+    ...(field === null ? {} : { sessionField: field }),
+  };
 }
 
 function upstreamTls({ serving }: ServiceConfiguration): Pick<GatewayServiceConfig, 'upstreamTls'> {

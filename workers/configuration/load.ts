@@ -161,7 +161,12 @@ function resolveService(
     listenTls: resolveListenTls(text.listenTls, around.here),
     model: text.model,
     serving: resolveServing(serving, { ...around, service: name }),
-    session: { header: session.header ?? null, maxLifetimeMs: session.maxLifetime },
+    session: {
+      header: session.header ?? null,
+      cookie: session.cookie ?? null,
+      field: session.field ?? null,
+      maxLifetimeMs: session.maxLifetime,
+    },
     answer: {
       classPath: answer.class ?? null,
       scorePath: answer.score ?? null,

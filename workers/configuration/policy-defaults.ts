@@ -92,6 +92,7 @@ export const defaultPolicyText = {
   verify: { goodAnswers: 20, max: '30s', confirm: '20m', confirmMax: '2h' },
   standby: { keepWarm: true, proofEvery: '10s', proofMaxAge: '30s', asFallback: true },
   keepPinsOn: ['trend'],
+  keepPinsAtMost: { immediate: '0s', 'short-window': '5m', trend: '1h' },
   approval: { tiers: [], timeout: '30m', onTimeout: 'hold' },
   gradual: { stages: [0.05, 0.25, 0.5], stage: '10m' },
   target: { order: 'previous', maxDistance: 0.25, measureEvery: '10m' },

@@ -123,6 +123,13 @@ export const policySchema = z.strictObject({
     })
     .prefault({}),
   keepPinsOn: z.array(tier).max(3).prefault(Array.from(shipped.keepPinsOn)),
+  keepPinsAtMost: z
+    .strictObject({
+      immediate: duration({ max: '30d' }).prefault(shipped.keepPinsAtMost.immediate),
+      'short-window': duration({ max: '30d' }).prefault(shipped.keepPinsAtMost['short-window']),
+      trend: duration({ max: '30d' }).prefault(shipped.keepPinsAtMost.trend),
+    })
+    .prefault({}),
   approval: z
     .strictObject({
       tiers: z.array(tier).max(3).prefault([]),
@@ -203,7 +210,11 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
       proofMaxAgeMs: standby.proofMaxAge,
       asFallback: standby.asFallback,
     },
-    sessions: { maxLifetimeMs: around.sessionMaxLifetimeMs, keepPinsOn: text.keepPinsOn },
+    sessions: {
+      maxLifetimeMs: around.sessionMaxLifetimeMs,
+      keepPinsOn: text.keepPinsOn,
+      keepPinsAtMostMs: text.keepPinsAtMost,
+    },
     approval: {
       tiers: text.approval.tiers,
       timeoutMs: text.approval.timeout,

@@ -109,6 +109,16 @@ const service = z.strictObject({
         .string()
         .regex(/^[A-Za-z0-9-]+$/, 'the name of a header')
         .optional(),
+      cookie: z
+        .string()
+        .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'the name of a cookie: letters, digits, _ . and -')
+        .optional(),
+      /** Of a JSON body, for clients that can set neither. */
+      field: z
+        .string()
+        .max(200)
+        .regex(/^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*){0,5}$/, 'names joined by dots, such as user or metadata.session_id')
+        .optional(),
       maxLifetime: duration({ min: '1s', max: '30d' }).prefault('1h'),
     })
     .prefault({}),

@@ -37,7 +37,11 @@ const shape = z.looseObject({
     proofMaxAgeMs: ms,
     asFallback: z.boolean(),
   }),
-  sessions: z.looseObject({ maxLifetimeMs: ms, keepPinsOn: z.array(tier) }),
+  sessions: z.looseObject({
+    maxLifetimeMs: ms,
+    keepPinsOn: z.array(tier),
+    keepPinsAtMostMs: eachTier(ms).optional(),
+  }),
   approval: z.looseObject({ tiers: z.array(tier), timeoutMs: ms, onTimeout: hold }),
   gradual: z.looseObject({ stages: z.array(z.number().min(0).max(1)), stageMs: ms }),
   target: z

@@ -2,6 +2,7 @@ import { entranceText, hopText } from './entrance-text';
 import { serverOptions, tunnelText } from './wire';
 import {
   answersSocket,
+  hasSessions,
   laneId,
   laneName,
   LANES,
@@ -77,7 +78,7 @@ function serviceText(directory: string, service: HaproxyService, index: number):
   return [
     entranceText(directory, service),
     ...(service.repeatable ? [hopText(directory, service)] : []),
-    ...(service.sessionHeader === null ? [] : [sessionsText(service)]),
+    ...(hasSessions(service) ? [sessionsText(service)] : []),
     ...lanes,
   ].join('\n');
 }
@@ -85,6 +86,7 @@ function serviceText(directory: string, service: HaproxyService, index: number):
 function sessionsText({ name, sessionMaxMs }: HaproxyService): string {
   return `backend ${sessionTable(name)} from lastgood
     # Version (by its number) and birth of each session; gpt keeps 32 bits, so births are in hundredths of a second.
+    # The key is the SHA-256 of the session's id.
     stick-table type string len 65 size ${sessionsMax} expire ${sessionMaxMs}ms store gpt(2) peers lastgood
 `;
 }

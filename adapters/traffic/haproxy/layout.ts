@@ -6,6 +6,8 @@ export interface HaproxyService {
   readonly name: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly sessionHeader: string | null;
+  /** Asked where the header has no id; absent or null: there is none. */
+  readonly sessionCookie?: string | null;
   readonly sessionMaxMs: number;
   /** Longest silence of a server, before the first byte and between two. */
   readonly requestMaxMs: number;
@@ -19,6 +21,10 @@ export interface HaproxyService {
   readonly tls?: EntranceTls | null;
   /** Towards the servers, whose addresses are then `https://`; absent or null: none, and `http://`. */
   readonly serverTls?: ServerTls | null;
+}
+
+export function hasSessions({ sessionHeader, sessionCookie = null }: HaproxyService): boolean {
+  return sessionHeader !== null || sessionCookie !== null;
 }
 
 export interface HaproxyLayout {

@@ -1,4 +1,4 @@
-import { mapFile, sessionTable, type HaproxyService } from './layout';
+import { hasSessions, mapFile, sessionTable, type HaproxyService } from './layout';
 import { selectorText, steppingText } from './selector-rules-text';
 
 /**
@@ -6,7 +6,7 @@ import { selectorText, steppingText } from './selector-rules-text';
  * `x-lastgood-version` is the client's; the variable `lg_about` (epoch|reason|version|instance|digest) is for the answer record.
  */
 export function rulesText(directory: string, service: HaproxyService, noRoute: string): string {
-  const { name, sessionHeader } = service;
+  const { name } = service;
   const map = mapFile(directory, name);
   return `
     # The record is one entry, replaced whole: epoch|lane|number of the primary|lane|number of the share|weight of
@@ -27,7 +27,7 @@ export function rulesText(directory: string, service: HaproxyService, noRoute: s
     http-request set-var(txn.lg_number) var(txn.lg_route),field(10,|) if { var(txn.lg_fallback) -m found }
     http-request set-var(txn.lg_version) var(txn.lg_route),field(13,|) if { var(txn.lg_fallback) -m found }
     http-request set-var(txn.lg_why) str(fallback) if { var(txn.lg_fallback) -m found }
-${sessionHeader === null ? '' : pinText(service, sessionHeader, map)}
+${hasSessions(service) ? pinText(service, map) : ''}
     # The share of what no pin holds.
     http-request set-var(txn.lg_weight) var(txn.lg_route),field(6,|)
     http-request set-var(txn.lg_until) var(txn.lg_route),field(7,|)
@@ -55,7 +55,7 @@ ${steppingText(service)}${selectorText(service, map)}
     http-response set-var(txn.lg_version) var(txn.lg_route),field(11,|) if stepped_in !by_primary
     http-response set-var(txn.lg_why) str(fallback) if stepped_in
     http-response set-header x-lastgood-version %[var(txn.lg_version)]
-${sessionHeader === null ? '' : keepText()}
+${hasSessions(service) ? keepText() : ''}
     # Which copy answered: \`copy.EPOCH.NUMBER OF THE VERSION.ADDRESS\` is its instance and digest. Also of what HAProxy itself
     # answers in the place of a server.
     http-after-response set-var-fmt(txn.lg_copy) copy.%[var(txn.lg_epoch)].%[var(txn.lg_number)].%[bc_dst]:%[bc_dst_port]
@@ -65,14 +65,12 @@ ${sessionHeader === null ? '' : keepText()}
 `;
 }
 
-function pinText({ name, sessionMaxMs }: HaproxyService, header: string, map: string): string {
+function pinText(service: HaproxyService, map: string): string {
+  const { name, sessionMaxMs } = service;
   return `
     # A session stays on the version that it began on while the record lets it and its lifetime lasts.
-    acl has_session req.fhdr_cnt(${header}) eq 1
-    acl session_long req.fhdr(${header}),length gt 64
-    acl session_empty req.fhdr(${header}),length eq 0
-    acl tracked sc0_tracked
-    http-request track-sc0 req.fhdr(${header}) table ${sessionTable(name)} if has_session !session_long !session_empty
+${idText(service)}    acl tracked sc0_tracked
+    http-request track-sc0 var(txn.lg_session) table ${sessionTable(name)} if { var(txn.lg_session) -m found }
     http-request set-var(txn.lg_clock) date(0,ms),div(10),and(4294967295)
     http-request set-var(txn.lg_birth) sc_get_gpt(1,0) if tracked
     http-request set-var(txn.lg_age) var(txn.lg_clock),sub(txn.lg_birth),and(4294967295) if tracked
@@ -91,6 +89,21 @@ function pinText({ name, sessionMaxMs }: HaproxyService, header: string, map: st
     http-request set-var(txn.lg_number) var(txn.lg_held) if { var(txn.lg_pinned) -m found } elsewhere
     http-request set-var(txn.lg_version) var(txn.lg_hold),field(4,|) if { var(txn.lg_pinned) -m found } elsewhere
 `;
+}
+
+/** The first place that has one; empty, too long or there more than once is none. Kept as its hash alone: a cookie may be a secret. */
+function idText({ sessionHeader, sessionCookie = null }: HaproxyService): string {
+  const places = [
+    ...(sessionHeader === null ? [] : [`req.fhdr(${sessionHeader})`]),
+    ...(sessionCookie === null ? [] : [`req.cook(${sessionCookie})`]),
+  ];
+  return places
+    .map((place) => {
+      const times = place.replace('(', '_cnt(');
+      const sane = `{ ${times} eq 1 } { ${place},length gt 0 } { ${place},length le 64 }`;
+      return `    http-request set-var(txn.lg_session) ${place},sha2(256),hex if !{ var(txn.lg_session) -m found } ${sane}\n`;
+    })
+    .join('');
 }
 
 /** A pin that holds is not overwritten by an answer that came from elsewhere. */

@@ -1,6 +1,6 @@
 import type { RouterState } from '../../../gateway/protocol';
 import { HaproxyAnswerRefused } from './errors';
-import { sessionTable, type HaproxyService } from './layout';
+import { hasSessions, sessionTable, type HaproxyService } from './layout';
 import { mapView, type MapView } from './map-entries';
 import type { MasterCli, Worker } from './master-cli';
 import type { Lane } from './stored-route';
@@ -91,7 +91,7 @@ export async function pinnedSessions(
   },
 ): Promise<RouterState['pinned']> {
   const { numbers, holds, nowMs } = asked;
-  if (service.sessionHeader === null || holds.size === 0) return {};
+  if (!hasSessions(service) || holds.size === 0) return {};
   const versionOf = new Map(Object.entries(numbers).map(([version, number]) => [number, version]));
   const answer = await cli.ask(worker, `show table ${sessionTable(service.name)}`);
   const result: RouterState['pinned'] = {};

@@ -217,22 +217,33 @@ describeHaproxy('requests through HAProxy during swaps, crashes, reloads and res
       expect(again.headers['x-lastgood-version']).toBe('1.1');
     });
 
-    it('killed whole and started again it is on the same route before anybody asks', async () => {
+    it('killed whole and started again it is on the same route before anybody asks; sessions begin anew there', async () => {
       const { haproxy, record } = await rig();
       const router = haproxy.router();
       await router.apply(record(1, '1.1'));
+      const versionOfAlice = async (): Promise<unknown> => {
+        const headers = { 'x-session-id': 'alice' };
+        const answer = await request(`${haproxy.address}/echo`, { method: 'POST', body: '{}', headers });
+        await answer.body.dump();
+        return answer.headers['x-lastgood-version'];
+      };
+      await versionOfAlice();
       const wanted = record(2, '1.2', {
         fallback: '1.1',
         share: { version: '1.1', weight: 0, until: Date.now() + 60_000 },
+        pins: [{ version: '1.1', until: Date.now() + 60_000 }],
       });
       await router.apply(wanted);
+      expect(await versionOfAlice()).toBe('1.1');
       await haproxy.kill();
       await expect(router.read('mail')).rejects.toThrow(/HAProxy at .*master\.sock/);
       await haproxy.run();
       const answer = await request(`${haproxy.address}/echo`, { method: 'POST', body: '{}' });
       await answer.body.dump();
       expect([answer.statusCode, answer.headers['x-lastgood-version']]).toEqual([200, '1.2']);
-      expect((await router.read('mail')).record).toEqual(wanted);
+      expect(await router.read('mail')).toMatchObject({ record: wanted, pinned: {} });
+      // Its table was in memory only: the session is on the version in force, which is never the one that was left.
+      expect(await versionOfAlice()).toBe('1.2');
     });
 
     it('a rollback just after a reload also reaches the clients that the old worker still holds', async () => {

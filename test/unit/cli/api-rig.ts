@@ -28,6 +28,8 @@ export class ApiRig {
   expectsFaults = false;
   /** Called with each page that `status -w` paints. */
   onPage: (() => void) | null = null;
+  /** Sessions by version, as the router counts them. */
+  pinned: RouterState['pinned'] = {};
   /** Kept pictures by digest. */
   readonly pictures = new Map<string, string>();
   answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
@@ -84,7 +86,7 @@ export class ApiRig {
       inForceSince: declared ? routedAt : null,
       fallback: null,
       inFlight: {},
-      pinned: {},
+      pinned: this.pinned,
       lastSeq: 1,
     };
   }
