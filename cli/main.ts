@@ -44,12 +44,14 @@ function report(error: unknown, args: readonly string[], terminal: Terminal): nu
   // The parser has said in words what it could not read.
   if (error instanceof CommanderError) return failure.exitCode;
   terminal.err(`lastgood: ${failure.what}`);
-  if (error instanceof CliFailure && failure.todo !== null) terminal.err(`  to do: ${failure.todo}`);
+  const isFault = failure.exitCode === exitCodes.internal;
+  if (!isFault && failure.todo !== null) terminal.err(`  to do: ${failure.todo}`);
   if (args.includes('--verbose')) terminal.err(stackOf(error));
-  else if (!(error instanceof CliFailure)) terminal.err(`  ${faultTodo}`);
+  else if (isFault) terminal.err(`  ${faultTodo}`);
   return failure.exitCode;
 }
 
+const configurationTodo = 'correct what it names; lastgood validate checks it again';
 const faultTodo = 'this is a fault of lastgood; the same command with --verbose shows where';
 
 function failureOf(error: unknown): CliFailure {
@@ -59,6 +61,8 @@ function failureOf(error: unknown): CliFailure {
     const what = error.code === 'commander.help' ? 'a verb is missing' : error.message.replace(/^error: /, '');
     return badUse(what, 'lastgood --help');
   }
+  // A file that the configuration names is missing or wrong. By its name: `status` must not load what throws it.
+  if (error instanceof Error && error.name === 'ConfigurationError') return badUse(error.message, configurationTodo);
   return new CliFailure(exitCodes.internal, error instanceof Error ? error.message : String(error), faultTodo);
 }
 
