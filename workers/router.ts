@@ -26,11 +26,12 @@ export function openRouter(configuration: Configuration, paths: RunPaths): OpenR
   if (others.length === 0) return own;
   return severalRouters([
     { name: configuration.host, router: own },
-    ...others.map((other, index) => ({ name: other.name, router: openOther(configuration, other, index) })),
+    ...others.map((other, index) => ({ name: other.name, router: openOtherRouter(configuration, other, index) })),
   ]);
 }
 
-function openOther({ file }: Configuration, { control }: OtherRouter, index: number): OpenRouter {
+/** @throws ConfigurationError where its certificate cannot be read */
+export function openOtherRouter({ file }: Configuration, { control }: OtherRouter, index: number): OpenRouter {
   try {
     return gatewayRouter({ address: control, timeoutMs: OTHER_TIMEOUT_MS });
   } catch (error) {
