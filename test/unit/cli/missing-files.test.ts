@@ -105,3 +105,25 @@ describe('with the controller down', () => {
     expect(code).not.toBe(70);
   });
 });
+
+test('doctor names each file that is missing and each part that is not reached, and goes on', async () => {
+  write(
+    `artifacts: { signature: { policy: refuse, keys: [gone.pem] } }
+router: { others: ${others} }
+gateway: { control: { listen: 127.0.0.1:0, tokenFile: gone.token } }
+ledger: { postgres: { host: 127.0.0.1, port: 1, database: d, user: u } }`,
+    external,
+  );
+  const { code, out } = await run('doctor', '--json');
+  expect(code).toBe(1);
+  const { findings } = JSON.parse(out) as { findings: { what: string; level: string; said: string }[] };
+  const wrong = findings.filter(({ level }) => level === 'wrong').map(({ what, said }) => `${what}: ${said}`);
+  for (const words of [
+    'artifacts.signature: ',
+    'router.others[0].tokenFile: ',
+    'gateway.control.tokenFile: ',
+    'ledger: ',
+  ])
+    expect(wrong.filter((line) => line.startsWith(words))).toHaveLength(1);
+  expect(findings.map(({ what }) => what)).toContain('port 127.0.0.1:0 (gateway.control.listen)');
+});
