@@ -135,6 +135,18 @@ test('manifest guesses the roles, and what it wrote can be imported', async () =
   expect(taken.out).toContain('1 golden probe, accuracy 90.0 % on 200');
 });
 
+test('import says that the engine of a manifest is not the one of the service', async () => {
+  const directory = files();
+  await rig.run('artifacts', 'manifest', directory, ...named, '--engine', 'openai');
+  const other = await rig.run('artifacts', 'import', directory, '--dry-run');
+  expect(other.code).toBe(0);
+  expect(other.out).toMatch(
+    /warning: its manifest says engine openai, and services\.\S+\.serving\.engine is open-inference/,
+  );
+  await rig.run('artifacts', 'manifest', directory, ...named, '--force');
+  expect((await rig.run('artifacts', 'import', directory, '--dry-run')).out).not.toContain('warning');
+});
+
 test('manifest names what only a host that allows it will import', async () => {
   const directory = files();
   writeFileSync(join(directory, 'vectorizer.pkl'), Buffer.from('\x80\x04}\x94.', 'latin1'));
