@@ -1,4 +1,6 @@
 import type { ServiceView } from '../api/types';
+import type { Configuration } from '../workers/configuration/configuration';
+import type { OpenRouter } from '../workers/router';
 import type { Context } from './context';
 import type { CliFailure } from './failure';
 
@@ -11,17 +13,15 @@ export async function readGateway(
   const { dataDir, configFile } = context.settings();
   if (dataDir === null) throw down;
   const { loadConfiguration } = await import('../workers/configuration/load');
-  const { openAdapters } = await import('../workers/composition');
-  const { runPaths } = await import('../workers/embedded/paths');
   const configuration = loadConfiguration(configFile);
-  const adapters = await openAdapters(configuration, runPaths(dataDir));
+  const { router, without } = await openWhatCanBe(configuration, dataDir);
   try {
     const wanted = configuration.services.filter(({ name }) => service === undefined || name === service);
     const views = await Promise.all(
       wanted.map(async ({ name, model }): Promise<ServiceView | null> => {
-        const gateway = await adapters.router.read(name).catch(() => null);
+        const gateway = await router.read(name).catch(() => null);
         if (gateway === null) return null;
-        const entrance = await adapters.router.entrance(name).then(
+        const entrance = await router.entrance(name).then(
           ({ address, clients }) => clients ?? address,
           () => null,
         );
@@ -36,6 +36,7 @@ export async function readGateway(
           notKnown: [
             'decisions, incidents, standing of the versions, cooldown, breaker and readiness: only the controller knows them',
             'whether the declared route is the one in force',
+            ...without,
           ],
         };
       }),
@@ -44,6 +45,26 @@ export async function readGateway(
     if (known.length === 0) throw down;
     return known;
   } finally {
-    await adapters.close();
+    await router.close();
+  }
+}
+
+/**
+ * The router and nothing else: a key of the store or of an engine that cannot be read says nothing of the traffic, and it
+ * is at night that this is read. Where another router cannot be asked, this host's own still is.
+ */
+async function openWhatCanBe(
+  configuration: Configuration,
+  dataDir: string,
+): Promise<{ router: OpenRouter; without: readonly string[] }> {
+  const { openRouter } = await import('../workers/router');
+  const { runPaths } = await import('../workers/embedded/paths');
+  const paths = runPaths(dataDir);
+  try {
+    return { router: openRouter(configuration, paths), without: [] };
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'ConfigurationError') throw error;
+    const alone = { ...configuration, router: { ...configuration.router, others: [] } };
+    return { router: openRouter(alone, paths), without: [`the other routers: ${error.message}`] };
   }
 }

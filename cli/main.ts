@@ -18,8 +18,27 @@ export async function main(args: readonly string[], terminal: Terminal): Promise
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
-    return report(error, args, terminal);
+    const unknownOption = error instanceof CommanderError && error.code === 'commander.unknownOption';
+    return report(error, args, { terminal, usage: usageOf(program, args, unknownOption) });
   }
+}
+
+/** The command of the verb that was typed, as far as it was; the help where there is none. */
+function usageOf(program: Command, args: readonly string[], unknownOption: boolean): string {
+  let command = program;
+  const names = ['lastgood'];
+  for (const word of args) {
+    const next = command.commands.find((one) => one.name() === word);
+    if (next === undefined) break;
+    command = next;
+    names.push(word);
+  }
+  if (command.commands.length > 0 || unknownOption) return `${names.join(' ')} --help`;
+  const words = command.registeredArguments.map((argument) =>
+    argument.required ? `<${argument.name()}>` : `[${argument.name()}]`,
+  );
+  const reason = command.options.some(({ long }) => long === '--reason') ? ["--reason 'why you do it'"] : [];
+  return [...names, ...words, ...reason].join(' ');
 }
 
 function makeContext(options: CommonOptions, terminal: Terminal): Context {
@@ -37,28 +56,43 @@ function makeContext(options: CommonOptions, terminal: Terminal): Context {
 }
 
 /** What is wrong, where, what to do; the stack only for who asks for it. */
-function report(error: unknown, args: readonly string[], terminal: Terminal): number {
+function report(
+  error: unknown,
+  args: readonly string[],
+  { terminal, usage }: { readonly terminal: Terminal; readonly usage: string },
+): number {
   if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok;
-  const failure = failureOf(error);
+  const failure = failureOf(error, usage);
   if (args.includes('--json')) printJson(terminal, errorAsJson(failure));
   // The parser has said in words what it could not read.
-  if (error instanceof CommanderError) return failure.exitCode;
+  if (error instanceof CommanderError) {
+    if (error.code !== 'commander.help') terminal.err(`  to do: ${usage}`);
+    return failure.exitCode;
+  }
   terminal.err(`lastgood: ${failure.what}`);
-  if (error instanceof CliFailure && failure.todo !== null) terminal.err(`  to do: ${failure.todo}`);
+  const isFault = failure.exitCode === exitCodes.internal;
+  if (!isFault && failure.todo !== null) terminal.err(`  to do: ${failure.todo}`);
   if (args.includes('--verbose')) terminal.err(stackOf(error));
-  else if (!(error instanceof CliFailure)) terminal.err(`  ${faultTodo}`);
+  else if (isFault) terminal.err(`  ${faultTodo}`);
   return failure.exitCode;
 }
 
+const configurationTodo = 'correct what it names; lastgood validate checks it again';
 const faultTodo = 'this is a fault of lastgood; the same command with --verbose shows where';
 
-function failureOf(error: unknown): CliFailure {
-  if (error instanceof CliFailure) return error;
+function failureOf(error: unknown, usage: string): CliFailure {
+  if (error instanceof CliFailure) {
+    // Bad use that has no better remedy of its own: how the verb is typed.
+    const isBare = error.exitCode === exitCodes.badUse && error.todo === null;
+    return isBare ? new CliFailure(error.exitCode, error.what, usage, { cause: error }) : error;
+  }
   if (error instanceof CommanderError) {
     // A group without one of its verbs: the parser shows the help and has no words of its own.
     const what = error.code === 'commander.help' ? 'a verb is missing' : error.message.replace(/^error: /, '');
-    return badUse(what, 'lastgood --help');
+    return badUse(what, usage);
   }
+  // A file that the configuration names is missing or wrong. By its name: `status` must not load what throws it.
+  if (error instanceof Error && error.name === 'ConfigurationError') return badUse(error.message, configurationTodo);
   return new CliFailure(exitCodes.internal, error instanceof Error ? error.message : String(error), faultTodo);
 }
 

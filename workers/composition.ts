@@ -270,17 +270,38 @@ export function openAlerts(
   if (options.terminal && configuration.alerts.terminal) {
     sinks.push(terminalSink({ stream: process.stderr, colour: process.stderr.isTTY }));
   }
-  configuration.alerts.webhooks.forEach((webhook, index) => {
-    const secret = readSecret(configuration, webhook, index, environment);
-    sinks.push(
-      webhookSink({ url: webhook.url, secrets: [secret], name: `webhook ${index + 1} ${hostOf(webhook.url)}` }),
-    );
-  });
-  configuration.alerts.alertmanagers.forEach(({ url, tokenFile }, index) => {
-    const token = tokenFile === null ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() };
-    sinks.push(alertmanagerSink({ url, ...token, name: `alertmanager ${index + 1} ${hostOf(url)}` }));
-  });
+  sinks.push(...alertTargets(configuration, environment).map(({ open }) => open()));
   return fanOutAlerts({ sinks });
+}
+
+/** A place outside that alerts go to. `open` sends nothing, and throws where nothing could ever be sent. */
+export interface AlertTarget {
+  /** As the configuration has it, such as `alerts.webhooks[0]`. */
+  readonly key: string;
+  readonly host: string;
+  /** The file with what proves who sends; null: none. */
+  readonly tokenFile: string | null;
+  open(): AlertSink;
+}
+
+export function alertTargets(configuration: Configuration, environment: Environment): AlertTarget[] {
+  const { webhooks, alertmanagers } = configuration.alerts;
+  return [
+    ...webhooks.map((webhook, index): AlertTarget => {
+      const host = hostOf(webhook.url);
+      const open = (): AlertSink => {
+        const secret = readSecret(configuration, webhook, index, environment);
+        return webhookSink({ url: webhook.url, secrets: [secret], name: `webhook ${index + 1} ${host}` });
+      };
+      return { key: `alerts.webhooks[${index}]`, host, tokenFile: null, open };
+    }),
+    ...alertmanagers.map(({ url, tokenFile }, index): AlertTarget => {
+      const host = hostOf(url);
+      const token = tokenFile === null ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() };
+      const open = (): AlertSink => alertmanagerSink({ url, ...token, name: `alertmanager ${index + 1} ${host}` });
+      return { key: `alerts.alertmanagers[${index}]`, host, tokenFile, open };
+    }),
+  ];
 }
 
 function readSecret(

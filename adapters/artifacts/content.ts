@@ -126,7 +126,7 @@ export async function describeFile(
   role: ManifestFile['role'],
   limits: ArtifactLimits,
   allowed: AllowedFormats,
-): Promise<{ listed: ManifestFile } | { problems: ArtifactProblem[] }> {
+): Promise<{ listed: ManifestFile; warnings: ArtifactProblem[] } | { problems: ArtifactProblem[] }> {
   let file: FileHandle;
   try {
     file = await openPlain(join(root, path));
@@ -137,7 +137,9 @@ export async function describeFile(
     const { bytes, sha256 } = await pump(file, null, limits.fileBytes);
     const listed = { path, sha256, bytes, role };
     const problems = await contentProblems(listed, file, allowed);
-    return problems.length > 0 ? { problems } : { listed };
+    if (problems.length > 0) return { problems };
+    // What is only let in because its format is allowed here.
+    return { listed, warnings: allowed.length === 0 ? [] : await contentProblems(listed, file, []) };
   } finally {
     await file.close();
   }

@@ -34,6 +34,8 @@ export interface WrittenManifest {
   readonly file: string;
   readonly digest: string;
   readonly manifest: Manifest;
+  /** Files that are refused by every host that does not allow their format. */
+  readonly warnings: readonly ArtifactProblem[];
 }
 
 /**
@@ -62,16 +64,14 @@ export async function writeManifest(directory: string, draft: ManifestDraft): Pr
   );
   const files: ManifestFile[] = [];
   const problems: ArtifactProblem[] = [];
+  const warnings: ArtifactProblem[] = [];
   for (const path of paths) {
-    const described = await describeFile(
-      root,
-      path,
-      draft.roles.get(path) ?? roleOf(path),
-      limits,
-      draft.allowed ?? [],
-    );
-    if ('listed' in described) files.push(described.listed);
-    else problems.push(...described.problems);
+    const role = draft.roles.get(path) ?? roleOf(path);
+    const described = await describeFile(root, path, role, limits, draft.allowed ?? []);
+    if ('listed' in described) {
+      files.push(described.listed);
+      warnings.push(...described.warnings);
+    } else problems.push(...described.problems);
   }
   refuse(problems);
   const text = `${JSON.stringify(manifestOf(draft, files), null, 2)}\n`;
@@ -80,7 +80,7 @@ export async function writeManifest(directory: string, draft: ManifestDraft): Pr
   if ('problems' in parsed) throw new ArtifactRefused(directory, parsed.problems);
   refuse(limitProblems(parsed.value, limits));
   if (!draft.dryRun) await writeFileAtomic(file, text, 0o644);
-  return { file, digest: manifestDigest(parsed.value), manifest: parsed.value };
+  return { file, digest: manifestDigest(parsed.value), manifest: parsed.value, warnings };
 }
 
 function manifestOf({ now = Date.now, ...draft }: ManifestDraft, files: ManifestFile[]): Manifest {

@@ -6,7 +6,11 @@ import type { Context } from '../context';
 import { loadWhole } from '../commands/whole-configuration';
 import { sizeText } from '../render/artifacts';
 import { CliFailure } from '../failure';
+import { artifactFindings } from './artifacts';
 import { askHardware } from './hardware';
+import { askLedger } from './ledger';
+import { policyFindings } from './policy';
+import { checkRouters } from './routers';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { checkCertificate } from './certificate';
 import { checkDocker } from './docker';
@@ -73,6 +77,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     if (error instanceof CliFailure) return [wrong('configuration', error.what, 'lastgood validate')];
     throw error;
   }
+  const { readEnvironment } = await import('../../workers/environment');
   const running = await controllerAnswers(context);
   return [
     fine('configuration', configuration.file),
@@ -83,6 +88,10 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...(running ? await checkRunning(context, configuration) : []),
     ...(await ports(configuration, running)),
     ...(await checkHaproxy(configuration)),
+    ...(await checkRouters(configuration)),
+    ...policyFindings(configuration),
+    ...(await artifacts(configuration)),
+    ...(await askLedger(configuration, readEnvironment())),
     ...severalServices(configuration),
     ...(await Promise.all(configuration.services.map((each) => checkCertificate(each, Date.now())))).flat(),
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),
@@ -92,6 +101,15 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...(await checkTritons(configuration)),
     ...(await temporal(configuration)),
   ];
+}
+
+/** A key that cannot be read is one of several findings here, and no reason to look no further. */
+async function artifacts(configuration: Configuration): Promise<Finding[]> {
+  try {
+    return await artifactFindings(configuration);
+  } catch (error) {
+    return [wrong('artifacts.signature', messageOf(error), 'put the key there, or correct artifacts.signature.keys')];
+  }
 }
 
 async function controllerAnswers(context: Context): Promise<boolean> {
@@ -124,6 +142,9 @@ async function ports(configuration: Configuration, running: boolean): Promise<Fi
   const wanted = [
     ['api.listen', configuration.api.listen],
     ['gateway.metrics', configuration.gateway.metrics],
+    ...(configuration.gateway.control === null
+      ? []
+      : [['gateway.control.listen', configuration.gateway.control.listen] as const]),
     // Those of HAProxy are looked at with it.
     ...(configuration.router.kind === 'haproxy' ? [] : configuration.services).map(
       (service) => [`services.${service.name}.listen`, service.listen] as const,

@@ -1,6 +1,6 @@
 import type { Configuration, ServiceConfiguration } from '../../workers/configuration/configuration';
 import type { Parts } from '../../workers/registry-sync';
-import { fine, messageOf, warning, wrong, type Finding } from './finding';
+import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 
 const timeoutMs = 10_000;
 const shownVersions = 5;
@@ -43,7 +43,13 @@ export async function checkRegistries(configuration: Configuration): Promise<Fin
   if (configuration.services.every(({ registry }) => registry === null)) return [];
   const { openAdapters } = await import('../../workers/composition');
   const { runPaths } = await import('../../workers/embedded/paths');
-  const adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
+  let adapters: Parts['adapters'] & { close(): Promise<void> };
+  try {
+    adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'ConfigurationError') throw error;
+    return [unmeasured('registries', `not asked: ${error.message}`, 'correct what it names, then look again')];
+  }
   try {
     const parts = { configuration, adapters };
     return (await Promise.all(configuration.services.map((service) => askRegistry(service, parts)))).flat();

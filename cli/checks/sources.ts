@@ -1,9 +1,11 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import type { Configuration, ServiceConfiguration } from '../../workers/configuration/configuration';
 import type { Environment } from '../../workers/environment';
 import { identityWords } from '../../workflows/contract/identity';
 import { checkCertificate } from './certificate';
+import { checkAlertTargets } from './alert-targets';
+import { checkRouters } from './routers';
 import { askDockerOf } from './docker';
 import { askTritonOf } from './triton';
 import { askEmbedder } from './embedder';
@@ -16,7 +18,7 @@ import { askRegistry } from './registry';
 
 const timeoutMs = 3_000;
 
-/** Asks everything that the configuration names, once; changes nothing there. */
+/** Asks what docs/operations.md lists under `validate`, once; changes nothing there. */
 export async function askSources(configuration: Configuration, environment: Environment): Promise<Finding[]> {
   const { openAdapters } = await import('../../workers/composition');
   const { runPaths } = await import('../../workers/embedded/paths');
@@ -39,7 +41,8 @@ export async function askSources(configuration: Configuration, environment: Envi
       ...(await askLedger(configuration, environment)),
       ...perService.flat(),
       ...(await askOutside(configuration, Date.now())),
-      ...configuration.alerts.webhooks.map((webhook) => askSecret(webhook, environment)),
+      ...(await checkAlertTargets(configuration, environment)),
+      ...(await checkRouters(configuration)),
     ];
   } finally {
     await adapters.close();
@@ -219,22 +222,4 @@ function sampling({ name, samples, repeatable, semantic }: ServiceConfiguration)
     what,
     `${samples.share * 100} % of the inputs${repeatable ? '' : '; not repeatable, so none is replayed'}`,
   );
-}
-
-function askSecret(webhook: Configuration['alerts']['webhooks'][number], environment: Environment): Finding {
-  const what = `alerts to ${new URL(webhook.url).origin}`;
-  const { secret } = webhook;
-  if ('env' in secret)
-    return environment.inherited[secret.env]
-      ? fine(what, `signed with ${secret.env}; nothing was sent`)
-      : wrong(what, `the variable ${secret.env} is not set`, 'set it for the process that runs `lastgood up`');
-  if (!existsSync(secret.file))
-    return wrong(what, `${secret.file}: there is no such file`, 'write the secret there, mode 0600');
-  try {
-    return readFileSync(secret.file, 'utf8').trim() === ''
-      ? wrong(what, `${secret.file} is empty`, 'write the secret there, mode 0600')
-      : fine(what, `signed with the secret of ${secret.file}; nothing was sent`);
-  } catch (error) {
-    return wrong(what, messageOf(error), 'let this user read it');
-  }
 }

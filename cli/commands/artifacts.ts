@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { printJson, printLines, type Context } from '../context';
 import { exitCodes } from '../exit-codes';
 import { CliFailure } from '../failure';
@@ -16,10 +17,25 @@ export async function importArtifact(
 ): Promise<number> {
   const { dryRun } = input;
   const store = await moduleOfStore(context);
-  const result = await refusing(() => store.import(resolve(input.path), { dryRun }));
+  const imported = await refusing(() => store.import(resolve(input.path), { dryRun }));
+  const remarks = [...imported.remarks, ...(await engineRemarks(context, input.path, imported.info.engine))];
+  const result = { ...imported, remarks };
   if (context.json) printJson(context.terminal, { dryRun, ...result });
   else printLines(context.terminal, renderImport(result, dryRun));
   return exitCodes.ok;
+}
+
+/** Versions of two engines are never each other's target, and nobody means them to be. */
+async function engineRemarks(context: Context, path: string, engine: string): Promise<string[]> {
+  const { services } = await loadWhole(context);
+  // It was just read as one: only its service is not part of the answer.
+  const { service } = JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8')) as { service?: unknown };
+  const configured = services.find(({ name }) => name === service);
+  if (configured === undefined || configured.serving.engine === engine) return [];
+  const key = `services.${configured.name}.serving.engine`;
+  return [
+    `warning: its manifest says engine ${engine}, and ${key} is ${configured.serving.engine}: no rollback goes between the two; write it anew with --engine ${configured.serving.engine} --force, under a new version`,
+  ];
 }
 
 export async function listArtifacts(context: Context, input: { readonly service?: string }): Promise<number> {

@@ -19,7 +19,7 @@ export async function haproxyConfig(context: Context, input: { readonly write: b
     else printLines(context.terminal, text.trimEnd().split('\n'));
     return exitCodes.ok;
   }
-  const { file, changed } = await writeHaproxyFiles(options);
+  const { file, changed } = await writeHaproxyFiles(configuration, options);
   if (context.json) printJson(context.terminal, { file, changed });
   else
     printLines(context.terminal, [

@@ -1,4 +1,5 @@
 import { artifactFindings } from '../checks/artifacts';
+import { policyFindings } from '../checks/policy';
 import { fine, type Finding } from '../checks/finding';
 import { printJson, printLines, type Context } from '../context';
 import { exitCodes } from '../exit-codes';
@@ -12,7 +13,7 @@ export async function validate(context: Context, input: { policy?: string; offli
     ({ name, policy }) => `${name} (mode ${policy.mode}, changes: ${policy.changes})`,
   );
   const findings: Finding[] = [fine('configuration', `${configuration.file}: ${names.join(', ')}`)];
-  findings.push(...(await artifactFindings(configuration)));
+  findings.push(...policyFindings(configuration), ...(await artifactFindings(configuration)));
   if (!input.offline) {
     const { askSources } = await import('../checks/sources');
     const { readEnvironment } = await import('../../workers/environment');

@@ -101,9 +101,10 @@ interface Written {
     readonly version: string;
     readonly files: readonly { readonly path: string; readonly role: string; readonly bytes: number }[];
   };
+  readonly warnings: readonly { readonly path: string; readonly found: string }[];
 }
 
-export function renderManifest({ file, digest, manifest }: Written, dryRun: boolean, next: string): string[] {
+export function renderManifest({ file, digest, manifest, warnings }: Written, dryRun: boolean, next: string): string[] {
   const { service, version, files } = manifest;
   const lacks = (role: string, means: string): string[] =>
     files.some((listed) => listed.role === role) ? [] : [`no file of role ${role}: ${means}`];
@@ -111,6 +112,10 @@ export function renderManifest({ file, digest, manifest }: Written, dryRun: bool
     ...table(files.map(({ path, role, bytes }) => [role, path, sizeText(bytes)])),
     ...lacks('evaluation', 'the version is not validated and cannot be deployed'),
     ...lacks('probes', 'nothing proves that a running copy answers as this version does'),
+    ...warnings.map(
+      ({ path, found }) =>
+        `warning: ${path}: ${found}; an import refuses it where artifacts.allowFormats does not name the format`,
+    ),
     `${service}@${version}: ${digest}`,
     dryRun ? `would be written to ${file}; nothing was done (--dry-run)` : `written to ${file}; next: ${next}`,
   ];

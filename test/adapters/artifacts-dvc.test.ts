@@ -189,7 +189,11 @@ describeDvc('DVC and GTO as a registry')('with a repository made by DVC and GTO'
     await store.annotate('mail', '1.0.0', { at: 1, text: 'rolled back from\nat 12:00' });
     expect((await syncRegistry(rig.sync({ standing: () => 'suspect', keep: 1 }))).notes.written).toEqual(['1.0.0']);
     const [newest, older] = await registry.list(signal);
-    expect(newest?.tags).toEqual({ 'lastgood.standing': 'suspect', 'lastgood.note': 'rolled back from at 12:00' });
+    expect(newest?.tags).toEqual({
+      'lastgood.standing': 'suspect',
+      'lastgood.note': 'rolled back from at 12:00',
+      'lastgood.digest': (await rig.store.get('mail', '1.0.0'))?.digest,
+    });
     expect(older?.tags).toEqual({});
     expect(git(copy.repository, 'status', '--porcelain')).toBe(before);
   });

@@ -221,7 +221,9 @@ describeMlflow('MLflow as a registry')('with a real MLflow server', () => {
         onFailed: (_service, version, fault) => failed.push(`${version}: ${String(fault)}`),
       });
     await noted(registry).annotate('mail', 'v1', { at: 5, text: 'rolled back from at 12:00: recall' });
-    expect(await server.tags(model, '1')).toEqual({ 'lastgood.note': 'rolled back from at 12:00: recall' });
+    const digest = (await rig.store.get('mail', 'v1'))?.digest;
+    const there = { 'lastgood.digest': digest };
+    expect(await server.tags(model, '1')).toEqual({ ...there, 'lastgood.note': 'rolled back from at 12:00: recall' });
     const down = mlflowRegistry({ url: 'http://127.0.0.1:1', model, authorization: async () => null, ca: null });
     opened.push(down);
     await noted(down).annotate('mail', 'v1', { at: 6, text: 'again' });
@@ -229,7 +231,11 @@ describeMlflow('MLflow as a registry')('with a real MLflow server', () => {
     expect(await rig.store.notes('mail', 'v1')).toHaveLength(3);
     const report = await syncRegistry(rig.sync({ standing: () => 'quarantined' }));
     expect(report.notes).toEqual({ written: ['v1'], failed: [] });
-    expect(await server.tags(model, '1')).toEqual({ 'lastgood.note': 'again', 'lastgood.standing': 'quarantined' });
+    expect(await server.tags(model, '1')).toEqual({
+      ...there,
+      'lastgood.note': 'again',
+      'lastgood.standing': 'quarantined',
+    });
     expect((await syncRegistry(rig.sync({ standing: () => 'quarantined' }))).notes.written).toEqual([]);
   });
 

@@ -13,6 +13,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+const reachable = "{ runtime: external, versions: { '1': 'http://10.9.9.9:1' } }";
+
 function load(text: string): Configuration {
   const file = join(dir, 'lastgood.yaml');
   writeFileSync(
@@ -22,7 +24,7 @@ ${text}
 services:
   mail:
     model: mail
-    serving: { runtime: process, command: [node, server.js, '{artifact}', '{report}'] }
+    serving: ${reachable}
 `,
   );
   return loadConfiguration(file);
@@ -72,7 +74,7 @@ services:
   mail:
     listen: 127.0.0.1:8080
     model: mail
-    serving: { runtime: process, command: [node, server.js, '{artifact}', '{report}'] }
+    serving: ${reachable}
 `;
   writeFileSync(file, text);
   const configuration = loadConfiguration(file);

@@ -496,7 +496,10 @@ describe('what cannot be used is refused with its place, what was found and what
     ['proofs that can never be fresh', service('policy: { standby: { proofEvery: 1m, proofMaxAge: 30s } }')],
     ['a freeze window without a length', service('policy: { freezeWindows: [{ days: [1], fromHour: 8, toHour: 8 }] }')],
     ['not a number', service('samples: { share: .nan }')],
-    ['answers to compare and no text of them', service('semantic: { embedder: { kind: hashed } }')],
+    [
+      'answers to compare and no text of them',
+      service('semantic: { embedder: { kind: hashed } }\nsamples: { share: 0.1 }'),
+    ],
     [
       'a pattern that is none',
       service("answer: { text: t }\nsemantic: { embedder: { kind: hashed }, refusals: ['('] }"),
@@ -551,7 +554,9 @@ describe('what cannot be used is refused with its place, what was found and what
 
 it('a language model names its embedder; paths start at the file, and everything else has a default', () => {
   const [chat] = load(
-    service('answer: { text: t }\nsemantic: { embedder: { kind: onnx, directory: model }, form: { kind: json } }'),
+    service(
+      'answer: { text: t }\nsamples: { share: 0.1 }\nsemantic: { embedder: { kind: onnx, directory: model }, form: { kind: json } }',
+    ),
   ).services;
   expect(chat?.semantic).toEqual({
     embedder: { kind: 'onnx', directory: join(dir, 'model'), packages: null },

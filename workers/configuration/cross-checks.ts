@@ -1,3 +1,4 @@
+import { checkAddresses } from './address-checks';
 import { checkDocker } from './docker-serving';
 import { checkEngine } from './engine-checks';
 import { isLoopback } from './fields';
@@ -56,7 +57,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     found.push(...checkHosts(text.host, service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
-  found.push(...checkTraffic(text), ...checkTls(text));
+  found.push(...checkTraffic(text), ...checkTls(text), ...checkAddresses(text));
   found.push(...sharedPorts(text), ...sharedModels(services));
   return found;
 }
@@ -68,7 +69,7 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     const problem = `found ${JSON.stringify(directory)}, expected letters, digits, _ . - and / only: HAProxy's commands name it`;
     found.push({ path: ['router', 'directory'], problem });
   }
-  for (const [name, { listen, session, samples, answer, serving }] of Object.entries(services)) {
+  for (const [name, { listen, session, samples, answer, semantic, serving }] of Object.entries(services)) {
     const at = (path: readonly string[], problem: string): void => {
       found.push({ path: ['services', name, ...path], problem });
     };
@@ -84,6 +85,9 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     }
     if (answer.class !== undefined || answer.score !== undefined) {
       at(['answer'], 'found class or score, expected none with router haproxy: HAProxy does not read answers');
+    }
+    if (semantic !== undefined) {
+      at(['semantic'], 'found with router haproxy, which keeps no answers to compare; expected none');
     }
     if (serving.runtime === 'vllm-adapters') {
       at(
@@ -125,6 +129,12 @@ function checkService(service: ServiceText): Contradiction[] {
     found.push({
       path: ['answer'],
       problem: 'has no text: semantic compares the texts of answers, expected where they stand in an answer',
+    });
+  }
+  if (service.semantic !== undefined && (service.samples.share === 0 || service.samples.maxCount === 0)) {
+    found.push({
+      path: ['samples', service.samples.share === 0 ? 'share' : 'maxCount'],
+      problem: 'found 0 with semantic, which compares the answers that samples keep; expected more',
     });
   }
   if (policy.standby.proofMaxAge < policy.standby.proofEvery) {

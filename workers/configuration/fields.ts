@@ -55,6 +55,11 @@ export function isLoopback(host: string): boolean {
 
 const httpWords = 'an http:// or https:// address';
 export const httpUrl = z.url({ protocol: /^https?$/, error: httpWords });
+/** Of an Alertmanager: its API's own path is added here. */
+export const alertmanagerUrl = httpUrl.refine(
+  (url) => !/^https?:\/\/[^/]+\/(.*\/)?api(\/|$)/i.test(url),
+  'the base address, such as http://127.0.0.1:9093',
+);
 /** `http://host:port` without a path, as backends are named. */
 export const backendAddress = z
   .string('http://host:port without a path')

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { driftMeasure, knownMethods, type ReportTool } from '../../domain/detection/drift-methods';
 import type { EngineQuery, EngineRead } from '../../domain/detection/engine-reading';
 import type { OutsideMetric } from '../../domain/policy';
-import { count, duration, httpUrl, path } from './fields';
+import { alertmanagerUrl, count, duration, httpUrl, path } from './fields';
 import { restsOnEstimates } from '../../domain/detection/estimated-metrics';
 import { defaultMetrics } from './policy-defaults';
 
@@ -56,7 +56,7 @@ const engine = z.strictObject({
 
 const alertmanager = z.strictObject({
   /** Base address, such as http://127.0.0.1:9093. */
-  url: httpUrl,
+  url: alertmanagerUrl,
   alert: text(200),
   /** Labels that the alert has besides; those of another service's alert would be another alert. */
   labels: labels.prefault({}),

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { nearestName } from './nearest';
-import { knownKeys } from './schema-walk';
+import { foreignKey, knownKeys } from './schema-walk';
 import type { YamlFile } from './yaml-file';
 
 type Issue = z.core.$ZodIssue;
@@ -24,23 +24,18 @@ interface Described {
 
 function describe(file: YamlFile, schema: z.ZodType, issue: Issue): Described[] {
   if (issue.code === 'invalid_union') {
-    // The option whose own shape was meant says more than "none of them".
-    const meant = issue.errors.find((errors) =>
-      errors.every((one) => one.path.length > 0 || one.code === 'unrecognized_keys'),
-    );
-    if (meant !== undefined && meant.length > 0) {
+    const meant = meantOption(file, issue);
+    if (meant !== null) {
       return meant.flatMap((one) => describe(file, schema, { ...one, path: [...issue.path, ...one.path] }));
     }
   }
-  const path = issue.path.map((part) => (typeof part === 'number' ? part : String(part)));
+  const path = issue.path.map(asPart);
   const name = pathText(path);
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(schema, path);
-    return issue.keys.map((key) => {
-      const meant = nearestName(key, known);
-      const hint = meant === null ? `expected one of ${known.join(', ')}` : `did you mean ${meant}?`;
-      return { place: file.keyPlace(path, key), text: `${pathText([...path, key])}: unknown key, ${hint}` };
-    });
+    return issue.keys.map((key) => ({
+      place: file.keyPlace(path, key),
+      text: `${pathText([...path, key])}: unknown key${keyHint(file, schema, path, key)}`,
+    }));
   }
   if (issue.code === 'invalid_key') {
     const expected = issue.issues[0]?.message ?? issue.message;
@@ -52,9 +47,42 @@ function describe(file: YamlFile, schema: z.ZodType, issue: Issue): Described[] 
   const found = valueAt(file.value, path);
   const expected = expectation(issue);
   const text = found.present
-    ? `${name}: found ${show(found.value)}, expected ${expected}`
+    ? `${name}: found ${isSecret(path, found.value) ? 'a value that is not shown' : show(found.value)}, expected ${expected}`
     : `${name}: is missing, expected ${expected}`;
   return [{ place: file.place(path), text }];
+}
+
+type UnionIssue = Extract<Issue, { readonly code: 'invalid_union' }>;
+
+/** The option whose own shape was meant says more than "none of them": the one with most of its keys there. */
+function meantOption(file: YamlFile, issue: UnionIssue): readonly Issue[] | null {
+  const strays = (errors: readonly Issue[]): number =>
+    errors.filter(
+      (one) =>
+        (one.code === 'unrecognized_keys' && one.path.length === 0) ||
+        (one.path.length === 1 && !valueAt(file.value, [...issue.path, ...one.path].map(asPart)).present),
+    ).length;
+  const fitting = issue.errors.filter(
+    (errors) => errors.length > 0 && errors.every((one) => one.path.length > 0 || one.code === 'unrecognized_keys'),
+  );
+  return [...fitting].sort((a, b) => strays(a) - strays(b))[0] ?? null;
+}
+
+function keyHint(file: YamlFile, schema: z.ZodType, path: readonly (string | number)[], key: string): string {
+  const foreign = foreignKey(schema, path, file.value, key);
+  if (foreign !== null) {
+    const { discriminator, chosen, belongsTo } = foreign;
+    return ` with ${discriminator} ${chosen} (it belongs to ${belongsTo.join(', ')})`;
+  }
+  const known = knownKeys(schema, path, file.value);
+  const meant = nearestName(key, known);
+  return meant === null ? `, expected one of ${known.join(', ')}` : `, did you mean ${meant}?`;
+}
+
+/** Somebody who writes a secret where the name of its file belongs must not find it in a log. */
+function isSecret(path: readonly (string | number)[], value: unknown): boolean {
+  const isMapping = typeof value === 'object' && value !== null;
+  return !isMapping && /^(password|secret|token|apiKey)$/.test(String(path.at(-1)));
 }
 
 function expectation(issue: Issue): string {
@@ -114,6 +142,10 @@ function show(value: unknown): string {
     return keys.length === 0 ? 'an empty mapping' : `a mapping with ${keys.slice(0, 5).join(', ')}`;
   }
   return String(value as number | boolean);
+}
+
+function asPart(part: PropertyKey): string | number {
+  return typeof part === 'number' ? part : String(part);
 }
 
 function pathText(path: readonly (string | number)[]): string {

@@ -19,8 +19,13 @@ const secret = {
 };
 const secretWords = 'exactly one of file and env (the secret itself never stands in this file)';
 const oneSecret = z
-  .strictObject(secret)
+  .strictObject(secret, { error: secretError })
   .refine((given) => (given.file === undefined) !== (given.env === undefined), { message: secretWords });
+
+/** Other faults, such as an unknown key, keep their own words. */
+function secretError({ code }: { readonly code?: string | undefined }): string | undefined {
+  return code === 'invalid_type' ? '{file: PATH} or {env: NAME}; the secret never stands here' : undefined;
+}
 
 const figures = z.strictObject({
   /** A JSON file that has them; without it the registry's own metrics, `param:NAME` and `tag:NAME`. */
@@ -68,7 +73,10 @@ const mlflow = z.strictObject({
 const dvc = z.strictObject({
   kind: z.literal('dvc'),
   /** A clone on this machine. */
-  repository: path,
+  repository: path.refine(
+    (at) => !/^([a-z][a-z0-9+.-]*:\/\/|[^/\s]+@[^/\s]+:)/i.test(at),
+    'the path of a clone on this machine',
+  ),
   /** Default: `model` of the service. */
   artifact: z
     .string()

@@ -16,10 +16,16 @@ const otherRouter = z.strictObject({
 });
 const others = z.array(otherRouter).max(15).prefault([]);
 
+/** The default, also beside `others`. */
+const gatewayKind = z
+  .literal('gateway')
+  .optional()
+  .transform((kind) => kind ?? 'gateway');
+
 /** What clients' requests go through. */
 export const routerSchema = z
   .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('gateway'), others }),
+    z.strictObject({ kind: gatewayKind, others }),
     z.strictObject({
       kind: z.literal('haproxy'),
       /** HAProxy's configuration, and the routes that it reads at start; lastgood writes there. */

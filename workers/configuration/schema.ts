@@ -1,6 +1,17 @@
 import { z } from 'zod';
 import { protocols } from '../../domain/traffic-support';
-import { backendAddress, count, duration, httpUrl, listenAddress, path, rate, serviceName, size } from './fields';
+import {
+  alertmanagerUrl,
+  backendAddress,
+  count,
+  duration,
+  httpUrl,
+  listenAddress,
+  path,
+  rate,
+  serviceName,
+  size,
+} from './fields';
 import { artifactsSchema } from './artifacts-schema';
 import { hardwareSchema } from './hardware-schema';
 import { ledgerSchema } from './ledger-schema';
@@ -30,7 +41,7 @@ const webhook = z
   });
 
 /** Where alerts go to besides; it is the cluster's business to tell its other members. */
-const alertmanager = z.strictObject({ url: httpUrl, tokenFile: file.optional() });
+const alertmanager = z.strictObject({ url: alertmanagerUrl, tokenFile: file.optional() });
 
 const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };
 
@@ -151,7 +162,10 @@ const service = z.strictObject({
       z.string().min(1).max(200),
       z.strictObject({
         /** `{version}` stands for the version that a manifest declares. */
-        url: httpUrl,
+        url: httpUrl.refine(
+          (url) => [...url.matchAll(/(?:\{|%7B)(\w*)(?:\}|%7D)/gi)].every(([, name]) => name === 'version'),
+          'no other placeholder than {version}',
+        ),
         /** Where the version stands in the JSON; without it the answer is the version. */
         path: z.string().min(1).optional(),
       }),

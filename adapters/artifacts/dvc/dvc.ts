@@ -133,13 +133,13 @@ export function dvcRegistry(options: DvcOptions): Registry {
       const commit = origin.slice(origin.lastIndexOf(' ') + 1);
       return dvcSource(git, await storage(signal), { what, commit }, await pathAt(what, commit, signal));
     },
-    async note({ origin, tags }, { standing, text }, signal) {
+    async note({ origin, tags }, { standing, text, digest = null }, signal) {
       const [, name = ''] = /^tag (\S+), /.exec(origin) ?? [];
-      const said = { standing: standing ?? tags[noteTags.standing], text: text ?? tags[noteTags.text] };
-      const lines = [
-        ...(said.standing === undefined ? [] : [`${noteTags.standing}: ${oneLine(said.standing)}`]),
-        ...(said.text === undefined ? [] : [`${noteTags.text}: ${oneLine(said.text)}`]),
-      ];
+      const said = { standing, text, digest };
+      const lines = (['standing', 'text', 'digest'] as const).flatMap((key) => {
+        const now = said[key] ?? tags[noteTags[key]];
+        return now === undefined ? [] : [`${noteTags[key]}: ${oneLine(now)}`];
+      });
       const object = (await git.run(['rev-parse', '--verify', '--quiet', `refs/tags/${name}`], { signal }))
         .toString('utf8')
         .trim();

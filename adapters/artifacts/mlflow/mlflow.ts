@@ -1,4 +1,5 @@
 import { RegistryAnswerRefused } from '../registry/errors';
+import { noteTags } from '../registry/notes-back';
 import type { Registry, RegistryVersion } from '../registry/registry';
 import { downloadUriAnswer, modelAnswer, read, versionsAnswer, type ModelVersion } from './answers';
 import { mlflowHttp, type MlflowServer } from './http';
@@ -58,7 +59,7 @@ export function mlflowRegistry(options: MlflowOptions): Registry {
       const [, loggedModel = null] = /^models:\/(m-[A-Za-z0-9-]+)$/.exec(origin) ?? [];
       return mlflowSource(http, { what: `${where}, version ${id} (${version})`, uri, runId: run, loggedModel, tags });
     },
-    async note({ id }, { standing, text }, signal) {
+    async note({ id }, { standing, text, digest = null }, signal) {
       const set = (key: string, value: string | null): Promise<unknown> | null =>
         value === null
           ? null
@@ -67,8 +68,9 @@ export function mlflowRegistry(options: MlflowOptions): Registry {
               { name: model, version: id, key, value: value.slice(0, LIMIT_TAG) },
               signal,
             );
-      await set('lastgood.standing', standing);
-      await set('lastgood.note', text);
+      await set(noteTags.standing, standing);
+      await set(noteTags.text, text);
+      await set(noteTags.digest, digest);
     },
     close: () => http.close(),
   };

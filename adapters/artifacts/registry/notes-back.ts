@@ -6,12 +6,12 @@ export interface NotesBack {
   readonly failed: readonly { readonly version: string; readonly why: string }[];
 }
 
-/** Tags under which lastgood tells people at the registry. */
-export const noteTags = { standing: 'lastgood.standing', text: 'lastgood.note' } as const;
+/** Tags under which lastgood tells people at the registry. The digest is what a running copy reports: it names the entry here. */
+export const noteTags = { standing: 'lastgood.standing', text: 'lastgood.note', digest: 'lastgood.digest' } as const;
 const FAILURES_MAX = 3;
 
 /**
- * Standing and newest note of the versions that are here, written to the registry where it has them otherwise: also what
+ * Standing, newest note and digest of the versions that are here, written to the registry where it has them otherwise: also what
  * could not be written when it was noted. They are copies for people; a failure is told and changes nothing.
  */
 export async function notesBack(
@@ -26,14 +26,19 @@ export async function notesBack(
 ): Promise<NotesBack> {
   const written: string[] = [];
   const failed: { version: string; why: string }[] = [];
-  const local = new Set((await store.list(rules.service)).map(({ version }) => version));
+  const local = new Map((await store.list(rules.service)).map(({ version, digest }) => [version, digest]));
   for (const entry of versions) {
     const { version, tags } = entry;
-    if (!local.has(version) || failed.length >= FAILURES_MAX) continue;
+    const digest = local.get(version);
+    if (digest === undefined || failed.length >= FAILURES_MAX) continue;
     const text = (await store.notes(rules.service, version)).findLast((note) => isForRegistry(note.text))?.text ?? null;
-    const now = { standing: standing(version), text };
+    const now = { standing: standing(version), text, digest };
     const isNew = (said: string | null, there: string | undefined): boolean => said !== null && said !== there;
-    if (!isNew(now.standing, tags[noteTags.standing]) && !isNew(now.text, tags[noteTags.text])) continue;
+    const asThere =
+      !isNew(now.standing, tags[noteTags.standing]) &&
+      !isNew(now.text, tags[noteTags.text]) &&
+      !isNew(now.digest, tags[noteTags.digest]);
+    if (asThere) continue;
     try {
       await registry.note(entry, now, signal);
       written.push(version);

@@ -37,6 +37,8 @@ export interface RegistryNote {
   /** Its standing with lastgood; null: not known here, and left as it is. */
   readonly standing: string | null;
   readonly text: string | null;
+  /** Of the manifest under which it stands in the store; absent or null: left as it is. */
+  readonly digest?: string | null;
 }
 
 export interface RemoteFile {

@@ -44,11 +44,27 @@ test.each(acts)(
   },
 );
 
+test.each([
+  [['approve'], "missing required argument 'incident'", "lastgood approve <incident> --reason 'why you do it'"],
+  [['intervene', 'i-1'], "missing required argument 'action'", 'lastgood intervene <id> <action> --reason'],
+  [
+    ['artifacts', 'pull', service, 'v1', '--newest', '3'],
+    'found both the version',
+    'lastgood artifacts pull [service] [version]',
+  ],
+  [['stauts'], "unknown command 'stauts'", 'lastgood --help'],
+])('%j says what is wrong, and how the verb is typed', async (args, words, command) => {
+  const { code, err } = await rig.run(...args);
+  expect(code).toBe(64);
+  expect(err).toContain(words);
+  expect(err).toContain(`to do: ${command}`);
+});
+
 test('a reason of blanks is none, and one that is too long is refused before it is sent', async () => {
   expect((await rig.run('resume', '--reason', '   ')).code).toBe(64);
   expect(await rig.run('resume', '--reason', 'x'.repeat(501))).toMatchObject({
     code: 64,
-    err: 'lastgood: --reason: found 501 characters, expected at most 500\n',
+    err: "lastgood: --reason: found 501 characters, expected at most 500\n  to do: lastgood resume [service] --reason 'why you do it'\n",
   });
 });
 

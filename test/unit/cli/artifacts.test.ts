@@ -135,6 +135,26 @@ test('manifest guesses the roles, and what it wrote can be imported', async () =
   expect(taken.out).toContain('1 golden probe, accuracy 90.0 % on 200');
 });
 
+test('import says that the engine of a manifest is not the one of the service', async () => {
+  const directory = files();
+  await rig.run('artifacts', 'manifest', directory, ...named, '--engine', 'openai');
+  const other = await rig.run('artifacts', 'import', directory, '--dry-run');
+  expect(other.code).toBe(0);
+  expect(other.out).toMatch(
+    /warning: its manifest says engine openai, and services\.\S+\.serving\.engine is open-inference/,
+  );
+  await rig.run('artifacts', 'manifest', directory, ...named, '--force');
+  expect((await rig.run('artifacts', 'import', directory, '--dry-run')).out).not.toContain('warning');
+});
+
+test('manifest names what only a host that allows it will import', async () => {
+  const directory = files();
+  writeFileSync(join(directory, 'vectorizer.pkl'), Buffer.from('\x80\x04}\x94.', 'latin1'));
+  const { code, out } = await rig.run('artifacts', 'manifest', directory, ...named);
+  expect(code).toBe(0);
+  expect(out).toMatch(/warning: vectorizer\.pkl: .*pickle.*; an import refuses it where artifacts\.allowFormats/);
+});
+
 test('manifest takes the roles that are given, and says what the version cannot do without', async () => {
   const directory = temporaryDirectory('files');
   mkdirSync(join(directory, 'reports'));
