@@ -18,4 +18,15 @@ export function addReports(program: Command, run: Run): void {
         return (await import('./commands/report')).report(context, some({ what, service, format, out }));
       }),
     );
+  verb(
+    program,
+    'exposure [service]',
+    'what detection, decision, load, shift and verification cost, and what would be gained',
+  )
+    .option('--since <duration>', 'incidents that settled in this time', '30d')
+    .action((service: string | undefined, o: CommonOptions & { since: string }) =>
+      run(o, async (context) =>
+        (await import('./commands/exposure')).exposureOf(context, { ...some({ service }), since: o.since }),
+      ),
+    );
 }
