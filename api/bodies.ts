@@ -79,3 +79,9 @@ export const ledgerQuery = z.strictObject({
 
 export const answersQuery = z.strictObject({ at: wholeNumber });
 export const incidentsQuery = z.strictObject({ service: z.string().optional(), limit: wholeNumber.optional() });
+export const pictureQuery = z.strictObject({
+  digest: z
+    .string()
+    .regex(/^sha256:[0-9a-f]{1,64}$/, 'expected sha256: and hexadecimal digits')
+    .optional(),
+});

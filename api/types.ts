@@ -17,7 +17,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/services/{s}/ledger?after=&incident=&kinds=a,b&until=&limit=&newestFirst=1` | {@link LedgerPage} |
  * | `GET /v1/services/{s}/ledger/verification` | {@link LedgerVerification} |
  * | `GET /v1/incidents?service=S&limit=N` | `{incidents: IncidentSummary[]}`, newest first |
- * | `GET /v1/services/{s}/incidents/{id}/chart` | the newest picture of the incident, `image/svg+xml`; its digest is the `etag` |
+ * | `GET /v1/services/{s}/incidents/{id}/chart?digest=` | the newest picture of the incident, or the one of that digest, `image/svg+xml`; its digest is the `etag` |
  * | `GET /v1/answers/{requestId}` | the answer record's {@link AnswerLookup} |
  * | `GET /v1/services/{s}/answers?at=MS` | {@link AnswersAt} |
  * | `POST /v1/services/{s}/feedback` `{items: [{requestId, label, observedAt, source}]}` | {@link FeedbackResult} |

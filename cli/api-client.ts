@@ -35,8 +35,8 @@ export interface ApiClient {
   act(service: string, name: ActName, body: Readonly<Record<string, unknown>>): Promise<Answer>;
   ledger(service: string, query?: LedgerQuery): Promise<LedgerPage>;
   verification(service: string): Promise<LedgerVerification>;
-  /** The newest picture of an incident, as SVG. */
-  chart(service: string, incident: string): Promise<string>;
+  /** The newest picture of an incident, or the one of that digest, as SVG. */
+  chart(service: string, incident: string, digest?: string): Promise<string>;
   incidents(query: { service?: string; limit?: number }): Promise<readonly IncidentSummary[]>;
   /** Writes down what is about to leave the artifact store. */
   recordPruning(service: string, pruning: Pruning): Promise<void>;
@@ -68,8 +68,8 @@ export function apiClient(settings: Settings): ApiClient {
       (await ask<{ versions: VersionView[] }>('GET', `/v1/services/${part(service)}/versions`)).versions,
     act: (service, name, body) => ask('POST', `/v1/services/${part(service)}/acts/${part(name)}`, body, [409]),
     ledger: (service, query = {}) => ask('GET', `/v1/services/${part(service)}/ledger${queryText(query)}`),
-    chart: async (service, incident) => {
-      const path = `/v1/services/${part(service)}/incidents/${part(incident)}/chart`;
+    chart: async (service, incident, digest) => {
+      const path = `/v1/services/${part(service)}/incidents/${part(incident)}/chart${queryText({ digest })}`;
       const { status, text } = await answerOf(settings, 'GET', path);
       if (status === 200) return text;
       throw refusal(settings, status, readJson(text, path), `GET ${path}`);

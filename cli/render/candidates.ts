@@ -2,7 +2,7 @@ import type { ConsideredVersion } from '../story/considered';
 import type { Decision, IncidentStory } from '../story/incident-story';
 import { number, percent, table, when } from './words';
 
-const orders: Readonly<Record<string, string>> = {
+export const orders: Readonly<Record<string, string>> = {
   previous: 'the newest one that was last good',
   'closest-profile': 'the one whose data profile is closest to the inputs of now',
   'human-validated': 'the one that a person vouched for last',
@@ -46,7 +46,7 @@ function withoutFigures(decision: Decision, failed: ReadonlyMap<string, string>)
   return [...lines, ...refused.map((line) => `not ${line}`)];
 }
 
-function fitText({ fit }: ConsideredVersion, limit: number | null): string {
+export function fitText({ fit }: ConsideredVersion, limit: number | null): string {
   if (typeof fit === 'string') return unknownFits[fit] ?? `not known (${fit})`;
   const far = limit !== null && fit.distance > limit ? ` > ${number(limit)}` : '';
   return `PSI ${fit.distance.toFixed(2)}${far} (${fit.field})`;
@@ -63,7 +63,7 @@ const unknownFits: Readonly<Record<string, string>> = {
   'not-measured': 'not measured',
 };
 
-function evaluationText({ accuracy, weakest }: ConsideredVersion): string {
+export function evaluationText({ accuracy, weakest }: ConsideredVersion): string {
   if (accuracy === null) return '–';
   return `${percent(accuracy)}${weakest ? `, ${weakest.label} ${percent(weakest.recall)}` : ''}`;
 }
@@ -73,7 +73,7 @@ function ageText({ lastGoodAt }: ConsideredVersion, now: number): string {
   return 'never live';
 }
 
-function reason({ why, standing, human }: ConsideredVersion, failed: string | undefined): string {
+export function reason({ why, standing, human }: ConsideredVersion, failed: string | undefined): string {
   const said = [
     why,
     ...(standing === 'suspect' && !why.includes('suspect') ? ['suspect'] : []),

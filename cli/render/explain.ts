@@ -27,7 +27,7 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
 }
 
-function titleOf({ id, service, from, to, outcome, decision, entries }: IncidentStory): string {
+export function titleOf({ id, service, from, to, outcome, decision, entries }: IncidentStory): string {
   const began = entries[0]?.at;
   const move = from !== null && to !== null && from !== to ? `, ${from} → ${to}` : from !== null ? `, ${from}` : '';
   const by = decision && decision.by !== 'lastgood' ? ` by ${decision.by}` : '';
@@ -61,7 +61,7 @@ function whatHappened(story: IncidentStory, now: number): string[] {
   return lines;
 }
 
-function causeTitle({ attribution }: IncidentStory): string {
+export function causeTitle({ attribution }: IncidentStory): string {
   switch (attribution) {
     case 'model':
       return 'Why lastgood thinks that the model is the cause';
@@ -92,10 +92,10 @@ export function steps(entries: readonly Entry[]): string[] {
 }
 
 /** Without bookkeeping, and without the second word on one shift (the decider and its child both write it). */
-export function worthTelling(entries: readonly Entry[]): Entry[] {
+export function worthTelling(entries: readonly Entry[], quiet: ReadonlySet<Entry['kind']> = silent): Entry[] {
   const shifted = new Set<number>();
   return entries.filter(({ kind, summary, facts }) => {
-    if (silent.has(kind) || (kind === 'standing-changed' && summary.startsWith('changed: '))) return false;
+    if (quiet.has(kind) || (kind === 'standing-changed' && summary.startsWith('changed: '))) return false;
     if (kind !== 'traffic-shifted') return true;
     const epoch = numberOf(facts, 'epoch') ?? -1;
     if (shifted.has(epoch)) return false;
@@ -104,7 +104,7 @@ export function worthTelling(entries: readonly Entry[]): Entry[] {
   });
 }
 
-function exposure(story: IncidentStory, now: number): string[] {
+export function exposure(story: IncidentStory, now: number): string[] {
   const { onsetAt, detectedAt, decidedAt, preparedAt, shiftedAt, settledAt } = story.times;
   if (story.outcome === 'refused' || (detectedAt === null && shiftedAt === null)) return [];
   const parts = [

@@ -118,7 +118,7 @@ function beganOf(entries: readonly Entry[], verdict: Facts | null): Entry | null
   return began.findLast(({ facts }) => textOf(facts, 'metric') === metric) ?? began[0] ?? null;
 }
 
-function evidenceOf(verdict: Facts): Evidence {
+export function evidenceOf(verdict: Facts): Evidence {
   const statistic = recordOf(verdict, 'statistic');
   const onsetAt = numberOf(verdict, 'onsetMs');
   return {
@@ -149,7 +149,7 @@ function evidenceOf(verdict: Facts): Evidence {
 }
 
 /** The entry of the begin names the onset's facts a little differently from the verdict. */
-function evidenceOfBegan({ facts, summary }: Entry): Evidence {
+export function evidenceOfBegan({ facts, summary }: Entry): Evidence {
   return evidenceOf({
     ...facts,
     sentence: summary,
@@ -164,7 +164,7 @@ function reasonsOf(decided: Facts | null, began: Facts | null): readonly string[
   return first.length > 0 ? first : began ? listOf(began, 'reasons') : [];
 }
 
-function decisionOf({ at, actor, summary, facts }: Entry): Decision {
+export function decisionOf({ at, actor, summary, facts }: Entry): Decision {
   return {
     at,
     by: actor.name,

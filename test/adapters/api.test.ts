@@ -442,6 +442,24 @@ describe('the picture of an incident', () => {
     expect(asked).toEqual([['mail', '2026-05-01-1', 'sha256:new']]);
   });
 
+  it('can be asked for by its digest, and only one that the ledger has for this incident is read', async () => {
+    const ledger = new MemoryLedger();
+    await ledger.append(kept('sha256:0d', 1));
+    await ledger.append(kept('sha256:0e', 2));
+    const asked: string[][] = [];
+    const read = (...given: string[]) => (asked.push(given), Promise.resolve('<svg/>'));
+    const get = (digest: string) =>
+      serve({ ledger, evidence: { read } }).inject({ method: 'GET', url: `${url}?digest=${digest}` });
+    expect((await get('sha256:0d')).headers['etag']).toBe('"sha256:0d"');
+    const other = await get('sha256:0f');
+    expect([other.statusCode, other.json<{ detail: string }>().detail]).toEqual([
+      404,
+      'no picture sha256:0f of incident "2026-05-01-1" of mail is on record',
+    ]);
+    expect((await get('../../secret')).statusCode).toBe(400);
+    expect(asked).toEqual([['mail', '2026-05-01-1', 'sha256:0d']]);
+  });
+
   it('is not there where none was kept, or where its file is gone', async () => {
     const none = await serve().inject({ method: 'GET', url });
     expect([none.statusCode, none.json<{ detail: string }>().detail]).toEqual([

@@ -42,6 +42,8 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   status: [],
   gate: ['a@1'],
   explain: [],
+  report: [],
+  exposure: [],
   incidents: [],
   history: [],
   which: ['r-1'],
