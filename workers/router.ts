@@ -1,5 +1,6 @@
 import type { TrafficRouter } from '../activities/ports';
 import { gatewayRouter } from '../adapters/traffic/gateway';
+import type { ControlAddress } from '../adapters/traffic/gateway-control';
 import { haproxyRouter } from '../adapters/traffic/haproxy/haproxy';
 import type { HaproxyRouterOptions } from '../adapters/traffic/haproxy/options';
 import { severalRouters } from '../adapters/traffic/several-routers';
@@ -14,16 +15,23 @@ export type OpenRouter = TrafficRouter & { close(): Promise<void> };
 /** What the clients of all services go through. */
 export function openRouter(configuration: Configuration, paths: RunPaths): OpenRouter {
   const options = haproxyOptions(configuration);
-  const own = options === null ? gatewayRouter({ address: paths.gatewayControl }) : haproxyRouter(options);
+  const own =
+    options === null ? gatewayRouter({ address: gatewayAddress(configuration, paths) }) : haproxyRouter(options);
   const { others } = configuration.router;
   if (others.length === 0) return own;
   return severalRouters([
-    { name: configuration.host, router: own },
+    { name: configuration.controlHost, router: own },
     ...others.map(({ name, control }) => ({
       name,
       router: gatewayRouter({ address: control, timeoutMs: OTHER_TIMEOUT_MS }),
     })),
   ]);
+}
+
+/** Beside the gateway its socket; from another host, whose worker asks before it stops a copy, its second listener. */
+function gatewayAddress({ host, controlHost, router }: Configuration, paths: RunPaths): ControlAddress {
+  if (host === controlHost || router.kind !== 'gateway' || router.reachedAt === null) return paths.gatewayControl;
+  return router.reachedAt;
 }
 
 /** Null where the gateway routes. */
