@@ -26,6 +26,8 @@ async function main(): Promise<number> {
     },
   });
   const [role] = positionals;
+  if (role !== 'host' && values.host !== undefined)
+    throw new ConfigurationError(['--host is for host workers; everything else runs on the host that the file names']);
   if (role === 'up' && positionals.length === 1 && values.config !== undefined) {
     return await runUp({
       configFile: values.config,
@@ -38,8 +40,6 @@ async function main(): Promise<number> {
   if ((role !== 'controller' && role !== 'host') || positionals.length !== 1 || values.config === undefined) {
     throw new ConfigurationError([usage]);
   }
-  if (role === 'controller' && values.host !== undefined)
-    throw new ConfigurationError(['--host is for host workers; the controller runs on the host that the file names']);
   const configuration = loadConfiguration(values.config, {
     embedded: values.embedded,
     ...(values.host === undefined ? {} : { host: values.host }),
