@@ -1,5 +1,6 @@
 import { hostOfInstance } from '../../../domain/hosts';
 import type { ServicePolicy } from '../../../domain/policy';
+import { nextWakeAt } from '../../../domain/service/timers';
 import { servicePolicy } from '../../support/service-policy';
 import { ServiceSimulator } from '../../support/service-simulator';
 
@@ -63,6 +64,20 @@ test('one that cannot make its copy ready is told once, and tried again by itsel
   const told = simulator.alerts.filter(({ title }) => title.includes('there has no copy'));
   expect(new Set(told.map(({ key }) => key)).size).toBe(1);
   expect(copies(simulator)).toHaveLength(1);
+});
+
+test('a host that is away is asked again by time alone, and nothing wakes the service while it is asked', () => {
+  const simulator = withoutThere();
+  const wakesIn = (): number => (nextWakeAt(simulator.state) ?? Infinity) - simulator.now;
+  const waits: number[] = [];
+  for (let times = 0; times < 6; times++) {
+    expect(wakesIn()).toBeGreaterThan(0);
+    prepared(simulator, false);
+    waits.push(wakesIn());
+    simulator.pass(wakesIn());
+    expect(joining(simulator)).toBeDefined();
+  }
+  expect(waits).toEqual([15_000, 30_000, minute, 2 * minute, 5 * minute, 5 * minute]);
 });
 
 test('I2: an operation ends what joins; its copy is retired on its host, and joins again for what serves then', () => {
