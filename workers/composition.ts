@@ -43,6 +43,7 @@ import {
   type ServiceConfiguration,
   type WebhookConfiguration,
 } from './configuration/configuration';
+import { LOOPBACK } from './configuration/hosts-schema';
 import type { RunPaths } from './embedded/paths';
 import { readEnvironment, type Environment } from './environment';
 import { openRegistries, type Registries } from './registries';
@@ -243,11 +244,14 @@ export async function openRuntime(
   if (serving.runtime === 'docker') {
     const { connection, template, reachedAt, publishAt, artifactsThere, startLimitMs } = serving;
     const artifacts = artifactsThere && { here: configuration.artifactDirectory, there: artifactsThere };
-    const where = { connection, reachedAt, publishAt, ...(artifacts ? { artifacts } : {}) };
+    const at = service.hosts[configuration.host] ?? LOOPBACK;
+    const reached = at === LOOPBACK ? { reachedAt, publishAt } : { reachedAt: at, publishAt: at };
+    const where = { connection, ...reached, ...(artifacts ? { artifacts } : {}) };
     return await openDockerRuntime({ ...where, directory, template, identify, startTimeoutMs: startLimitMs });
   }
   return await openProcessRuntime({
     directory,
+    host: service.hosts[configuration.host] ?? LOOPBACK,
     template: { command: serving.command, env: serving.env, cwd: serving.directory },
     // Nothing else is inherited: what a model sees of this machine is what its configuration says.
     environment: { PATH: [dirname(process.execPath), environment.path].filter((part) => part !== '').join(delimiter) },

@@ -11,7 +11,7 @@ import { openLog } from './logging';
 import type { ProcessOptions } from './process-options';
 import { temporalAddress } from './temporal-connection';
 
-const usage = `usage: node dist/workers/main.js controller|host|up --config FILE [--policy FILE] [--temporal HOST:PORT] [--embedded] [--keep-serving]`;
+const usage = `usage: node dist/workers/main.js controller|host|up --config FILE [--host NAME] [--policy FILE] [--temporal HOST:PORT] [--embedded] [--keep-serving]`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -19,12 +19,15 @@ async function main(): Promise<number> {
     options: {
       config: { type: 'string' },
       policy: { type: 'string' },
+      host: { type: 'string' },
       temporal: { type: 'string' },
       embedded: { type: 'boolean', default: false },
       'keep-serving': { type: 'boolean', default: false },
     },
   });
   const [role] = positionals;
+  if (role !== 'host' && values.host !== undefined)
+    throw new ConfigurationError(['--host is for host workers; everything else runs on the host that the file names']);
   if (role === 'up' && positionals.length === 1 && values.config !== undefined) {
     return await runUp({
       configFile: values.config,
@@ -39,6 +42,7 @@ async function main(): Promise<number> {
   }
   const configuration = loadConfiguration(values.config, {
     embedded: values.embedded,
+    ...(values.host === undefined ? {} : { host: values.host }),
     ...(values.policy === undefined ? {} : { policyFile: values.policy }),
   });
   const environment = readEnvironment();

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { TrafficRouter } from '../activities/ports';
 import { gatewayRouter } from '../adapters/traffic/gateway';
+import type { ControlAddress } from '../adapters/traffic/gateway-control';
 import { haproxyRouter } from '../adapters/traffic/haproxy/haproxy';
 import type { HaproxyRouterOptions } from '../adapters/traffic/haproxy/options';
 import { severalRouters } from '../adapters/traffic/several-routers';
@@ -21,11 +22,12 @@ export type OpenRouter = TrafficRouter & { close(): Promise<void> };
  */
 export function openRouter(configuration: Configuration, paths: RunPaths): OpenRouter {
   const options = haproxyOptions(configuration);
-  const own = options === null ? gatewayRouter({ address: paths.gatewayControl }) : haproxyRouter(options);
+  const own =
+    options === null ? gatewayRouter({ address: gatewayAddress(configuration, paths) }) : haproxyRouter(options);
   const { others } = configuration.router;
   if (others.length === 0) return own;
   return severalRouters([
-    { name: configuration.host, router: own },
+    { name: configuration.controlHost, router: own },
     ...others.map((other, index) => ({ name: other.name, router: openOtherRouter(configuration, other, index) })),
   ]);
 }
@@ -39,6 +41,12 @@ export function openOtherRouter({ file }: Configuration, { control }: OtherRoute
     if (!(error instanceof GatewayUnreachable)) throw error;
     throw new ConfigurationError([`${file}: router.others[${index}].caFile: ${error.message}`]);
   }
+}
+
+/** Beside the gateway its socket; from another host, whose worker asks before it stops a copy, its second listener. */
+function gatewayAddress({ host, controlHost, router }: Configuration, paths: RunPaths): ControlAddress {
+  if (host === controlHost || router.kind !== 'gateway' || router.reachedAt === null) return paths.gatewayControl;
+  return router.reachedAt;
 }
 
 /** Null where the gateway routes. */

@@ -20,7 +20,7 @@ export async function ensureWorkflows(service: ServiceConfiguration, options: En
   const { client, configuration } = options;
   const serviceInput: ServiceInput = {
     service: service.name,
-    host: configuration.host,
+    host: configuration.controlHost,
     model: service.model,
     policy: service.policy,
     rules: NEWEST_RULES,

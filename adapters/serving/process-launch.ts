@@ -4,13 +4,13 @@ import { ServingRefused } from './errors';
 
 /** How a copy is started; comes from the configuration of the host, never from an artifact. */
 export interface ProcessTemplate {
-  /** Program and arguments; `{artifact}`, `{port}`, `{report}`, `{instance}`, `{digest}` are replaced. No shell reads it. */
+  /** Program and arguments; `{artifact}`, `{host}`, `{port}`, `{report}`, `{instance}`, `{digest}` are replaced. No shell. */
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
 
-const PLACEHOLDERS = ['artifact', 'port', 'report', 'instance', 'digest'] as const;
+const PLACEHOLDERS = ['artifact', 'host', 'port', 'report', 'instance', 'digest'] as const;
 export type Placeholders = Readonly<Record<(typeof PLACEHOLDERS)[number], string>>;
 
 /** Refuses a template that could never start anything, with the place. */
@@ -79,11 +79,11 @@ export function launch(
  * A port that was free a moment ago, for servers that cannot choose and report one. Another process may take it in
  * between; then the server fails to start and its log says so.
  */
-export function freePort(): Promise<number> {
+export function freePort(host = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
+    server.listen(0, host, () => {
       const address = server.address();
       const port = typeof address === 'object' && address !== null ? address.port : 0;
       server.close(() => resolve(port));

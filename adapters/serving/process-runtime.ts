@@ -16,6 +16,8 @@ import { endSession, type AskedToEnd } from './process-stop';
 export interface ProcessRuntimeOptions {
   readonly directory: string;
   readonly template: ProcessTemplate;
+  /** Address of this host at which its copies listen and are reached; default 127.0.0.1. */
+  readonly host?: string;
   /** Environment of every copy besides the template's; nothing is inherited. Default: a plain PATH. */
   readonly environment?: Readonly<Record<string, string>>;
   /** What the copy at an address says it has loaded; a failure counts as "says nothing". */
@@ -48,7 +50,8 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
   checkTemplate(options.template);
   const root = resolve(options.directory);
   await mkdir(root, { recursive: true, mode: 0o700 });
-  const { template } = options;
+  const { template, host = '127.0.0.1' } = options;
+  const at = (port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   const files = new InstanceFiles(root);
   const now = options.now ?? Date.now;
   const logLimitBytes = options.logLimitBytes ?? 16 * 1024 * 1024;
@@ -80,10 +83,10 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
 
   async function addressOf(record: InstanceRecord): Promise<string | null> {
     const reported = await files.reportedPort(record);
-    if (reported !== null) return `http://127.0.0.1:${reported}`;
+    if (reported !== null) return at(reported);
     // A port that we gave is an address once somebody listens there.
-    if (record.givenPort === null || !(await listens(record.givenPort))) return null;
-    return `http://127.0.0.1:${record.givenPort}`;
+    if (record.givenPort === null || !(await listens(record.givenPort, host))) return null;
+    return at(record.givenPort);
   }
 
   /** The run of this instance that is alive; starts one when there is none. Under the instance's lock. */
@@ -120,7 +123,7 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
       throw new ServingRefused(`${request.instance}: no artifact to serve`);
     const { port } = request;
     if (port !== undefined) await checkPort(request.instance, port);
-    const givenPort = uses(template, 'port') && !uses(template, 'report') ? (port ?? (await freePort())) : null;
+    const givenPort = uses(template, 'port') && !uses(template, 'report') ? (port ?? (await freePort(host))) : null;
     const intended: InstanceRecord = {
       schema: 1,
       service: request.service,
@@ -138,6 +141,7 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
     const runFolder = files.run(intended);
     const command = fill(template, {
       artifact: request.artifact ?? '',
+      host,
       port: String(port ?? givenPort ?? 0),
       report: join(runFolder, 'report.json'),
       instance: request.instance,
@@ -160,7 +164,7 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
   async function checkPort(instance: string, port: number): Promise<void> {
     if (!uses(template, 'port'))
       throw new ServingRefused(`${instance}: the command has no {port}, so port ${port} cannot be given to it`);
-    if (await listens(port)) throw new ServingRefused(`${instance}: somebody else listens at port ${port}`);
+    if (await listens(port, host)) throw new ServingRefused(`${instance}: somebody else listens at port ${port}`);
   }
 
   async function complete(record: InstanceRecord, finding: Extract<Finding, { is: 'alive' }>): Promise<InstanceRecord> {

@@ -8,8 +8,8 @@ import { liveSeen } from './revival';
 import type { ServiceState, VersionFacts } from './state';
 import type { Turn } from './turn';
 
-/** A host that could not be asked, or could not make its copy ready, is tried again after this. */
-const JOIN_AGAIN_MS = 60_000;
+/** A host that could not be asked, or could not make its copy ready, is tried again after the next of these pauses. */
+const JOIN_PAUSES_MS = [15_000, 30_000, 60_000, 2 * 60_000, 5 * 60_000] as const;
 /** Nobody took the load (`workflows/rollback/activity-failure.ts`), so nothing was begun there. */
 const HOST_UNREACHABLE = 'HostUnreachable';
 
@@ -25,16 +25,32 @@ export function keepReplicas(turn: Turn): void {
   if (joining && now >= joining.until) state.joining = null;
   leaveOutDown(turn);
   if (state.joining || state.operation || state.preparing || !mayChange(state, now)) return;
-  const host = hostsWithout(state).find((name) => (state.askedHosts?.[name] ?? 0) + JOIN_AGAIN_MS <= now);
+  const host = hostsWithout(state).find((name) => dueAt(state, name) <= now);
   const facts = state.versions.find(({ version }) => version === state.declared?.primary);
   if (host === undefined || !facts || !mayServe(facts)) return;
   const { version, digest, model } = facts;
   const instance = instanceOn(state.service, version, turn.nextInstanceId(), host);
   const { validateMs, loadMs, probeMs } = state.policy.steps;
   state.joining = { host, version, instance, until: now + validateMs + 2 * loadMs + probeMs };
-  state.askedHosts = { ...state.askedHosts, [host]: now };
+  const times = (state.askedHosts?.[host]?.times ?? 0) + 1;
+  state.askedHosts = { ...state.askedHosts, [host]: { at: now, times } };
   turn.record('standby-changed', `makes ${version} ready on ${host}, which has no copy of it`, { instance });
   turn.effect({ type: 'prepare-standby', version, digest, instance, model });
+}
+
+/** When a host is asked next; null while nothing joins by time alone. */
+export function joinWakesAt(state: ServiceState): number | null {
+  const { joining, operation, preparing, pausedUntil } = state;
+  if (!state.policy.replicas || joining || operation || preparing || pausedUntil !== null) return null;
+  const facts = state.versions.find(({ version }) => version === state.declared?.primary);
+  const hosts = hostsWithout(state);
+  if (hosts.length === 0 || !facts || !mayServe(facts) || !mayChange(state, 0)) return null;
+  return Math.min(...hosts.map((host) => dueAt(state, host)));
+}
+
+function dueAt({ askedHosts }: ServiceState, host: string): number {
+  const asked = askedHosts?.[host];
+  return asked ? asked.at + JOIN_PAUSES_MS[Math.min(asked.times, JOIN_PAUSES_MS.length) - 1]! : 0;
 }
 
 /**
@@ -112,6 +128,8 @@ export function onCopyPrepared(turn: Turn, event: Extract<ServiceEvent, { type: 
   }
   const copies = [...(declared.backends[version] ?? []), backend];
   const record = { ...declared, epoch: state.nextEpoch, backends: { ...declared.backends, [version]: copies } };
+  const { [host]: _joined, ...others } = state.askedHosts ?? {};
+  state.askedHosts = others;
   declare(turn, record, now);
   turn.record('reconciled', `${host} takes part again by ${instance} (epoch ${record.epoch})`, {
     epoch: record.epoch,
@@ -129,7 +147,7 @@ export function tellLeftOut(turn: Turn, hosts: readonly string[], why: string): 
       severity: 'ticket',
       title: `${state.service}: ${host} has no copy of the version that serves`,
       wrong: `${host}: ${why}`.slice(0, 600),
-      did: 'Serves by the copies on the other hosts. It is tried again every minute and gets traffic only when its copy is ready and proven.',
+      did: 'Serves by the copies on the other hosts. It is tried again by itself and gets traffic only when its copy is ready and proven.',
       users: usersNow(state),
       must: 'Start the host worker there again, or take the host out of the configuration.',
       command: `lastgood status ${state.service}`,

@@ -1,3 +1,4 @@
+import { instanceOn } from '../hosts';
 import { rankCandidates, unusable } from '../rollback/candidates';
 import { fitWords } from '../rollback/figure-words';
 import { targetPolicy } from '../rollback/order';
@@ -94,7 +95,11 @@ function prepareNext(turn: Turn): void {
   const next = candidates.find(({ version }) => !failedLately.has(version) && !leaving.has(version));
   if (!next) return;
   const facts = state.versions.find(({ version }) => version === next.version);
-  const instance = instanceName(state.service, next.version, turn.nextInstanceId());
+  const id = turn.nextInstanceId();
+  // Of several hosts each copy says where it is: only its host can tell what became of it.
+  const instance = replicas
+    ? instanceOn(state.service, next.version, id, state.host)
+    : instanceName(state.service, next.version, id);
   // As long again as a load for the host's one slot, which somebody else's load may have.
   const { validateMs, loadMs, probeMs } = state.policy.steps;
   state.preparing = { version: next.version, instance, until: now + validateMs + 2 * loadMs + probeMs };

@@ -242,7 +242,7 @@ export interface ServiceState {
     readonly instance: string;
     readonly until: number;
   } | null;
-  readonly askedHosts?: Readonly<Record<string, number>>;
+  readonly askedHosts?: Readonly<Record<string, { readonly at: number; readonly times: number }>>;
   /** Of several routers: those that do not have the declared record, since when, and whether a person was told. */
   readonly apart?: { readonly since: number; readonly routers: readonly string[]; readonly told: boolean } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */

@@ -4,6 +4,7 @@ import { endIncident, mark } from './incident';
 import { blockedBy } from './readiness';
 import { confirmIncident, giveUpDegradations } from './operation-ended';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
+import { joinWakesAt } from './replicas';
 import { revivalWakesAt } from './revival';
 import { failedStandbyReplacedAt } from './standby-keeping';
 import { changeVersion, setStanding } from './standing';
@@ -30,6 +31,7 @@ export function nextWakeAt(state: ServiceState): number | null {
     preparing ? preparing.until + 60_000 : null,
     !operation && state.pausedWhy === null ? failedStandbyReplacedAt(state) : null,
     revivalWakesAt(state),
+    joinWakesAt(state),
     calmEndsAt(state),
   ].filter((at): at is number => typeof at === 'number' && at < Number.MAX_SAFE_INTEGER);
   return due.length ? Math.min(...due) : null;

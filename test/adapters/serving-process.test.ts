@@ -283,6 +283,19 @@ describe('a copy that was started as a process', () => {
     await stopAll(runtime);
   });
 
+  it.each([[['--report', '{report}']], [['--port', '{port}']]])(
+    'listens at the address of its host, and there only, told by %j',
+    async (told) => {
+      const command = [process.execPath, FAKE_MODEL, '--digest', '{digest}', '--host', '{host}', ...told];
+      const runtime = await openProcessRuntime({ ...options(newRoot()), host: '127.0.0.2', template: { command } });
+      const { address, digest } = await runtime.start(startRequest(), never);
+      const port = /^http:\/\/127\.0\.0\.2:(\d+)$/.exec(address ?? '')?.[1];
+      expect(digest).toBe(startRequest().digest);
+      await expect(fetch(`http://127.0.0.1:${port ?? ''}/`)).rejects.toThrow('fetch failed');
+      await stopAll(runtime);
+    },
+  );
+
   it('inherits nothing of the environment but what is configured', async () => {
     const root = newRoot();
     process.env['LASTGOOD_TEST_SECRET'] = 'secret';

@@ -12,6 +12,10 @@ export interface InstallationOptions {
   readonly service?: object;
   /** What routes; default the gateway. Its port is `listen` of the service then. */
   readonly router?: object;
+  /** Laid over everything beside the services. */
+  readonly top?: object;
+  /** Puts files that the configuration names into its directory. */
+  readonly prepare?: (directory: string) => void;
 }
 
 export const SERVICE = 'mail-triage';
@@ -26,18 +30,19 @@ const quickPolicy = {
 };
 
 /** `lastgood.yaml` of an installation: any free ports, and what the options lay over the shipped values. */
-export function configurationText({ models, service = {}, policy, router }: InstallationOptions): string {
+export function configurationText({ models, service = {}, policy, router, top = {} }: InstallationOptions): string {
   const { serving, ...rest } = service as { readonly serving?: object };
   const real = models === 'real';
   const server = real
     ? [join(distDirectory(), 'examples', 'mail-triage', 'server.js'), '--port', '{port}', '--control']
-    : [join(packageDirectory(), 'test', 'support', 'light-model.js'), '--digest', '{digest}'];
+    : [join(packageDirectory(), 'test', 'support', 'light-model.js'), '--digest', '{digest}', '--host', '{host}'];
   return stringify({
     dataDir: 'data',
     api: { listen: '127.0.0.1:0' },
     gateway: { metrics: '127.0.0.1:0' },
     ...(router === undefined ? {} : { router }),
     alerts: { terminal: false },
+    ...top,
     services: {
       [SERVICE]: {
         listen: '127.0.0.1:0',

@@ -45,6 +45,7 @@ export class Installation {
   static async start(options: InstallationOptions): Promise<Installation> {
     const installation = new Installation(temporaryDirectory(options.name), options);
     mkdirSync(installation.failpointDirectory);
+    options.prepare?.(installation.directory);
     writeFileSync(join(installation.directory, 'lastgood.yaml'), configurationText(options));
     try {
       await installation.startUp();

@@ -3,7 +3,7 @@
  * The fake model as a version's own process, for tests of a whole installation: it reads `light.json` of its artifact
  * and behaves as that says.
  *
- *   node light-model.js --artifact DIR --digest D [--report FILE] [--port N]
+ *   node light-model.js --artifact DIR --digest D [--report FILE] [--port N] [--host H]
  *
  * `light.json`: {version, label, dieAfterAnswers?, dieAfterLooks?, loadMs?}. `dieAfterAnswers`: the process kills itself right
  * after so many answers (a target that dies after its health check); `dieAfterLooks`: right after it said so many times what
@@ -18,7 +18,7 @@ const { startFakeModel } = require('./fake-model');
 
 async function main() {
   const text = { type: 'string' };
-  const { values } = parseArgs({ options: { artifact: text, digest: text, report: text, port: text } });
+  const { values } = parseArgs({ options: { artifact: text, digest: text, report: text, port: text, host: text } });
   const light = JSON.parse(fs.readFileSync(path.join(values.artifact, 'light.json'), 'utf8'));
   if (light.loadMs) await new Promise((done) => setTimeout(done, light.loadMs));
   const log =
@@ -29,6 +29,7 @@ async function main() {
   const model = await startFakeModel({
     model: 'mail',
     port: Number(values.port ?? 0),
+    host: values.host ?? '127.0.0.1',
     digest: values.digest,
     version: light.version,
     label: (_input, request) => {

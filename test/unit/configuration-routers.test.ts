@@ -102,29 +102,3 @@ it.each([
 it('the second control listener is refused where others could reach it without TLS', () => {
   expect(problemsOf('gateway: { control: { listen: 10.0.0.1:7782, tokenFile: t } }').join()).toContain('not loopback');
 });
-
-it('several hosts of one service are refused with the reason, until copies answer beyond their host', () => {
-  const text = (keys: string): string => `
-host: one
-services:
-  mail:
-    model: mail
-    serving: { runtime: process, command: [node, server.js, '{artifact}', '{report}'] }
-    ${keys}
-`;
-  const problems = (keys: string): string => {
-    const file = join(dir, 'hosts.yaml');
-    writeFileSync(file, text(keys));
-    try {
-      loadConfiguration(file);
-    } catch (error) {
-      if (error instanceof ConfigurationError) return error.message;
-      throw error;
-    }
-    return '';
-  };
-  expect(problems('hosts: [one, two]')).toContain('services.mail.hosts: found one, two, expected one host');
-  expect(problems('hosts: [two]')).toContain('expected one');
-  expect(problems('minReplicas: 2')).toContain('with one host, expected 1');
-  expect(problems('hosts: [one]')).toBe('');
-});

@@ -16,7 +16,10 @@ interface RoutedAddress {
 export function checkAddresses({ router, services }: ConfigurationText): Contradiction[] {
   return Object.entries(services).flatMap(([name, service]) => {
     const found = [
-      ...(isBeyondThisMachine(router) ? checkReached(service.serving) : []),
+      // Those of several hosts have the address of their host.
+      ...(isBeyondThisMachine(router) && Object.keys(service.hosts ?? {}).length < 2
+        ? checkReached(service.serving)
+        : []),
       ...(router.kind === 'haproxy' ? checkForHaproxy(service.serving) : []),
       ...checkTwice(service.serving),
     ];

@@ -20,7 +20,10 @@ export interface Configuration {
   /** The file that it was read from. */
   readonly file: string;
   readonly dataDir: string;
+  /** The host that this process works for. */
   readonly host: string;
+  /** The host of controller and router: the one that the file names. */
+  readonly controlHost: string;
   readonly temporal: TemporalConfiguration;
   readonly api: {
     readonly listen: ListenAddress;
@@ -182,6 +185,8 @@ export interface ServiceConfiguration {
   } | null;
   readonly model: string;
   readonly serving: ServingConfiguration;
+  /** Address of the copies on each of its hosts. */
+  readonly hosts: Readonly<Record<string, string>>;
   readonly session: {
     readonly header: string | null;
     readonly cookie: string | null;

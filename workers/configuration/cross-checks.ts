@@ -2,6 +2,7 @@ import { checkAddresses } from './address-checks';
 import { checkDocker } from './docker-serving';
 import { checkEngine } from './engine-checks';
 import { isLoopback } from './fields';
+import { checkHosts } from './hosts-schema';
 import { checkOutsideMetrics } from './metric-schema';
 import { checkRegistry } from './registry-schema';
 import { checkRouters } from './router-schema';
@@ -54,10 +55,9 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     }
   }
   for (const [name, service] of Object.entries(services)) {
-    found.push(...checkHosts(text.host, service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
-  found.push(...checkTraffic(text), ...checkTls(text), ...checkAddresses(text));
+  found.push(...checkHosts(text), ...checkTraffic(text), ...checkTls(text), ...checkAddresses(text));
   found.push(...sharedPorts(text), ...sharedModels(services));
   return found;
 }
@@ -97,26 +97,6 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     }
   }
   return found;
-}
-
-/** A copy answers on the loopback address of its host: who routes and checks from another one could not reach it. */
-function checkHosts(own: string, { hosts = [own], minReplicas }: ServiceText): Contradiction[] {
-  if (hosts.length === 1 && hosts[0] !== own) {
-    return [
-      {
-        path: ['hosts'],
-        problem: `found ${hosts[0] ?? ''}, expected ${own}: each host has a configuration of its own`,
-      },
-    ];
-  }
-  if (hosts.length > 1) {
-    const problem =
-      `found ${hosts.join(', ')}, expected one host: copies of a process or a container answer on the loopback address of their host, ` +
-      'so routers and checks on another one could not reach them. Run one service a host behind several routers, or let something else run the copies (runtime external)';
-    return [{ path: ['hosts'], problem }];
-  }
-  if (minReplicas > 1) return [{ path: ['minReplicas'], problem: `found ${minReplicas} with one host, expected 1` }];
-  return [];
 }
 
 function checkService(service: ServiceText): Contradiction[] {
@@ -206,7 +186,7 @@ function checkService(service: ServiceText): Contradiction[] {
   return found;
 }
 
-const placeholders = ['artifact', 'port', 'report', 'instance', 'digest'];
+const placeholders = ['artifact', 'host', 'port', 'report', 'instance', 'digest'];
 
 function checkCommand(command: readonly string[]): Contradiction[] {
   const found: Contradiction[] = [];

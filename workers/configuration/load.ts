@@ -8,6 +8,7 @@ import {
   type ServiceConfiguration,
 } from './configuration';
 import { resolveArtifactRules } from './artifacts-schema';
+import { replicasOf, resolveHosts } from './hosts-schema';
 import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
@@ -26,6 +27,8 @@ export interface LoadOptions {
   readonly policyFile?: string;
   /** The server is lastgood's own dev server: raw operator messages are obeyed unless the file says otherwise. */
   readonly embedded?: boolean;
+  /** The host that a worker works for, where it is not the one of the file. */
+  readonly host?: string;
 }
 
 /**
@@ -91,7 +94,8 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
   return {
     file,
     dataDir,
-    host: text.host,
+    host: options.host ?? text.host,
+    controlHost: text.host,
     temporal: {
       address: temporal.address ?? null,
       namespace: temporal.namespace,
@@ -139,18 +143,41 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
         secret: secretFile === undefined ? { env: secretEnv ?? '' } : { file: absolute(secretFile) },
       })),
     },
-    services: Object.entries(text.services).map(([name, service]) =>
-      resolveService(name, service, { here, unverified, dataDir: absolute(text.dataDir) }),
+    services: servicesOn(
+      Object.entries(text.services).map(([name, service]) =>
+        resolveService(name, service, { here, unverified, dataDir: absolute(text.dataDir), host: text.host }),
+      ),
+      text.host,
+      options,
     ),
   };
+}
+
+/** Another host has only what runs there; its worker is asked for nothing else. */
+function servicesOn(
+  services: readonly ServiceConfiguration[],
+  controlHost: string,
+  { host = controlHost }: LoadOptions,
+): readonly ServiceConfiguration[] {
+  if (host === controlHost) return services;
+  const here = services.filter(({ hosts }) => Object.hasOwn(hosts, host));
+  if (here.length > 0) return here;
+  const names = [...new Set(services.flatMap(({ hosts }) => Object.keys(hosts)))].join(', ');
+  throw new ConfigurationError([`--host: found ${host}, which no service names; expected one of ${names}`]);
 }
 
 function resolveService(
   name: string,
   text: ServiceText,
-  around: { readonly here: string; readonly unverified: 'allow' | 'refuse'; readonly dataDir: string },
+  around: {
+    readonly here: string;
+    readonly unverified: 'allow' | 'refuse';
+    readonly dataDir: string;
+    readonly host: string;
+  },
 ): ServiceConfiguration {
   const { serving, session, samples, answer } = text;
+  const hosts = resolveHosts(around.host, text);
   const metrics = resolveOutsideMetrics(text.metrics, text.policy.detection.shortWindow.window, (file) =>
     resolve(around.here, file),
   );
@@ -161,6 +188,7 @@ function resolveService(
     listenTls: resolveListenTls(text.listenTls, around.here),
     model: text.model,
     serving: resolveServing(serving, { ...around, service: name }),
+    hosts,
     session: {
       header: session.header ?? null,
       cookie: session.cookie ?? null,
@@ -198,6 +226,7 @@ function resolveService(
       onForeignQuarantined: text.onForeignQuarantined,
       unverifiedOperators: around.unverified,
       outside: metrics.map(({ policy }) => policy),
+      replicas: replicasOf(hosts, text.minReplicas),
     }),
   };
 }

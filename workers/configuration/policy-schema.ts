@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ReplicaPlan } from '../../domain/hosts';
 import type { Tier } from '../../domain/detection/types';
 import type { MetricPolicy, OutsideMetric, ServicePolicy } from '../../domain/policy';
 import { count, duration, rate, versionName } from './fields';
@@ -180,6 +181,8 @@ export interface PolicySurroundings {
   readonly onForeignQuarantined: ServicePolicy['onForeignQuarantined'];
   readonly unverifiedOperators: ServicePolicy['unverifiedOperators'];
   readonly outside?: readonly OutsideMetric[];
+  /** Null for a service on one host. */
+  readonly replicas?: ReplicaPlan | null;
 }
 
 export function resolvePolicy(text: PolicyText, around: PolicySurroundings): ServicePolicy {
@@ -228,6 +231,7 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
     },
     minimumAcceptable: text.minimumAcceptable,
     copiesLoadedMax: text.copiesLoadedMax,
+    ...(around.replicas ? { replicas: around.replicas } : {}),
     ledgerWaitMs: text.ledgerWait,
     ledgerDown: text.ledgerDown,
     undetermined: text.undetermined,

@@ -14,6 +14,7 @@ import {
 } from './fields';
 import { artifactsSchema } from './artifacts-schema';
 import { hardwareSchema } from './hardware-schema';
+import { hostName, hostsSchema } from './hosts-schema';
 import { ledgerSchema } from './ledger-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
@@ -93,8 +94,6 @@ function isPattern(text: string): boolean {
   }
 }
 
-const hostName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, 'a host name: lower-case letters, digits, . and -');
-
 const service = z.strictObject({
   listen: listenAddress.prefault('127.0.0.1:0'),
   /** Clients come in over TLS; the files are read again when they change. */
@@ -110,8 +109,8 @@ const service = z.strictObject({
   protocols: z.array(z.enum(protocols)).min(1).max(protocols.length).prefault(['http-json', 'event-stream']),
   model: z.string('the name of the model, as its server knows it').min(1).max(128),
   serving: servingSchema,
-  /** Where its copies run; default: this host alone. Several are refused for now (docs/configuration.md, several routers). */
-  hosts: z.array(hostName).min(1).max(16).optional(),
+  /** Where its copies run, by host; default: this host alone, on loopback. */
+  hosts: hostsSchema.optional(),
   /** With several hosts: a version takes no traffic with fewer copies, except in an emergency. */
   minReplicas: count(1, 16).prefault(1),
   session: z

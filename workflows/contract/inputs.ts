@@ -79,6 +79,8 @@ export interface DetectionState {
     readonly copies: string;
     readonly condition: LiveSeen['condition'];
     readonly down?: readonly string[];
+    /** Their hosts said so; who looks from here sees silence. */
+    readonly byHosts?: true;
   } | null;
   /** Who answered at the address of the service, as it was told last. */
   readonly servingKnown?: { readonly key: string; readonly address: string };

@@ -4,6 +4,7 @@ import type { DetectionState } from '../contract/inputs';
 import type { RouteChanged } from '../contract/signals';
 import { watch } from '../proxies';
 import type { Detecting } from './detecting';
+import { areOnNamedHosts, askHosts } from './host-endings';
 
 const EVERY_MS = 1_000;
 const RETURN_MS = 10 * 60_000;
@@ -23,13 +24,16 @@ export async function guardLive(detection: Detecting): Promise<void> {
   const input = route && liveInputOf(service, route, liveKnown ?? null);
   if (!input) return;
   const copies = copiesOf(route);
-  const result = await loops.cancellable('live', () =>
+  const looked = await loops.cancellable('live', () =>
     watch.guardLive.executeWithOptions({ summary: copies.slice(0, 200) }, [input]),
   );
+  const asks = looked?.condition === 'silent' && areOnNamedHosts(input.copies);
+  const result = asks ? await loops.cancellable('live', () => askHosts(service, input.copies, looked)) : looked;
   const now = detection.state.route;
   if (!result || !now || copiesOf(now) !== copies) return;
   const { condition: seen, down } = result;
-  detection.change({ liveKnown: { copies, condition: seen, ...(down && { down }) } });
+  const byHosts = asks && seen === 'dead' ? { byHosts: true as const } : {};
+  detection.change({ liveKnown: { copies, condition: seen, ...(down && { down }), ...byHosts } });
   const instances = input.copies.map(({ instance }) => instance);
   reports.liveIs({ version: input.version, instances, ...result });
 }
@@ -37,11 +41,12 @@ export async function guardLive(detection: Detecting): Promise<void> {
 function liveInputOf(
   service: string,
   route: RouteChanged,
-  told: NonNullable<DetectionState['liveKnown']> | null,
+  last: NonNullable<DetectionState['liveKnown']> | null,
 ): LiveInput | null {
   const { version, model, copies } = route;
   if (!copies || copies.length === 0) return null;
-  const known = told?.copies === copiesOf(route) ? told.condition : null;
+  const told = last?.copies === copiesOf(route) ? last : null;
+  const known = told?.byHosts ? 'silent' : (told?.condition ?? null);
   const returnAfterMs = known === null || known === 'answers' ? RETURN_MS : RETURN_DOWN_MS;
   const several = copies.length > 1 ? { knownDown: (known !== null && told?.down) || [] } : {};
   return { service, version, model, copies, intervalMs: EVERY_MS, returnAfterMs, known, ...several };

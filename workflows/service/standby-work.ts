@@ -9,6 +9,7 @@ import { lostCall } from '../rollback/activity-failure';
 
 /** The rest of the step's time is for the answer; a copy that is not ready by then says so itself. */
 const LOAD_SHARE = 0.9;
+const HOST_ANSWERS_WITHIN_MS = 5_000;
 
 type Preparation = Extract<Effect, { type: 'prepare-standby' }>;
 
@@ -49,12 +50,19 @@ export class StandbyWork {
   private async steps({ version, digest, instance, model }: Preparation): Promise<Backend | string> {
     const { service, host, policy } = this.about;
     const { validateMs, loadMs, probeMs } = policy().steps;
+    const named = hostOfInstance(instance);
+    // Validation reads every byte: not for a host that nobody answers for, again and again while it is away.
+    if (named !== null)
+      await hostOf(named).inspectInstances.executeWithOptions(
+        { scheduleToStartTimeout: HOST_ANSWERS_WITHIN_MS, summary: `whether ${named} answers` },
+        [service],
+      );
     const valid = await control.validateArtifact.executeWithOptions(
       { scheduleToCloseTimeout: validateMs, startToCloseTimeout: validateMs, summary: version },
       [{ service, version, digest }],
     );
     if (!valid.ok) return valid.why;
-    const loaded = await hostOf(hostOfInstance(instance) ?? host).loadTarget.executeWithOptions(
+    const loaded = await hostOf(named ?? host).loadTarget.executeWithOptions(
       // Nobody waits for a standby, so it may stand behind a load that somebody does wait for.
       {
         scheduleToStartTimeout: loadMs,

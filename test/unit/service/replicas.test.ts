@@ -1,5 +1,6 @@
 import { hostOfInstance } from '../../../domain/hosts';
 import type { ServicePolicy } from '../../../domain/policy';
+import { nextWakeAt } from '../../../domain/service/timers';
 import { servicePolicy } from '../../support/service-policy';
 import { ServiceSimulator } from '../../support/service-simulator';
 
@@ -48,7 +49,7 @@ test('I1, I12: a host without the live version gets a proven copy of it first, a
   expect(simulator.state.joining).toBeNull();
 });
 
-test('one that cannot make its copy ready is told once, and tried again every minute', () => {
+test('one that cannot make its copy ready is told once, and tried again by itself after longer and longer pauses', () => {
   const simulator = withoutThere();
   const attempts = new Set<string>();
   for (let times = 0; times < 3; times++) {
@@ -63,6 +64,20 @@ test('one that cannot make its copy ready is told once, and tried again every mi
   const told = simulator.alerts.filter(({ title }) => title.includes('there has no copy'));
   expect(new Set(told.map(({ key }) => key)).size).toBe(1);
   expect(copies(simulator)).toHaveLength(1);
+});
+
+test('a host that is away is asked again by time alone, and nothing wakes the service while it is asked', () => {
+  const simulator = withoutThere();
+  const wakesIn = (): number => (nextWakeAt(simulator.state) ?? Infinity) - simulator.now;
+  const waits: number[] = [];
+  for (let times = 0; times < 6; times++) {
+    expect(wakesIn()).toBeGreaterThan(0);
+    prepared(simulator, false);
+    waits.push(wakesIn());
+    simulator.pass(wakesIn());
+    expect(joining(simulator)).toBeDefined();
+  }
+  expect(waits).toEqual([15_000, 30_000, minute, 2 * minute, 5 * minute, 5 * minute]);
 });
 
 test('I2: an operation ends what joins; its copy is retired on its host, and joins again for what serves then', () => {
