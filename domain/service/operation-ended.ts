@@ -70,7 +70,7 @@ function keepPrevious(turn: Turn, operation: Operation): void {
   const { state } = turn;
   const { route, from } = { route: state.declared, from: operation.from };
   const backend = route?.backends[from]?.[0];
-  if (!backend || !state.policy.standby.keepWarm) return;
+  if (!backend || !state.policy.standby.keepWarm || state.policy.swap !== undefined) return;
   const older = state.standby;
   if (older?.backend.instance === backend.instance) return;
   state.standby = null;
