@@ -51,8 +51,8 @@ function newVersionEnded(turn: Turn, operation: Operation, what: Ended): void {
     return;
   }
   const previous = operation.from;
-  // Nothing is kept warm of what was left because no copy of it ran any more.
-  const warm = !isRevival(operation);
+  // Nothing is kept warm of what was left because no copy of it runs any more.
+  const warm = !isRevival(operation) && state.policy.swap === undefined;
   const limits = `its limits judge it for ${duration(state.policy.bakeMs)}`;
   turn.record(
     'deploy-settled',
