@@ -26,6 +26,7 @@ const route: z.ZodType<RouteRecord> = z.looseObject({
     .exactOptional(),
   pins: z.array(z.looseObject({ version: z.string(), until: at })),
   fallback: z.string().exactOptional(),
+  gap: z.looseObject({ since: at, until: at, expectedAt: at }).exactOptional(),
   backends: z.record(z.string(), z.array(backend)),
 });
 

@@ -100,6 +100,8 @@ export function forbiddenBy(view: StandingView, input: Input, now: number): stri
 
 /** Why the version may get no traffic although it was chosen; null when it may. */
 function barredTarget(view: StandingView, { record, returnsTo }: Input): string | null {
+  // Nobody gets traffic by it.
+  if (record.gap) return null;
   const target = targetOf(record);
   const unusable = view.unusable.find(({ version }) => version === target);
   if (unusable === undefined) return null;
@@ -117,6 +119,7 @@ function targetOf(record: RouteRecord): string {
 async function lookTwice(ports: Ports, { record, service, model }: Input): Promise<StepOutcome> {
   const version = targetOf(record);
   const backends = record.backends[version] ?? [];
+  if (record.gap) return { ok: true };
   if (backends.length === 0) return { ok: false, why: `the record names no copy of ${version}` };
   const look = async (backend: Backend): Promise<StepOutcome> => {
     const asked = {
@@ -165,6 +168,7 @@ async function isInForce({ router }: Ports, { service, record }: Input): Promise
 
 /** Version that answers at the entrance; null when nothing could be asked there. The verify step judges, not this one. */
 async function seenInTraffic(ports: Ports, { service, record, model }: Input): Promise<string | null> {
+  if (record.gap) return null;
   try {
     const [probe] = await ports.artifacts.probes(service, record.primary);
     if (probe === undefined) return null;

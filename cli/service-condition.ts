@@ -72,8 +72,9 @@ function actingOn(state: State): string[] {
 }
 
 function degradedBy(state: State): string[] {
+  const gap = state.declared?.gap ? ['nobody serves, by a declared gap: memory holds one copy'] : [];
   const silent = liveIs(state) === 'answers' ? [] : [`no copy of ${state.declared?.primary ?? '?'} answers`];
-  return [...silent, ...liveDegradations(state).map(({ verdict }) => verdict.sentence)];
+  return [...gap, ...silent, ...liveDegradations(state).map(({ verdict }) => verdict.sentence)];
 }
 
 /** What was seen of another copy than the one that serves says nothing. */

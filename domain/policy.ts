@@ -132,6 +132,11 @@ export interface ServicePolicy {
   readonly minimumAcceptable: string | null;
   /** On each host. */
   readonly copiesLoadedMax: number;
+  /**
+   * Memory holds one copy, so the old one is stopped before the new one is loaded, and nobody serves meanwhile. Absent where
+   * the new one is loaded beside it. `gapMaxMs`: what the users are promised at most.
+   */
+  readonly swap?: { readonly how: 'stop-first'; readonly gapMaxMs: number };
   /** Absent for a service on one host. */
   readonly replicas?: ReplicaPlan;
   readonly ledgerWaitMs: number;

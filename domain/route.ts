@@ -43,6 +43,18 @@ export interface Pin {
 }
 
 /**
+ * Memory holds one copy only: the old one is stopped before the new one is loaded, and meanwhile nobody serves, by decision.
+ * The record names no copy then; `primary` is the version that served. Milliseconds since 1970.
+ */
+export interface Gap {
+  readonly since: number;
+  /** The router promises no end later than this; from then on it says that the gap lasts too long. */
+  readonly until: number;
+  /** When the new copy is expected to serve; what clients are told as `Retry-After`. */
+  readonly expectedAt: number;
+}
+
+/**
  * Where the requests of one service go: one record, always replaced whole.
  * `epoch` grows with every change; a router refuses a record whose epoch is below the one in force or below its floor.
  */
@@ -54,6 +66,8 @@ export interface RouteRecord {
   readonly pins: readonly Pin[];
   /** A standby that the router uses by itself when no backend of `primary` answers. */
   readonly fallback?: string;
+  /** Nobody serves until the next record; `backends` is empty. */
+  readonly gap?: Gap;
   readonly backends: Readonly<Record<string, readonly Backend[]>>;
 }
 
@@ -94,7 +108,7 @@ export function sameRoute(left: RouteRecord, right: RouteRecord): boolean {
 }
 
 function normalised(record: RouteRecord): unknown {
-  const { service, epoch, primary, share, pins, fallback } = record;
+  const { service, epoch, primary, share, pins, fallback, gap } = record;
   return {
     service,
     epoch,
@@ -102,6 +116,7 @@ function normalised(record: RouteRecord): unknown {
     share: share ? [share.version, share.weight, share.until, share.drill ?? null] : null,
     pins: pins.map((pin) => [pin.version, pin.until]),
     fallback: fallback ?? null,
+    gap: gap ? [gap.since, gap.until, gap.expectedAt] : null,
     backends: Object.keys(record.backends)
       .sort()
       .map((version) => [
@@ -114,6 +129,12 @@ function normalised(record: RouteRecord): unknown {
         ]),
       ]),
   };
+}
+
+/** For `Retry-After`: whole seconds until the new copy is expected, at least one. */
+export function retryAfterSeconds({ expectedAt, until }: Gap, nowMs: number): number {
+  const at = expectedAt > nowMs ? expectedAt : Math.min(until, nowMs + 5_000);
+  return Math.max(1, Math.ceil((at - nowMs) / 1_000));
 }
 
 /** The same words for the same selector, for people and for comparison. */

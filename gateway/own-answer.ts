@@ -7,6 +7,7 @@ export interface OwnAnswer {
   readonly reason: string;
   readonly detail: string;
   readonly version: string | undefined;
+  readonly retryAfterSeconds?: number;
 }
 
 /** Answers in the gateway's own name; where an answer has begun already it is broken off visibly. */
@@ -18,6 +19,7 @@ export function answerOurselves(req: IncomingMessage, res: ServerResponse, answe
   const { id, status, reason, detail, version } = answer;
   const body = Buffer.from(JSON.stringify({ error: reason, detail, requestId: id }));
   const headers = ['x-request-id', id, 'x-lastgood-version', version ?? 'none', 'x-lastgood-reason', reason];
+  if (answer.retryAfterSeconds !== undefined) headers.push('retry-after', String(answer.retryAfterSeconds));
   headers.push('content-type', 'application/json', 'content-length', String(body.length));
   // The body that the client may still be sending is not read any more.
   if (!req.complete) headers.push('connection', 'close');

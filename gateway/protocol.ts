@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { RouteRecord } from '../domain/route';
+import { EVENTS } from './event-names';
 
 /**
  * The gateway's control interface as schemas. It is a listener of its own (a Unix socket, or loopback with a bearer
@@ -25,6 +26,7 @@ export const CONTROL_PREFIX = '/control/v1';
 
 const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
 const epoch = z.int().min(0);
+const eventName = z.enum(EVENTS);
 const instant = z.number().min(0);
 
 /** Headers that say how the request is sent, whose it is, or what the router does with it: none can name a version. */
@@ -68,6 +70,7 @@ export const routeRecordSchema: z.ZodType<RouteRecord> = z.strictObject({
     .exactOptional(),
   pins: z.array(z.strictObject({ version, until: instant })).max(20),
   fallback: version.exactOptional(),
+  gap: z.strictObject({ since: instant, until: instant, expectedAt: instant }).exactOptional(),
   backends: z.record(version, z.array(backendSchema).max(64)),
 });
 
@@ -180,7 +183,7 @@ export const eventRowSchema = z.object({
   seq: z.int(),
   fromMs: instant,
   toMs: instant,
-  event: z.enum(['gatewayStarted', 'routeApplied', 'fallbackBegan', 'fallbackEnded', 'shareEnded', 'gap', 'fenced']),
+  event: eventName,
   version: z.string().nullable(),
   epoch,
   detail: z.string(),

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { VersionSelector } from '../domain/route';
+import { retryAfterSeconds, type Gap, type VersionSelector } from '../domain/route';
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
+import { gapRefusal } from './gap-answers';
 import { requestHeaders, type Headers } from './headers';
 import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
 import type { Refusal } from './naming/refusal';
@@ -81,7 +82,9 @@ export class Exchange implements AttemptOwner, Waiting {
 
   private choose(): void {
     const way = this.service.choose(this.account.session, Date.now());
+    const { gap } = this.service;
     if (way) this.take(way);
+    else if (gap) this.refuseInGap(gap);
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
   }
@@ -168,6 +171,15 @@ export class Exchange implements AttemptOwner, Waiting {
     const fallback = dead ? beginFallback(service, failed) : null;
     if (fallback) this.take(fallback);
     else this.fail(502, 'no-backend', 'no backend of the version answers', failed);
+  }
+
+  /** Nobody serves, by decision: no version's failure. */
+  private refuseInGap(gap: Gap): void {
+    const now = Date.now();
+    const refusal = gapRefusal(gap, now);
+    this.service.gapAnswers.count(gap, now, this.service.route.record?.epoch ?? 0);
+    this.service.meters.refused(refusal.reason);
+    this.endWith(503, refusal.reason, refusal.detail, undefined, retryAfterSeconds(gap, now));
   }
 
   onFailure(attempt: Attempt, error: Error): void {
@@ -286,10 +298,18 @@ export class Exchange implements AttemptOwner, Waiting {
     this.endWith(status, reason, detail, undefined);
   }
 
-  private endWith(status: number, reason: string, detail: string, version: string | undefined): void {
+  private endWith(
+    status: number,
+    reason: string,
+    detail: string,
+    version: string | undefined,
+    retryAfter?: number,
+  ): void {
     this.close();
     if (this.body instanceof Upload) this.body.abort();
-    answerOurselves(this.req, this.res, { id: this.account.id, status, reason, detail, version });
+    const { id } = this.account;
+    const later = retryAfter === undefined ? {} : { retryAfterSeconds: retryAfter };
+    answerOurselves(this.req, this.res, { id, status, reason, detail, version, ...later });
   }
 
   private onClientClosed(): void {

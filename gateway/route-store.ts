@@ -119,6 +119,7 @@ export class RouteStore {
     if (current && record.epoch === current.epoch) {
       return { why: 'same-epoch-other-content', detail: `epoch ${record.epoch} is in force with another content` };
     }
+    if (record.gap !== undefined) return refusalOfGap(record);
     // A share or fallback without a backend would be silently absent when it is needed.
     const roles = { primary: record.primary, share: record.share?.version, fallback: record.fallback };
     for (const [role, version] of Object.entries(roles)) {
@@ -151,6 +152,14 @@ export class RouteStore {
   }
 }
 
+/** In a gap nobody serves: a copy that is named would be one that is about to be stopped. */
+function refusalOfGap({ backends, share, fallback, pins }: RouteRecord): Refusal | null {
+  const named = Object.keys(backends);
+  if (named.length === 0 && share === undefined && fallback === undefined && pins.length === 0) return null;
+  const found = named.length > 0 ? `copies of ${named.join(', ')}` : 'a share, a fallback or pins';
+  return { why: 'invalid', detail: `gap: found ${found} beside it, expected none: nobody serves in a gap` };
+}
+
 function event(
   name: NewEventRow['event'],
   version: string | null,
@@ -163,6 +172,7 @@ function event(
 
 function describe(record: RouteRecord): string {
   const parts = [`primary ${record.primary}`];
+  if (record.gap) parts.push(`nobody serves, at most until ${new Date(record.gap.until).toISOString()}`);
   if (record.share) parts.push(`share ${record.share.version} ${record.share.weight}`);
   if (record.fallback !== undefined) parts.push(`fallback ${record.fallback}`);
   for (const pin of record.pins) parts.push(`pins ${pin.version}`);

@@ -1,4 +1,4 @@
-import type { AnswerReason } from '../domain/route';
+import type { AnswerReason, Gap } from '../domain/route';
 import { AnswerReader } from './answer-reader';
 import { AnswerRecord, linePrefix } from './answer-record';
 import { Deadlines } from './deadlines';
@@ -13,6 +13,7 @@ import { Samples } from './samples';
 import { SessionIds } from './session-ids';
 import { Sessions } from './sessions';
 import type { Storage } from './storage';
+import { GapAnswers } from './gap-answers';
 import { counted, TelemetryRecorder, type Counted } from './telemetry-recorder';
 import { gapRow, TelemetryStore } from './telemetry-store';
 import type { TlsEntrance } from './tls-entrance';
@@ -41,6 +42,7 @@ export class Service {
   readonly observations: Observations;
   readonly deadlines: Deadlines;
   readonly upstreams: Upstreams;
+  readonly gapAnswers: GapAnswers;
   private readonly connector: UpstreamConnector;
   /** Null where clients come in without TLS. */
   entrance: TlsEntrance | null = null;
@@ -76,6 +78,7 @@ export class Service {
     this.deadlines = new Deadlines(firstByteMs, requestMaxMs);
     this.connector = new UpstreamConnector(name, config.upstreamTls);
     this.upstreams = new Upstreams(requestMaxMs, this.connector.connect);
+    this.gapAnswers = new GapAnswers(this.telemetry);
     this.sessionIds = new SessionIds(config);
     this.readAtMs = nowMs;
     this.openLanes();
@@ -102,8 +105,14 @@ export class Service {
     return record ? this.way(mainVersion(record, fallback)) : null;
   }
 
+  /** The gap that the route declares; null while somebody serves. */
+  get gap(): Gap | null {
+    return this.route.record?.gap ?? null;
+  }
+
   apply(input: unknown, nowMs: number): ApplyResult {
     const before = this.route.record;
+    this.gapAnswers.flush();
     const result = this.route.apply(input, nowMs);
     if (this.route.record !== before) this.openLanes();
     return result;
@@ -146,6 +155,7 @@ export class Service {
   async stop(): Promise<void> {
     this.deadlines.stop();
     this.route.stop();
+    this.gapAnswers.flush();
     this.feedback.commit();
     this.recorder.close();
     this.sessions.flush();

@@ -2,6 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import { makePlan, type PlanStep } from '../domain/rollback/plan';
 import type { Candidate, OperationInput } from './contract/rollback';
 import { Chronicle } from './rollback/chronicle';
+import { loadLeftAgain, mayGoOnInGap } from './rollback/gap';
 import { Operation, type Ending, type Trial, type TrialEnd } from './rollback/operation';
 import { Orders } from './rollback/orders';
 import { discard, tryCandidate } from './rollback/trial';
@@ -50,13 +51,32 @@ type Stuck = Extract<TrialEnd, { kind: 'stuck' }>;
 async function tryInOrder(operation: Operation, trials: readonly Trial[]): Promise<Undecided> {
   for (const [index, trial] of trials.entries()) {
     const end = await tryCandidate(operation, trial);
+    if (end.kind === 'stuck' && operation.inGap) return await outOfGap(operation, end);
     if (end.kind !== 'failed') return end;
-    const next = trials[index + 1] ?? null;
+    const next = operation.inGap && !mayGoOnInGap(operation) ? null : (trials[index + 1] ?? null);
     await drop(operation, end, next);
-    if (next === null)
-      return { ...end, kind: 'stuck', why: `${end.step} of ${end.trial.candidate.version}: ${end.why}` };
+    if (next === null) {
+      const why = `${end.step} of ${end.trial.candidate.version}: ${end.why}`;
+      const stuck = { ...end, kind: 'stuck', why } as const;
+      return operation.inGap ? await outOfGap(operation, stuck) : stuck;
+    }
   }
   return { kind: 'stuck', step: 'select', why: 'there is no candidate', trial: null };
+}
+
+/** Nobody serves while a person thinks: the version that was left comes back first. A retry stops it again. */
+async function outOfGap(operation: Operation, stuck: Stuck): Promise<Stuck> {
+  const where = await loadLeftAgain(operation, stuck.why);
+  const { trial } = stuck;
+  const again = trial && {
+    ...trial,
+    from: Math.max(
+      0,
+      trial.plan.findIndex(({ step }) => step === 'gap'),
+    ),
+    backend: null,
+  };
+  return { ...stuck, why: `${stuck.why}; ${where}`, trial: again };
 }
 
 /** To go on with another version is a decision of its own: durable before its first effect. */
@@ -126,5 +146,6 @@ function newTrial(candidate: Candidate, plan: readonly PlanStep[]): Trial {
 }
 
 function standardPlan(input: OperationInput): PlanStep[] {
-  return makePlan({ procedure: 'standard', samples: false, policy: input.limits });
+  const stopFirst = input.stopFirst && ({ stopFirst: true } as const);
+  return makePlan({ procedure: 'standard', samples: false, policy: input.limits, ...stopFirst });
 }

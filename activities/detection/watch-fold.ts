@@ -267,6 +267,7 @@ export class WatchFold {
         return this.report(row);
       case 'gatewayStarted':
       case 'shareEnded':
+      case 'gapAnswers':
       case 'fenced':
         return;
     }

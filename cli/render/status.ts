@@ -112,6 +112,10 @@ function servesLines(view: ServiceView, now: number): string[] {
     `${view.service}@${live}${fallback ? ` (fallback for ${route.primary})` : ''} · epoch ${route.epoch}` +
       `${since === null ? '' : ` since ${when(since, now)}`} · ${routeEvidence(observed, declared)}`,
   );
+  if (route.gap)
+    lines.push(
+      `nobody serves since ${when(route.gap.since, now)}, for about ${span(route.gap.expectedAt - route.gap.since)}: memory holds one copy, and it is stopped first (503 with Retry-After; promised until ${when(route.gap.until, now)})`,
+    );
   if (fallback) lines.push(`the router uses its fallback since ${when(fallback.since, now)}: ${fallback.reason}`);
   const digest = route.backends[live]?.[0]?.digest;
   const copies = route.backends[live]?.length ?? 0;

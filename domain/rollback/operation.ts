@@ -42,6 +42,8 @@ export interface OperationInput {
   /** Absent where the service runs on `host` alone. */
   readonly replicas?: ReplicaPlan;
   readonly model: string;
+  /** Memory holds one copy: absent where the target is loaded beside what serves. */
+  readonly stopFirst?: { readonly expectedMs: number; readonly maxMs: number };
   /** How long a decision waits for its record, and what then: absent in operations that began before it was given. */
   readonly ledger?: { readonly waitMs: number; readonly down: 'proceed' | 'hold' };
   readonly limits: Pick<ServicePolicy, 'attempts' | 'steps' | 'verify' | 'gradual' | 'standby'>;

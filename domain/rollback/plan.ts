@@ -7,7 +7,7 @@ import type { Tier } from '../detection/types';
  */
 export type Procedure = 'emergency' | 'standard' | 'gradual';
 
-export type StepName = 'validate' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'settle';
+export type StepName = 'validate' | 'gap' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'settle';
 
 /** One step of a plan; it must succeed within its deadline before the next one begins. */
 export interface PlanStep {
@@ -21,6 +21,8 @@ export interface PlanFacts {
   readonly procedure: Procedure;
   /** Sampled inputs exist, so that the target can be compared on today's traffic before the shift. */
   readonly samples: boolean;
+  /** Memory holds one copy: the old one is stopped before the target is loaded, whatever the procedure. */
+  readonly stopFirst?: true;
   /** Only what the deadlines are made from, so that an operation can plan again from its pinned limits. */
   readonly policy: Pick<ServicePolicy, 'steps' | 'verify' | 'gradual'>;
 }
@@ -32,9 +34,10 @@ export function procedureFor(tier: Tier | null, freshStandby: boolean): Procedur
 }
 
 /** The plan as data. The workflow runs it, `--dry-run` prints it, the ledger stores it. */
-export function makePlan({ procedure, samples, policy }: PlanFacts): PlanStep[] {
+export function makePlan({ procedure, samples, policy, stopFirst }: PlanFacts): PlanStep[] {
   const { steps, verify, gradual } = policy;
   const plan: PlanStep[] = [];
+  if (stopFirst) return withGap(policy);
   if (procedure === 'emergency') {
     plan.push({
       step: 'shift',
@@ -70,4 +73,26 @@ export function makePlan({ procedure, samples, policy }: PlanFacts): PlanStep[] 
   plan.push({ step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' });
   plan.push({ step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' });
   return plan;
+}
+
+/** Nothing can be compared side by side and no part of the traffic can go first: there are never two copies. */
+function withGap({ steps, verify }: PlanFacts['policy']): PlanStep[] {
+  return [
+    {
+      step: 'validate',
+      deadlineMs: steps.validateMs,
+      because: 'every file is checked while the old copy still serves',
+    },
+    {
+      step: 'gap',
+      deadlineMs: steps.shiftMs + steps.drainMs + steps.stopGraceMs,
+      because:
+        'memory holds one copy: the old one finishes its requests and is stopped, and nobody serves from here on',
+    },
+    { step: 'load', deadlineMs: steps.loadMs, because: 'the target takes the memory of the old copy' },
+    { step: 'probe', deadlineMs: steps.probeMs, because: 'readiness, reported digest and golden probes' },
+    { step: 'shift', deadlineMs: steps.shiftMs, because: 'the gap ends: the new record is in force and read back' },
+    { step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' },
+    { step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' },
+  ];
 }

@@ -1,7 +1,8 @@
 import { restsOnEstimates } from '../detection/estimated-metrics';
 import { rankCandidates } from '../rollback/candidates';
 import { considered } from '../rollback/considered';
-import { makePlan, procedureFor } from '../rollback/plan';
+import { procedureFor } from '../rollback/plan';
+import { planFor } from './gap';
 import { machine } from './messages';
 import { alertIncident, duration, usersNow } from './messages-for-people';
 import { startOperation } from './operations';
@@ -74,7 +75,7 @@ export function holdMove(turn: Turn, incident: Incident): void {
       kind: 'hold-move',
       incident: incident.id,
       procedure,
-      plan: makePlan({ procedure, samples: false, policy: state.policy }),
+      plan: planFor(state, procedure, false),
       candidates,
       actor: machine,
       reason: 'the breaker opened: hold on the version that a person vouched for',

@@ -1,9 +1,10 @@
 import { placesOf } from '../detection/where-to-look';
 import type { ServicePolicy } from '../policy';
-import { makePlan, procedureFor } from '../rollback/plan';
+import { procedureFor } from '../rollback/plan';
 import type { Ranking } from '../rollback/candidates';
 import { considered } from '../rollback/considered';
 import type { Candidate } from '../rollback/operation';
+import { planFor } from './gap';
 import { alertIncident, duration, sinceWords, usersNow } from './messages-for-people';
 import { machine } from './messages';
 import { isBeforePerson, restsOnEstimates } from '../detection/estimated-metrics';
@@ -44,7 +45,8 @@ export function decide(turn: Turn): void {
 function besideOperation(turn: Turn, operation: Operation, open: readonly StandingDegradation[]): void {
   const hard = open.filter(({ verdict }) => verdict.hard);
   const [first] = hard;
-  if (!first || operation.stopping !== null) return;
+  // In a gap nobody serves: to stop what ends it would only make it longer.
+  if (!first || operation.stopping !== null || turn.state.declared?.gap) return;
   if (!operation.shifted && givesWay(turn, operation, first))
     return fenceOperation(turn, `${first.verdict.metric} failed on the live version`);
   const why = takesItsTime(turn.state, operation);
@@ -273,7 +275,7 @@ export function actOnIncident(turn: Turn, approvedBy: string | null, unasked = a
     kind: 'rollback',
     incident: incident.id,
     procedure,
-    plan: makePlan({ procedure, samples: state.samples, policy: state.policy }),
+    plan: planFor(state, procedure, state.samples),
     candidates,
     actor: machine,
     reason: incident.sentence,

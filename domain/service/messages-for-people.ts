@@ -61,6 +61,7 @@ export function usersNow(state: Pick<ServiceState, 'fallbackInUse' | 'declared' 
   const { fallbackInUse, declared, degradations } = state;
   if (fallbackInUse) return `served by the fallback ${fallbackInUse.version} since ${clock(fallbackInUse.since)}`;
   if (!declared) return 'not served';
+  if (declared.gap) return `not served until about ${clock(declared.gap.expectedAt)}: they get 503 with Retry-After`;
   const bad = new Set(
     degradations.filter(({ version }) => version === declared.primary).map(({ verdict }) => verdict.metric),
   );

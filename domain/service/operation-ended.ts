@@ -51,8 +51,8 @@ function newVersionEnded(turn: Turn, operation: Operation, what: Ended): void {
     return;
   }
   const previous = operation.from;
-  // Nothing is kept warm of what was left because no copy of it ran any more.
-  const warm = !isRevival(operation);
+  // Nothing is kept warm of what was left because no copy of it runs any more.
+  const warm = !isRevival(operation) && state.policy.swap === undefined;
   const limits = `its limits judge it for ${duration(state.policy.bakeMs)}`;
   turn.record(
     'deploy-settled',
@@ -70,7 +70,7 @@ function keepPrevious(turn: Turn, operation: Operation): void {
   const { state } = turn;
   const { route, from } = { route: state.declared, from: operation.from };
   const backend = route?.backends[from]?.[0];
-  if (!backend || !state.policy.standby.keepWarm) return;
+  if (!backend || !state.policy.standby.keepWarm || state.policy.swap !== undefined) return;
   const older = state.standby;
   if (older?.backend.instance === backend.instance) return;
   state.standby = null;

@@ -2,6 +2,7 @@ import type { Actor, Json, LedgerKind } from '../ledger';
 import type { Tier } from '../detection/types';
 import type { Candidate, OperationInput, OperationKind } from '../rollback/operation';
 import type { PlanStep, Procedure } from '../rollback/plan';
+import { expectedGap, gapWords } from './gap';
 import { copiesOf } from './retiring';
 import type { Incident, Operation, ServiceState } from './state';
 import type { Turn } from './turn';
@@ -34,16 +35,20 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
   state.nextEpoch = epochs.to + 1;
   const forward = request.kind === 'deploy';
   const hard = state.incident?.hard ?? false;
+  const gap = expectedGap(state);
+  // A copy that is warm from the time before shares the memory with the one that is stopped; it is stopped with it.
+  const candidates = gap ? request.candidates.map((one) => ({ ...one, warm: null })) : request.candidates;
+  const procedure = gap ? 'standard' : request.procedure;
   const input: OperationInput = {
     service: state.service,
     operation: request.id,
     kind: request.kind,
     incident: request.incident,
-    procedure: request.procedure,
+    procedure,
     plan: request.plan,
     actor: request.actor,
     reason: request.reason.slice(0, 500),
-    candidates: request.candidates,
+    candidates,
     epochs,
     route: state.declared,
     keepPinsMs: keepPinsMs(state, forward),
@@ -52,6 +57,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     fallbackSince: state.fallbackInUse?.since ?? fallbackOnset(state.incident),
     host: state.host,
     ...(policy.replicas && { replicas: policy.replicas }),
+    ...(gap && { stopFirst: { expectedMs: gap.expectedMs, maxMs: gap.maxMs } }),
     model: state.versions.find(({ version }) => version === request.candidates[0]?.version)?.model ?? state.service,
     ledger: { waitMs: policy.ledgerWaitMs, down: request.ledgerDown },
     limits: {
@@ -68,7 +74,8 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     incident: request.incident,
     from: state.declared?.primary ?? '',
     candidates: request.candidates.map(({ version }) => version),
-    left: state.declared ? copiesOf(state.declared, state.declared.primary) : [],
+    // What is stopped first is not there any more to be kept or retired.
+    left: state.declared && !gap ? copiesOf(state.declared, state.declared.primary) : [],
     epochs,
     startedAt: now,
     actor: request.actor,
@@ -83,11 +90,12 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
   };
   turn.record(
     request.entry,
-    request.summary,
+    gap ? `${request.summary}; ${gapWords(gap)}` : request.summary,
     {
       ...request.facts,
+      ...(gap && { gap: { ...gap } }),
       operation: request.id,
-      procedure: request.procedure,
+      procedure,
       epochs: `${epochs.from}..${epochs.to}`,
       candidates: request.candidates.map(
         ({ version, why, warm }) =>

@@ -2,11 +2,12 @@ import type { Actor } from '../ledger';
 import { candidateOf, nobodyMayServe, rankCandidates, type Ranking } from '../rollback/candidates';
 import { considered } from '../rollback/considered';
 import { hasFigures } from '../rollback/order';
-import { makePlan, procedureFor } from '../rollback/plan';
+import { procedureFor } from '../rollback/plan';
 import type { Procedure } from '../rollback/plan';
 import { startCooldown } from './brakes';
 import { check } from './check';
 import { declare } from './declared-route';
+import { expectedGap, gapWords, planFor } from './gap';
 import { endIncident } from './incident';
 import { intervene, startRollback, wouldComeToNothing, type Outcome } from './interventions';
 import { unverifiedActor } from './messages';
@@ -99,10 +100,12 @@ function planOf(state: ServiceState, message: OperatorMessage, now: number): str
   const { candidates, refused } = candidatesFor(state, target, now);
   const first = candidates[0];
   const procedure = procedureOf(message.name, (first?.warm ?? null) !== null);
-  const steps = makePlan({ procedure, samples: state.samples, policy: state.policy });
+  const gap = expectedGap(state);
+  const steps = planFor(state, procedure, state.samples);
   return [
     `from ${state.declared?.primary ?? 'nothing'} to ${first?.version ?? 'nobody'} (${procedure})`,
     ...(hasFigures(state) && first ? [`${first.version}: ${first.why}`] : []),
+    ...(gap ? [gapWords(gap)] : []),
     ...steps.map(({ step, deadlineMs, because }) => `${step}, at most ${duration(deadlineMs)}: ${because}`),
     ...candidates.slice(1).map(({ version, why }) => `then ${version}: ${why}`),
     ...refused.slice(0, 20).map(({ version, why }) => `not ${version}: ${why}`),
@@ -222,7 +225,7 @@ function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Act
     kind: 'manual-rollback',
     incident: null,
     procedure,
-    plan: makePlan({ procedure, samples: state.samples, policy: state.policy }),
+    plan: planFor(state, procedure, state.samples),
     candidates,
     actor,
     reason,
@@ -252,7 +255,7 @@ export function deploy(turn: Turn, version: string, reason: string, actor: Actor
     kind: 'deploy',
     incident: null,
     procedure: 'standard',
-    plan: makePlan({ procedure: 'standard', samples: false, policy: state.policy }),
+    plan: planFor(state, 'standard', false),
     candidates,
     actor,
     reason,

@@ -1,4 +1,6 @@
 import { rankCandidates } from '../rollback/candidates';
+import { expectedGap } from './gap';
+import { duration } from './messages-for-people';
 import type { Readiness, ServiceState } from './state';
 
 /** May lastgood roll back now, to what, and how fast; from real validate and probe steps, never from hope. */
@@ -27,6 +29,12 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
       expectedMs: state.policy.steps.shiftMs < 1000 ? state.policy.steps.shiftMs : 1000,
       why: blocked ?? `${best.version} ${best.why}${unasked}; it runs, with its proof renewed`,
     };
+  const gap = expectedGap(state);
+  if (gap) {
+    const costs = `memory for one copy: a rollback costs a gap of about ${duration(gap.expectedMs)}`;
+    const why = blocked ?? `${best.version} ${best.why}${unasked}; ${costs}`;
+    return { ...nothing, ready: blocked === null, target: best.version, expectedMs: gap.expectedMs, why };
+  }
   const standby = state.standby?.version === best.version ? state.standby : null;
   const why =
     standby?.proof === 'failed'

@@ -1,4 +1,5 @@
 import type { StepReport } from '../rollback/operation';
+import { learnLoadTime } from './gap';
 import { alertIncident, alertService, usersNow } from './messages-for-people';
 import { reportDeadline } from './operations';
 import { giveUpAttempt, isOwnRevival } from './revival';
@@ -62,6 +63,7 @@ function began(turn: Turn, at: number, what: What<'began'>): void {
 
 function succeeded(turn: Turn, what: What<'succeeded'>): void {
   if (what.leftOut) tellLeftOut(turn, what.leftOut, 'HostUnreachable: no worker took the load in time');
+  learnLoadTime(turn, what.step, what.ms);
   const facts = turn.state.versions.find(({ version }) => version === what.version);
   if (what.step === 'probe' && facts?.standing === 'candidate')
     setStanding(turn, what.version, 'validated', 'evaluation meets the policy, its probes passed in its runtime');

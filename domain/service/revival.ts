@@ -1,6 +1,6 @@
 import { candidateOf } from '../rollback/candidates';
-import { makePlan } from '../rollback/plan';
 import type { ServiceEvent } from './events';
+import { leftInGap, planFor } from './gap';
 import { machine } from './messages';
 import { alertService, clock, usersNow } from './messages-for-people';
 import { endCommand, startOperation } from './operations';
@@ -28,8 +28,18 @@ export function liveSeen(state: ServiceState): LiveSeen | null {
   return live && sameCopies(state, live.instances) ? live : null;
 }
 
+/** No copy of the live version runs: all have ended, or an operation was left in its gap. */
+function seenDead(state: ServiceState, now: number): LiveSeen | null {
+  const gap = state.declared?.gap;
+  const seen = liveSeen(state);
+  if (gap === undefined) return seen?.condition === 'dead' ? seen : null;
+  const why = `it was stopped ${clock(gap.since)} for a change that did not end`;
+  return { instances: [], condition: 'dead', at: now, why };
+}
+
 /** No copy of the live version answers: a person may start it again. */
 export function liveIsDown(state: ServiceState): boolean {
+  if (leftInGap(state)) return true;
   const condition = liveSeen(state)?.condition;
   return condition === 'dead' || condition === 'silent';
 }
@@ -63,8 +73,8 @@ export function onLiveReported(turn: Turn, { report }: Extract<ServiceEvent, { t
 export function revive(turn: Turn): void {
   const { state, now } = turn;
   endGrace(turn);
-  const seen = liveSeen(state);
-  if (seen?.condition !== 'dead' || !state.declared) return;
+  const seen = seenDead(state, now);
+  if (seen === null || !state.declared) return;
   const { operation } = state;
   if (operation && (operation.waiting === null || operation.stopping !== null)) return;
   if (standbyTakesOver(state, now)) return;
@@ -72,7 +82,7 @@ export function revive(turn: Turn): void {
   if (revival.givenUp) return;
   if (operation) return wait(turn, revival, seen, `${operation.id} waits for a person`);
   const facts = state.versions.find(({ version }) => version === revival.version);
-  const forbidden = forbiddenBy(state, facts, now);
+  const forbidden = forbiddenBy(state, facts, now, leftInGap(state));
   if (!facts || forbidden !== null) return wait(turn, revival, seen, forbidden ?? 'it is not known');
   state.revival = { ...revival, told: null };
   if (revival.attempts.length >= REVIVAL_PAUSES_MS.length)
@@ -96,7 +106,7 @@ function start(turn: Turn, revival: Revival, facts: VersionFacts, seen: LiveSeen
     kind: 'deploy',
     incident: null,
     procedure: 'standard',
-    plan: makePlan({ procedure: 'standard', samples: false, policy: state.policy }),
+    plan: planFor(state, 'standard', false),
     candidates: [candidateOf(state, facts, 'is live, and no copy of it runs', now)],
     actor: machine,
     reason,
@@ -182,7 +192,7 @@ export function revivalWakesAt(state: ServiceState): number | null {
   if (!revival) return null;
   const at = dueAt(revival);
   const waits =
-    liveSeen(state)?.condition === 'dead' &&
+    seenDead(state, 0) !== null &&
     revival.version === state.declared?.primary &&
     !operation &&
     !revival.givenUp &&
@@ -205,10 +215,11 @@ function standbyTakesOver(state: ServiceState, now: number): boolean {
   return undecided && state.mode === 'act' && blockedBy(state, now) === null;
 }
 
-function forbiddenBy(state: ServiceState, facts: VersionFacts | undefined, now: number): string | null {
-  const paused = pausedBy(state, now);
+/** `owed`: lastgood itself stopped it for a change; to bring it back is the end of that, not another act. */
+function forbiddenBy(state: ServiceState, facts: VersionFacts | undefined, now: number, owed: boolean): string | null {
+  const paused = owed ? state.pausedWhy : pausedBy(state, now);
   if (paused !== null) return paused;
-  if (state.mode === 'observe') return 'mode observe: lastgood only watches';
+  if (state.mode === 'observe' && !owed) return 'mode observe: lastgood only watches';
   if (!facts) return 'it is not in the artifact store';
   if (facts.standing === 'revoked' || facts.standing === 'quarantined') return `it is ${facts.standing}: ${facts.why}`;
   // Gone from the store, or its report does not meet a policy that came since: nobody proves what would be started (I1).

@@ -30,7 +30,8 @@ export function keepStandby(turn: Turn): void {
   keepFallback(turn);
   // Only now: the record above must not name the copy any more.
   if (dropped) retire(turn, dropped.version, dropped.backend.instance, dropped.why);
-  if (state.policy.standby.keepWarm && !state.standby && !state.preparing) prepareNext(turn);
+  const keeps = state.policy.standby.keepWarm && state.policy.swap === undefined;
+  if (keeps && !state.standby && !state.preparing) prepareNext(turn);
 }
 
 function dropUnusableStandby(turn: Turn): { version: string; backend: Backend; why: string } | null {
@@ -49,6 +50,7 @@ function reasonToDrop(state: ServiceState, standby: StandbyState, now: number): 
   if (standby.version === state.declared?.primary) return 'it is live';
   // While the router itself serves by it, it is left alone: only a decision moves the users.
   if (state.fallbackInUse?.version === standby.version) return null;
+  if (state.policy.swap !== undefined) return 'memory holds one copy';
   const why = unusable(state, facts, state.declared?.primary ?? null);
   if (why !== null) return why;
   const replaceAt = failedStandbyReplacedAt(state);

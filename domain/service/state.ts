@@ -247,6 +247,10 @@ export interface ServiceState {
   readonly apart?: { readonly since: number; readonly routers: readonly string[]; readonly told: boolean } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */
   readonly serving?: SeenServing;
+  /** Of the last change with a gap, and the last load and probe; only where the old copy is stopped first. */
+  readonly swapTimes?: { readonly lastGapMs?: number; readonly lastLoadMs?: number };
+  /** Epoch of the gap that was told to last longer than promised. */
+  readonly gapTold?: number;
   /** Absent until they were looked at. */
   readonly live?: LiveSeen;
   /** Absent until the live version died the first time. */

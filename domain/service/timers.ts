@@ -2,6 +2,7 @@ import { calmEndsAt, measuresOk } from './brakes';
 import { actOnIncident, proceedsUnanswered } from './decide';
 import { endIncident, mark } from './incident';
 import { blockedBy } from './readiness';
+import { gapOverdueAt, tellOverdueGap } from './gap';
 import { confirmIncident, giveUpDegradations } from './operation-ended';
 import { alertIncident, alertService, duration, usersNow } from './messages-for-people';
 import { joinWakesAt } from './replicas';
@@ -33,6 +34,7 @@ export function nextWakeAt(state: ServiceState): number | null {
     revivalWakesAt(state),
     joinWakesAt(state),
     calmEndsAt(state),
+    gapOverdueAt(state),
   ].filter((at): at is number => typeof at === 'number' && at < Number.MAX_SAFE_INTEGER);
   return due.length ? Math.min(...due) : null;
 }
@@ -46,6 +48,7 @@ export function onTick(turn: Turn): void {
   confirmOrAlert(turn);
   askSilentOperation(turn);
   giveUpPreparation(turn);
+  tellOverdueGap(turn);
 }
 
 function endCooldown(turn: Turn): void {

@@ -1,5 +1,6 @@
 import type { RouteRecord } from '../route';
 import { declare } from './declared-route';
+import { gapBegan, gapEnded } from './gap';
 import { clock } from './messages-for-people';
 import { isRevival } from './revival';
 import { changeVersion, setStanding } from './standing';
@@ -17,13 +18,17 @@ export function trafficMoved(turn: Turn, operation: Operation, record: RouteReco
   if (state.declared !== null && record.epoch <= state.declared.epoch) return;
   const target = record.primary;
   const judgedGood = state.unmeasuredSince === null && !state.degradations.some(({ version }) => version === left);
+  const gap = state.declared?.gap;
   declare(turn, record, at);
   // Whatever somebody else wrote to the router before is overwritten; a resume must not bring it back.
   state.foreign = null;
+  if (record.gap) return gapBegan(turn, operation, record, record.gap);
+  if (gap) gapEnded(turn, gap, record, at);
   const revival = isRevival(operation);
   // A person who was asked may have chosen another version instead.
   const again = revival && target === left;
-  if (target === left && !operation.shifted && !again) return shared(turn, record, note);
+  // The way back out of a gap: nobody has left that version yet.
+  if (target === left && !operation.shifted && !again) return gap ? undefined : shared(turn, record, note);
   if (state.operation?.id === operation.id) state.operation = { ...state.operation, shifted: true };
   if (operation.incident !== null && state.incident?.id === operation.incident)
     turn.updateIncident({ shiftedAt: at, target });

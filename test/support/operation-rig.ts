@@ -64,6 +64,7 @@ export class World {
       | 'observeDrain'
       | 'loadTarget'
       | 'stopInstance'
+      | 'inspectInstances'
       | 'shiftTraffic'
       | 'applyRoute'
     >
@@ -99,8 +100,23 @@ export class World {
       },
       stopInstance: async ({ instance }) =>
         this.called('stop', instance, { outcome: this.running.delete(instance) ? 'stopped' : 'absent', why: '' }),
+      inspectInstances: async () =>
+        [...this.running].map((instance) => {
+          const version = instance.slice(instance.indexOf('@') + 1, instance.indexOf('#'));
+          return {
+            instance,
+            version,
+            state: 'running' as const,
+            address: 'http://127.0.0.1:9',
+            digest: digestOf(version),
+          };
+        }),
       shiftTraffic: async ({ record }) =>
-        this.called('shift', record.share?.version ?? record.primary, this.shift(record)),
+        this.called(
+          'shift',
+          record.gap ? `nobody, ${record.primary} goes` : (record.share?.version ?? record.primary),
+          this.shift(record),
+        ),
       applyRoute: async (record) => {
         this.called('apply', record.primary, null);
         const shifted = this.shift(record);
@@ -164,7 +180,8 @@ export const limits: OperationInput['limits'] = {
 export function inputOf(change: Partial<OperationInput> & { readonly samples?: boolean } = {}): OperationInput {
   const { samples = false, ...rest } = change;
   const procedure = rest.procedure ?? 'standard';
-  const plan: PlanStep[] = makePlan({ procedure, samples, policy: rest.limits ?? limits });
+  const stopFirst = rest.stopFirst && ({ stopFirst: true } as const);
+  const plan: PlanStep[] = makePlan({ procedure, samples, policy: rest.limits ?? limits, ...stopFirst });
   return {
     service,
     operation: `i-${randomUUID().slice(0, 8)}`,

@@ -283,6 +283,20 @@ export class ServiceSimulator {
     this.childShift(child, candidate.version, backend);
   }
 
+  /** The old copy is stopped first: nobody serves until the next shift. */
+  childGap(child: Child): void {
+    const { route, stopFirst } = child.input;
+    const base = child.record ?? route;
+    if (!base || !stopFirst) throw new Error(`${child.input.operation} has nothing to stop first`);
+    const since = this.now;
+    const gap = { since, until: since + stopFirst.maxMs, expectedAt: since + stopFirst.expectedMs };
+    const record = { service: SERVICE, epoch: child.epoch, primary: base.primary, pins: [], backends: {}, gap };
+    child.epoch += 1;
+    if (!this.apply(record)) return this.end(child, 'cancelled', 'the router refused');
+    child.record = record;
+    this.report(child, { type: 'shifted', record, note: 'read back' });
+  }
+
   /** While nobody decides, a child cannot read the standing; what it may still do is bounded by its epochs. */
   serviceGone = false;
 

@@ -765,3 +765,23 @@ services:
     expect(service?.tls).toMatchObject({ certFile: join(dir, 'c.pem'), clientCaFile: null });
   });
 });
+
+describe('a service whose memory holds one copy', () => {
+  const swap = (policy: string): string => `${smallest}    policy: { swap: stop-first, ${policy} }\n`;
+
+  it('has no standby, no fallback and one copy, whatever the defaults are', () => {
+    const [one] = load(swap('gapMax: 8m')).services;
+    expect(one?.policy).toMatchObject({
+      swap: { how: 'stop-first', gapMaxMs: 480_000 },
+      copiesLoadedMax: 1,
+      standby: { keepWarm: false, asFallback: false },
+    });
+    expect(load(smallest).services[0]?.policy).not.toHaveProperty('swap');
+  });
+
+  it('is refused a promise that a load within its limits would break, and a router that cannot tell a gap', () => {
+    expect(problemsOf(swap('gapMax: 1m')).join()).toMatch(/policy\.gapMax: .*shorter than steps\.load/);
+    const haproxy = `router: { kind: haproxy, directory: ha }\n${swap('gapMax: 8m')}`;
+    expect(problemsOf(haproxy).join()).toMatch(/policy\.swap: .*stop-first with router haproxy/);
+  });
+});

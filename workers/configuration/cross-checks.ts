@@ -69,7 +69,7 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
     const problem = `found ${JSON.stringify(directory)}, expected letters, digits, _ . - and / only: HAProxy's commands name it`;
     found.push({ path: ['router', 'directory'], problem });
   }
-  for (const [name, { listen, session, samples, answer, semantic, serving }] of Object.entries(services)) {
+  for (const [name, { listen, session, samples, answer, semantic, serving, policy }] of Object.entries(services)) {
     const at = (path: readonly string[], problem: string): void => {
       found.push({ path: ['services', name, ...path], problem });
     };
@@ -79,6 +79,11 @@ function checkHaproxy(directory: string, services: ConfigurationText['services']
         ['session', 'field'],
         `found ${session.field} with router haproxy, which reads no bodies: expected session.header or session.cookie, or router gateway`,
       );
+    }
+    if (policy.swap === 'stop-first') {
+      const problem =
+        'found stop-first with router haproxy, expected side-by-side: HAProxy would answer the requests of a gap without Retry-After and count them as failures; the gateway does both';
+      at(['policy', 'swap'], problem);
     }
     if (samples.share > 0) {
       at(['samples', 'share'], 'found a share, expected 0 with router haproxy: HAProxy keeps no inputs');
@@ -147,7 +152,13 @@ function checkService(service: ServiceText): Contradiction[] {
       problem: 'is shorter than every, so some time would never be looked at',
     });
   }
-  if (policy.standby.keepWarm && policy.copiesLoadedMax < 2 && serving.runtime !== 'external') {
+  found.push(...checkStopFirst(service));
+  if (
+    policy.swap === 'side-by-side' &&
+    policy.standby.keepWarm &&
+    policy.copiesLoadedMax < 2 &&
+    serving.runtime !== 'external'
+  ) {
     found.push({
       path: ['policy', 'copiesLoadedMax'],
       problem: 'found 1, expected at least 2 while standby.keepWarm is on (live and standby)',
@@ -183,6 +194,28 @@ function checkService(service: ServiceText): Contradiction[] {
   found.push(...checkOutsideMetrics(service.metrics).map((one) => ({ ...one, path: ['metrics', ...one.path] })));
   const ascending = policy.gradual.stages.every((stage, index, all) => index === 0 || stage > (all[index - 1] ?? 0));
   if (!ascending) found.push({ path: ['policy', 'gradual', 'stages'], problem: 'expected growing shares' });
+  return found;
+}
+
+/** A gap is for one copy that lastgood itself starts and stops. */
+function checkStopFirst({ policy, serving, hosts = {} }: ServiceText): Contradiction[] {
+  const { swap, gapMax, steps } = policy;
+  if (swap !== 'stop-first') return [];
+  const found: Contradiction[] = [];
+  const at = (key: string, problem: string): void => {
+    found.push({ path: ['policy', key], problem });
+  };
+  if (serving.runtime === 'external')
+    at('swap', 'found stop-first with runtime external, expected side-by-side: lastgood stops nothing that others run');
+  if (serving.runtime === 'triton' || serving.runtime === 'vllm-adapters')
+    at(
+      'swap',
+      `found stop-first with runtime ${serving.runtime}, expected side-by-side: its versions share one server, which a stop would not free`,
+    );
+  if (Object.keys(hosts).length > 1)
+    at('swap', 'found stop-first with several hosts, expected side-by-side or one host');
+  if (gapMax < steps.load + steps.probe)
+    at('gapMax', 'is shorter than steps.load and steps.probe, so a load within its limits could break the promise');
   return found;
 }
 

@@ -98,6 +98,8 @@ export const defaultPolicyText = {
   target: { order: 'previous', maxDistance: 0.25, measureEvery: '10m' },
   minimumAcceptable: null,
   copiesLoadedMax: 3,
+  swap: 'side-by-side',
+  gapMax: '15m',
   ledgerWait: '500ms',
   ledgerDown: { immediate: 'proceed', 'short-window': 'hold', trend: 'hold' },
   undetermined: { immediate: 'rollback', 'short-window': 'rollback', trend: 'hold' },

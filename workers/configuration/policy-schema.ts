@@ -155,6 +155,8 @@ export const policySchema = z.strictObject({
     .prefault({}),
   minimumAcceptable: versionName.nullable().prefault(null),
   copiesLoadedMax: count(1, 20).prefault(shipped.copiesLoadedMax),
+  swap: z.enum(['side-by-side', 'stop-first']).prefault(shipped.swap),
+  gapMax: duration({ min: '1s', max: '6h' }).prefault(shipped.gapMax),
   ledgerWait: duration({ max: '1m' }).prefault(shipped.ledgerWait),
   ledgerDown: byTier(['proceed', 'hold'], shipped.ledgerDown),
   undetermined: byTier(['rollback', 'hold'], shipped.undetermined),
@@ -208,10 +210,11 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
       confirmMaxMs: verify.confirmMax,
     },
     standby: {
-      keepWarm: standby.keepWarm,
+      // A second copy has no room where the first one must be stopped for it.
+      keepWarm: standby.keepWarm && text.swap === 'side-by-side',
       proofIntervalMs: standby.proofEvery,
       proofMaxAgeMs: standby.proofMaxAge,
-      asFallback: standby.asFallback,
+      asFallback: standby.asFallback && text.swap === 'side-by-side',
     },
     sessions: {
       maxLifetimeMs: around.sessionMaxLifetimeMs,
@@ -230,7 +233,8 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
       measureEveryMs: text.target.measureEvery,
     },
     minimumAcceptable: text.minimumAcceptable,
-    copiesLoadedMax: text.copiesLoadedMax,
+    copiesLoadedMax: text.swap === 'stop-first' ? 1 : text.copiesLoadedMax,
+    ...(text.swap === 'stop-first' && { swap: { how: text.swap, gapMaxMs: text.gapMax } }),
     ...(around.replicas ? { replicas: around.replicas } : {}),
     ledgerWaitMs: text.ledgerWait,
     ledgerDown: text.ledgerDown,

@@ -53,6 +53,7 @@ const shape = z.looseObject({
     .optional(),
   minimumAcceptable: z.string().nullable(),
   copiesLoadedMax: count,
+  swap: z.looseObject({ how: z.literal('stop-first'), gapMaxMs: ms }).optional(),
   replicas: z.looseObject({ hosts: z.array(z.string().min(1)).min(1).max(64), minReplicas: count.min(1) }).optional(),
   ledgerWaitMs: ms,
   ledgerDown: eachTier(hold),

@@ -57,22 +57,24 @@ export async function move(operation: Operation, asked: Move): Promise<Moved> {
 }
 
 function inputOf(
-  { input, left }: Operation,
+  operation: Operation,
   record: RouteRecord,
   returnsTo: string | null,
 ): Parameters<RouterActivities['shiftTraffic']>[0] {
-  const { service, operation, incident, model, kind, actor } = input;
+  const { input, left, inGap: endsGap } = operation;
+  const { service, incident, model, kind, actor } = input;
   // The same version by another copy: no brake on changes of the version holds it (see `domain/service/revival.ts`).
   const sameVersion = kind === 'deploy' && record.primary === left;
   return {
     service,
-    operation,
+    operation: input.operation,
     incident,
     model,
     record,
-    allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move' || sameVersion,
+    // What ends a gap brings somebody back to serve at all; a brake would only leave nobody.
+    allowBreakerOpen: kind === 'manual-rollback' || kind === 'hold-move' || sameVersion || endsGap,
     // The machine deploys too: a live version that died.
-    allowPaused: actor.proof !== 'lastgood',
+    allowPaused: endsGap || actor.proof !== 'lastgood',
     allowDisagreement: kind === 'manual-rollback',
     returnsTo,
   };

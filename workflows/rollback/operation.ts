@@ -92,6 +92,14 @@ export class Operation {
     return this.record !== null && (this.record.primary !== this.left || this.returned);
   }
 
+  /** Nobody serves: this operation, or one that was lost before it, stopped what did. */
+  get inGap(): boolean {
+    return (this.record ?? this.input.route)?.gap !== undefined;
+  }
+
+  /** Loads of the version that was left, by this operation; each needs a name of its own. */
+  backLoads = 0;
+
   /** When the traffic went to the candidate, by the router's clock; null after a failed verify. */
   shiftedAt: number | null = null;
   /** The traffic was moved back to the left version after a shift. */

@@ -1,13 +1,13 @@
 import { patched } from '@temporalio/workflow';
 import type { PlanStep } from '../../domain/rollback/plan';
-import { versionsInForce, type Backend, type RouteRecord } from '../../domain/route';
+import { versionsInForce, type RouteRecord } from '../../domain/route';
 import { control } from '../proxies';
 import { lostCall } from './activity-failure';
-import { move, type Moved } from './move';
-import type { Operation, Trial, TrialEnd } from './operation';
+import { move } from './move';
+import { movedInPart, notShifted, recordShift, usedUp, type RunningTrial } from './after-move';
+import { backThroughGap } from './gap';
+import type { Operation, TrialEnd } from './operation';
 import { returnedRecord, sharedRecord, shiftedRecord } from './records';
-
-export type RunningTrial = Trial & { readonly backend: Backend };
 
 /** All new requests to the candidate. Null when they are there; what stands instead otherwise. */
 export async function shift(operation: Operation, trial: RunningTrial, step: PlanStep): Promise<TrialEnd | null> {
@@ -126,6 +126,7 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
   if (input.safest === 'target' || input.route === null) return staying;
   if (left === operation.primary) return staying;
   if ((input.route.backends[input.route.primary] ?? []).length === 0) return `${staying}: ${left} has no copy`;
+  if (input.stopFirst !== undefined) return await backThroughGap(operation, why);
   const epoch = operation.takeEpoch();
   if (epoch === null) return `${staying}: the granted epochs are used up`;
   const { route } = input;
@@ -185,50 +186,4 @@ async function withdrawShare(operation: Operation): Promise<void> {
   } catch (error) {
     operation.chronicle.note(`the share of ${share.version} ends by itself: ${lostCall(error).why}`);
   }
-}
-
-/** Users of the routers that took it are on it: it is the declared record, which reconcile brings to the others. */
-function movedInPart(operation: Operation, moved: Exclude<Moved, { kind: 'moved' }>): boolean {
-  if (moved.kind !== 'partial') return false;
-  const { record, at, why } = moved;
-  operation.record = record;
-  operation.chronicle.report({ type: 'shifted', record, note: why, at });
-  recordShift(operation, record, `the traffic moved in part (epoch ${record.epoch}): ${why}`);
-  return true;
-}
-
-function notShifted(
-  operation: Operation,
-  trial: RunningTrial,
-  step: PlanStep,
-  { kind, why }: Exclude<Moved, { kind: 'moved' }>,
-): TrialEnd {
-  const { version } = trial.candidate;
-  operation.failed(step.step, version, why);
-  const again = { ...trial, from: trial.plan.indexOf(step) };
-  switch (kind) {
-    case 'stopped':
-      return { kind: 'stopped', why };
-    case 'unready':
-    case 'refused':
-    case 'lost':
-      return { kind: 'failed', step: step.step, why, trial: again };
-    case 'partial':
-    case 'unknown':
-    case 'unreachable':
-      return { kind: 'stuck', step: step.step, why, trial: again };
-  }
-}
-
-function usedUp(operation: Operation, trial: RunningTrial, step: PlanStep): TrialEnd {
-  const { from, to } = operation.input.epochs;
-  const why = `the granted epochs ${from} to ${to} are used up`;
-  operation.failed(step.step, trial.candidate.version, why);
-  return { kind: 'stuck', step: step.step, why, trial: { ...trial, from: trial.plan.indexOf(step) } };
-}
-
-function recordShift(operation: Operation, record: RouteRecord, summary: string): void {
-  const route = JSON.parse(JSON.stringify(record)) as never;
-  // `changes` is what a service workflow without state reads back: the route in force is this one.
-  operation.chronicle.record('traffic-shifted', summary, { epoch: record.epoch, changes: { route } });
 }

@@ -3,6 +3,7 @@ import type { PlanStep } from '../../domain/rollback/plan';
 import { instanceName, type Backend } from '../../domain/route';
 import { control, hostOf } from '../proxies';
 import { lostCall } from './activity-failure';
+import { clearMemory, openGap } from './gap';
 import type { Operation, StepResult, Trial, TrialEnd } from './operation';
 import { loadOnHosts, probeCopies, slotWithinMs, workShare } from './replicas';
 import { shift, stages, toSafest } from './shift';
@@ -33,6 +34,8 @@ async function runStep(operation: Operation, trial: Trial, step: PlanStep): Prom
   switch (step.step) {
     case 'validate':
       return await validate(operation, trial, step);
+    case 'gap':
+      return await openGap(operation, trial, step);
     case 'load':
       return await load(operation, trial, step);
     case 'settle':
@@ -99,6 +102,8 @@ async function load(operation: Operation, trial: Trial, step: PlanStep): Promise
   await Promise.all(operation.stopping.values());
   const instance = instanceName(service, version, id);
   operation.started.set(instance, version);
+  const blocked = operation.input.stopFirst ? await clearMemory(operation, instance) : null;
+  if (blocked !== null) return { kind: 'stuck', step: step.step, why: blocked, trial };
   const slotMs = Math.min(slotWithinMs, Math.floor(step.deadlineMs / 2));
   const beganAt = Date.now();
   const result = await operation.run(
@@ -189,7 +194,8 @@ async function verify(operation: Operation, trial: RunningTrial, step: PlanStep)
   }
   const where = await toSafest(operation, result.why);
   // Traffic that went back must come again through the shift, after new probes where the plan has them.
-  const again = operation.primary === version ? trial.plan.indexOf(step) : firstStepTowardsShift(trial.plan);
+  const stays = operation.primary === version && !operation.inGap;
+  const again = stays ? trial.plan.indexOf(step) : firstStepTowardsShift(trial.plan);
   operation.shiftedAt = null;
   return { kind: 'stuck', step: step.step, why: `${result.why}; ${where}`, trial: { ...trial, from: again } };
 }
@@ -250,7 +256,7 @@ function isBehindShift({ step }: PlanStep): boolean {
 }
 
 function firstStepTowardsShift(plan: readonly PlanStep[]): number {
-  return plan.findIndex(({ step }) => step === 'probe' || step === 'shift');
+  return plan.findIndex(({ step }) => step === 'gap' || step === 'probe' || step === 'shift');
 }
 
 function ended<T>(result: Exclude<StepResult<T>, { kind: 'done' }>, trial: Trial, step: PlanStep): TrialEnd {

@@ -24,6 +24,11 @@ export function refusalOf(
   if (epoch === highest && highest > 0) {
     return { why: 'same-epoch-other-content', detail: `epoch ${epoch} was applied with another content` };
   }
+  if (record.gap !== undefined)
+    return {
+      why: 'invalid',
+      detail: 'gap: found one, expected none: HAProxy answers no request in a gap by its own count',
+    };
   const roles = { primary: record.primary, share: record.share?.version, fallback: record.fallback };
   for (const [role, version] of Object.entries(roles)) {
     if (version !== undefined && (record.backends[version] ?? []).length === 0) {

@@ -45,7 +45,7 @@ export class FakeTrafficRouter implements TrafficRouter {
     if (current && record.epoch < current.epoch) return refused('stale-epoch');
     if (record.epoch < held.floor) return refused('below-floor');
     if (current && record.epoch === current.epoch) return refused('same-epoch-other-content');
-    const named = [record.primary, record.share?.version, record.fallback];
+    const named = [record.gap ? undefined : record.primary, record.share?.version, record.fallback];
     if (named.some((version) => version !== undefined && (record.backends[version] ?? []).length === 0)) {
       return refused('no-backend');
     }
