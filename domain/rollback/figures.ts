@@ -20,7 +20,7 @@ export function figuresOf(listed: readonly StoredVersion[]): Readonly<Record<str
   return Object.fromEntries(kept.reverse());
 }
 
-function figuresOfOne({ evaluation, fit, incompatible }: StoredVersion): VersionFigures {
+function figuresOfOne({ evaluation, fit }: StoredVersion): VersionFigures {
   const [weakest] = Object.entries(evaluation?.byClass ?? {}).sort(
     ([left, { recall: a }], [right, { recall: b }]) => a - b || (left < right ? -1 : 1),
   );
@@ -28,7 +28,6 @@ function figuresOfOne({ evaluation, fit, incompatible }: StoredVersion): Version
     ...(evaluation && { accuracy: rounded(evaluation.accuracy) }),
     ...(weakest && { weakest: [weakest[0].slice(0, LABEL_CHARS), rounded(weakest[1].recall)] as const }),
     ...(fit !== undefined && { fit }),
-    ...(incompatible && { incompatible: { live: incompatible.live, why: incompatible.why.slice(0, 120) } }),
   };
 }
 

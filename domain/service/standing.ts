@@ -1,5 +1,6 @@
 import type { ServicePolicy } from '../policy';
 import { figuresOf } from '../rollback/figures';
+import { incompatibleOf } from '../rollback/incompatible';
 import { hasFigures } from '../rollback/order';
 import type { Standing } from '../version';
 import { alertService, usersNow } from './messages-for-people';
@@ -25,7 +26,11 @@ export function setStanding(turn: Turn, version: string, standing: Standing, why
 export function learnVersions(turn: Turn, listed: readonly StoredVersion[]): void {
   const { state } = turn;
   const stored = withoutAliases(state, listed);
-  if (hasFigures(state)) state.figures = figuresOf(stored);
+  if (hasFigures(state)) {
+    state.figures = figuresOf(stored);
+    // Nobody was compared while the router did not answer: what is known stays, it speaks of one live version only.
+    if (stored.some(({ incompatible }) => incompatible !== undefined)) state.incompatible = incompatibleOf(stored);
+  }
   const known = new Map(state.versions.map((facts) => [facts.version, facts]));
   const next = stored.map((info): VersionFacts => {
     const before = known.get(info.version);

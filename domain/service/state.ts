@@ -207,6 +207,7 @@ export interface ServiceState {
   readonly versions: readonly VersionFacts[];
   /** By version; absent until a list brought some (rules 2). */
   readonly figures?: Readonly<Record<string, VersionFigures>>;
+  readonly incompatible?: IncompatibleVersions | undefined;
   readonly standby: StandbyState | null;
   /** Versions whose copy could not be made ready lately, so that the next one is tried first. */
   readonly unprepared: readonly Unprepared[];
@@ -278,7 +279,20 @@ export interface StoredVersion {
   readonly model: string;
   readonly observed?: ObservedVersion;
   readonly fit?: InputFit;
-  readonly incompatible?: { readonly live: string; readonly why: string };
+  readonly incompatible?: Incompatible;
+}
+
+/**
+ * Why clients of the version `live` could not be served by it. `true`: as the others of this list, beside the same live
+ * version; there was no room for the words. `false`: compared, and nothing speaks against it; absent: as the newest says.
+ */
+export type Incompatible = { readonly live: string; readonly why: string } | boolean;
+
+/** Who could not serve the clients of `live`, by reason; of no meaning while another version is live. Learned, never decided. */
+export interface IncompatibleVersions {
+  readonly live: string;
+  /** An empty `why`: its words had no room. */
+  readonly reasons: readonly { readonly why: string; readonly versions: readonly string[] }[];
 }
 
 /**
@@ -291,6 +305,4 @@ export interface VersionFigures {
   /** The class that it recalls worst, and the recall. */
   readonly weakest?: readonly [label: string, recall: number];
   readonly fit?: InputFit;
-  /** Why clients of the version `live` could not be served by it; of no meaning while another one is live. */
-  readonly incompatible?: { readonly live: string; readonly why: string };
 }

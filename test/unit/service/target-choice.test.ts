@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { TargetOrder } from '../../../domain/policy';
 import type { InputFit } from '../../../domain/rollback/input-fit';
+import { rankCandidates } from '../../../domain/rollback/candidates';
 import { reduce } from '../../../domain/service/reduce';
 import { readinessOf } from '../../../domain/service/readiness';
 import type { ServicePolicy } from '../../../domain/policy';
@@ -168,6 +169,31 @@ describe('a target chosen for the inputs of now', () => {
     const told = decided?.facts['considered'] as { versions: unknown[]; more: number };
     expect(told.versions.length + told.more).toBe(simulator.state.versions.length - 1);
     expect(told.versions.length).toBeGreaterThan(10);
+  });
+
+  it('I8: is never one of 60 that clients could not use, also while the router is not heard', () => {
+    const simulator = service('previous');
+    const why = 'takes no input prompt_with_history, which 1.1 takes';
+    const barred = (all: ServiceSimulator['stored']): ServiceSimulator['stored'] =>
+      all.map((stored) => (stored.version === '1.1' ? stored : { ...stored, incompatible: { live: '1.1', why } }));
+    const more = Array.from({ length: 60 }, (_, at) => storedVersion(`0.5.${at}`, START - 9.9e8 + at));
+    const plain = [...more, ...simulator.stored];
+    const refused = (versions: ServiceSimulator['stored']): number => {
+      simulator.step({ type: 'versions-listed', versions });
+      const ranking = rankCandidates(simulator.state, simulator.now);
+      expect(ranking.candidates.filter(() => versions !== fine)).toEqual([]);
+      return ranking.refused.filter((one) => one.why === `not compatible: ${why}`).length;
+    };
+    const fine = plain.map((stored, at) => (at === plain.length - 1 ? { ...stored, incompatible: false } : stored));
+    expect(refused(barred(plain))).toBeGreaterThanOrEqual(61);
+    expect(refused(plain)).toBeGreaterThanOrEqual(61);
+    expect(refused(fine)).toBe(0);
+    const short = barred(plain).map((stored, at) =>
+      at % 2 === 0 && stored.incompatible ? { ...stored, incompatible: true } : stored,
+    );
+    simulator.step({ type: 'versions-listed', versions: short });
+    expect(rankCandidates(simulator.state, simulator.now).candidates).toEqual([]);
+    expect(JSON.stringify(simulator.state.incompatible).length).toBeLessThan(1_000);
   });
 
   it('is not chosen by figures under rules 1: stored histories decide as they did', () => {
