@@ -93,3 +93,27 @@ test('a record of the same epoch and other content on one of them is no repair o
   expect(applied(simulator)).toHaveLength(before);
   expect(simulator.alerts.at(-1)).toMatchObject({ severity: 'page', title: expect.stringContaining('do not agree') });
 });
+
+test('I10: the fallback of a router that was not heard at one look is not over; it is when all were heard', () => {
+  const simulator = serviceWithStandby();
+  const { epoch, fallback: version } = simulator.state.declared!;
+  simulator.say('pause', { forMs: 600_000 });
+  const seen = (since: number | null, differing: readonly DifferingRouter[]): void => {
+    const fallback = since === null ? null : { version: version!, since, epoch, reason: 'no backend answers' };
+    simulator.pass(1_000);
+    const observed = { ...simulator.observed(), fallback, readAt: simulator.now, differing };
+    simulator.step({ type: 'route-observed', report: { observed, at: simulator.now } });
+  };
+  const since = simulator.now;
+  seen(since, []);
+  expect(simulator.state.fallbackInUse?.since).toBe(since);
+  const { degradations, incident } = simulator.state;
+  expect(degradations).not.toEqual([]);
+
+  seen(null, [away]);
+
+  expect(simulator.state).toMatchObject({ fallbackInUse: { since }, degradations, incident });
+  seen(null, []);
+  expect(simulator.state.fallbackInUse).toBeNull();
+  expect(simulator.ledger.filter(({ kind }) => kind === 'fallback-began')).toHaveLength(1);
+});
