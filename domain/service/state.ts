@@ -245,7 +245,13 @@ export interface ServiceState {
   } | null;
   readonly askedHosts?: Readonly<Record<string, number>>;
   /** Of several routers: those that do not have the declared record, since when, and whether a person was told. */
-  readonly apart?: { readonly since: number; readonly routers: readonly string[]; readonly told: boolean } | null;
+  readonly apart?: {
+    readonly since: number;
+    readonly routers: readonly string[];
+    readonly told: boolean;
+    /** Which record whom was given last, so that the ledger says it once. */
+    readonly given?: string;
+  } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */
   readonly serving?: SeenServing;
   /** Absent until they were looked at. */

@@ -117,3 +117,22 @@ test('I10: the fallback of a router that was not heard at one look is not over; 
   expect(simulator.state.fallbackInUse).toBeNull();
   expect(simulator.ledger.filter(({ kind }) => kind === 'fallback-began')).toHaveLength(1);
 });
+
+test('a router that can be read and takes nothing gets the record at each look, and one ledger entry for all', () => {
+  const simulator = serviceWithStandby();
+  const { epoch } = simulator.state.declared!;
+  const before = applied(simulator).length;
+  const again = (): number =>
+    simulator.ledger.filter(({ summary }) => summary.includes('gets the declared record again')).length;
+  for (let looks = 1; looks <= 5; looks++) {
+    look(simulator, [behind(epoch - 1)]);
+    expect(applied(simulator)).toHaveLength(before + looks);
+    simulator.pass(10_000);
+  }
+  expect(again()).toBe(1);
+  look(simulator, [{ ...behind(epoch - 1), router: 'c' }, behind(epoch - 1)]);
+  expect(again()).toBe(2);
+  look(simulator, []);
+  look(simulator, [behind(epoch - 1)]);
+  expect(again()).toBe(3);
+});
