@@ -249,7 +249,7 @@ export interface ServiceState {
     readonly since: number;
     readonly routers: readonly string[];
     readonly told: boolean;
-    /** Which record whom was given last, so that the ledger says it once. */
+    /** Which epoch how many of them were given last, so that the ledger says it once. */
     readonly given?: string;
   } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */

@@ -154,7 +154,7 @@ describe('a target chosen for the inputs of now', () => {
     expect(input(simulator)?.candidates[0]).toBe('1.0');
   });
 
-  it('I15: figures of 200 versions stay below 5 KB of the state, the newest ones; an entry keeps below 12 KiB', () => {
+  it('I15: figures of 200 versions stay below 3,600 bytes of the state, the newest ones; an entry keeps below 12 KiB', () => {
     const simulator = service('closest-profile');
     const distances = Object.fromEntries(Array.from({ length: 200 }, (_, at) => [`9.${at}`, at / 400]));
     simulator.stored = [
@@ -162,13 +162,26 @@ describe('a target chosen for the inputs of now', () => {
       ...Object.keys(distances).map((version, at) => storedVersion(version, START - 9.9e8 + at)),
     ];
     learn(simulator, distances);
-    expect(JSON.stringify(simulator.state.figures).length).toBeLessThan(5_000);
+    expect(Buffer.byteLength(JSON.stringify(simulator.state.figures))).toBeLessThan(3_600);
     simulator.verdict('v1', { tier: 'short-window' });
     const decided = simulator.ledger.findLast(({ kind }) => kind === 'rollback-decided');
     expect(JSON.stringify(decided?.facts).length).toBeLessThan(12 * 1024);
     const told = decided?.facts['considered'] as { versions: unknown[]; more: number };
     expect(told.versions.length + told.more).toBe(simulator.state.versions.length - 1);
     expect(told.versions.length).toBeGreaterThan(10);
+  });
+
+  it('is chosen by the last fit that was measured where a list brings none, until it is stale', () => {
+    const simulator = service('closest-profile');
+    learn(simulator, { '1.0': 0.5, '0.8': 0.03 });
+    const { figures } = simulator.state;
+    simulator.stored = simulator.stored.map(({ fit: _fit, ...stored }) => stored);
+    learn(simulator, {});
+    expect(figures?.['0.8']?.fit).toMatchObject({ distance: 0.03 });
+    expect(simulator.state.figures).toEqual(figures);
+    simulator.stored = simulator.stored.map((stored) => ({ ...stored, digest: `${stored.digest}f` }));
+    learn(simulator, {});
+    expect(simulator.state.figures?.['1.0']).not.toHaveProperty('fit');
   });
 
   it('I8: is never one of 60 that clients could not use, also while the router is not heard', () => {
