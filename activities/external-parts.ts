@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { messageOf } from './failures';
 import type { ExternalParts } from './ports';
 import type { VersionInfo } from '../domain/version';
@@ -34,25 +35,33 @@ export async function askExternalParts(
   return found;
 }
 
-/** A part of the version that runs elsewhere did not say which version it has: asked again while there is time. */
-export class ExternalPartSilent extends Error {
-  override readonly name = 'ExternalPartSilent';
-}
+/** So long a part that does not say its version is asked again. */
+const PATIENCE_MS = 3_000;
+const AGAIN_MS = 500;
+const SILENT_CHARS = 160;
 
 /**
- * Before anything is moved: null, or why the candidate is refused. Rejects with {@link ExternalPartSilent} where a part
- * does not say, so that the step is tried again until its deadline; unmeasured is neither good nor bad.
+ * Before anything is moved: why the candidate is refused, or null with what was found out. A part that does not say its
+ * version for a few seconds is not said, in the notes: unmeasured is neither good nor bad (I10), and a place that is
+ * down must not cost every candidate its turn. Rejects only when `signal` ends the wait.
  */
 export async function externalRefusal(
   parts: ExternalParts | undefined,
   service: string,
   info: Pick<VersionInfo, 'version' | 'external'> | null,
+  { signal, patienceMs = PATIENCE_MS }: { signal?: AbortSignal; patienceMs?: number } = {},
 ): Promise<{ readonly why: string | null; readonly notes: readonly string[] }> {
   if (parts === undefined || info === null || info.external.length === 0) return { why: null, notes: [] };
-  const { wrong, unmeasured, right, unasked } = await askExternalParts(parts, service, info);
+  const until = performance.now() + patienceMs;
+  let found = await askExternalParts(parts, service, info);
+  while (found.wrong.length === 0 && found.unmeasured.length > 0 && performance.now() + AGAIN_MS < until) {
+    await setTimeout(AGAIN_MS, undefined, signal && { signal });
+    found = await askExternalParts(parts, service, info);
+  }
+  const { wrong, unmeasured, right, unasked } = found;
   if (wrong.length > 0) return { why: wrong.join('; '), notes: [] };
-  if (unmeasured.length > 0) throw new ExternalPartSilent(unmeasured.join('; '));
   const notes = [
+    ...unmeasured.map((words) => `not said: ${words.slice(0, SILENT_CHARS)}`),
     ...(right.length > 0 ? [`outside: ${right.join(', ')}`] : []),
     ...(unasked.length > 0 ? [`not asked: ${unasked.join(', ')}`] : []),
   ];

@@ -5,7 +5,7 @@ import { quietly } from './detection/surroundings';
 import type { ArtifactStore, InputFits, TrafficRouter } from './ports';
 
 /** I15: results are at most 16 KiB; the rest is left for the envelope. */
-const resultLimitChars = 15_000;
+const resultLimitBytes = 15_000;
 /** The route says only with whom the others are compared; a service that starts does not wait for it. */
 const routeMs = 1_000;
 
@@ -26,25 +26,55 @@ export function listVersions({ artifacts, router, fits }: Ports): ControlActivit
       quietly(routeMs, 'the route', () => problemsBesideLive(artifacts, router, service)),
     ]);
     const latest = fits?.latest(service);
-    const known: KnownVersion[] = [];
-    let chars = 2;
+    const room = new Room(resultLimitBytes);
+    const listed: Listed[] = [];
+    let told = false;
     for (const info of infos.reverse()) {
-      const version = knownOf(info);
-      chars += JSON.stringify(version).length + 1;
-      if (chars > resultLimitChars) break;
-      known.push(version);
+      const problem = problemOf?.(info) ?? null;
+      // A bar that was cut off would let it in: it takes its place with the version, the words where there is room.
+      const bar = problem === null ? false : told || problem;
+      told ||= problem !== null;
+      const said = problemOf !== null && (bar !== false || listed.length === 0);
+      const known: KnownVersion = { ...knownOf(info), ...(said && { incompatible: bar }) };
+      if (!room.take(known)) break;
+      listed.push({ known, problem });
     }
-    chars = JSON.stringify(known).length;
-    const measured = known.map((version) => {
-      const info = infos.find((one) => one.version === version.version);
-      const incompatible = info === undefined ? null : (problemOf?.(info) ?? null);
-      const fit = latest?.get(version.version);
-      const more = { ...version, ...(fit !== undefined && { fit }), ...(incompatible && { incompatible }) };
-      chars += JSON.stringify(more).length - JSON.stringify(version).length;
-      return chars > resultLimitChars ? version : more;
-    });
-    return measured.reverse();
+    return listed
+      .map(({ known, problem }) => {
+        const fit = latest?.get(known.version);
+        const measured = fit === undefined ? known : room.exchange(known, { ...known, fit });
+        return problem === null ? measured : room.exchange(measured, { ...measured, incompatible: problem });
+      })
+      .reverse();
   };
+}
+
+interface Listed {
+  readonly known: KnownVersion;
+  readonly problem: { readonly live: string; readonly why: string } | null;
+}
+
+/** What is left of the answer, in bytes of its JSON. */
+class Room {
+  constructor(private left: number) {}
+
+  take(version: KnownVersion): boolean {
+    this.left -= bytesOf(version);
+    return this.left >= 0;
+  }
+
+  /** The longer one where there is room for it. */
+  exchange(version: KnownVersion, longer: KnownVersion): KnownVersion {
+    const more = bytesOf(longer) - bytesOf(version);
+    if (more > this.left) return version;
+    this.left -= more;
+    return longer;
+  }
+}
+
+/** With the comma behind it. */
+function bytesOf(version: KnownVersion): number {
+  return Buffer.byteLength(JSON.stringify(version)) + 1;
 }
 
 function knownOf({ version, digest, importedAt, evaluation, probes, model, observed }: VersionInfo): KnownVersion {
@@ -52,7 +82,7 @@ function knownOf({ version, digest, importedAt, evaluation, probes, model, obser
   return observed === undefined ? known : { ...known, observed };
 }
 
-type ProblemOf = (info: VersionInfo) => NonNullable<KnownVersion['incompatible']> | null;
+type ProblemOf = (info: VersionInfo) => Listed['problem'];
 
 /** Each version beside the one that clients speak to now; null where none is live or nothing is known of it. */
 async function problemsBesideLive(

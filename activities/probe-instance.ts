@@ -27,14 +27,18 @@ export function probeInstance(ports: {
       if (!seen.ok) return seen;
       // Again, right before the shift: it may have moved since the artifact was validated.
       const info = ports.external === undefined ? null : await ports.artifacts.get(service, version);
-      const outside = await externalRefusal(ports.external, service, info);
+      const outside = await externalRefusal(ports.external, service, info, { signal });
       if (outside.why !== null) return { ok: false, why: outside.why };
       const probes = await ports.artifacts.probes(service, version);
       const answered = await askProbes(asked, probes, signal, { compareTokens: true });
       if (!answered.ok) return answered;
-      const note = tokensNote(answered.tokens);
+      const notes = [tokensNote(answered.tokens), ...outside.notes.filter((note) => note.startsWith('not said'))];
+      const note = notes
+        .filter((one) => one !== null)
+        .join('; ')
+        .slice(0, noteLimit);
       const ms = Math.round(performance.now() - beganAt);
-      return { ok: true, probes: probes.length, ms, ...(note === null ? {} : { note }) };
+      return { ok: true, probes: probes.length, ms, ...(note === '' ? {} : { note }) };
     });
 }
 

@@ -18,13 +18,12 @@ export function stopInstance(ports: {
 }): HostActivities['stopInstance'] {
   return async ({ service, instance, graceMs }) =>
     await withHeartbeat(1_000, async (signal) => {
-      const state = await ports.router.read(service);
-      const named = namedBy(state, instance) ?? namedElsewhere(state, instance);
+      const named = await namedAnywhere(ports.router, service, instance);
       if (named !== null) return { outcome: 'refused', why: `${named} still names ${instance}` };
       const runtime = ports.serving(service);
       const worked = await untilIdle(ports.engine(service), runtime, { service, instance, limitMs: graceMs }, signal);
       // It may have been chosen again while we waited.
-      const since = worked === null ? null : namedBy(await ports.router.read(service), instance);
+      const since = worked === null ? null : await namedAnywhere(ports.router, service, instance);
       if (since !== null) return { outcome: 'refused', why: `${since} names ${instance} again` };
       const stopped = await runtime.stop(instance, { graceMs });
       const { outcome } = stopped;
@@ -34,6 +33,11 @@ export function stopInstance(ports: {
       if (left === undefined || left.state === 'exited') return { outcome, why };
       return { outcome: 'refused', why: `${instance} was stopped and is ${left.state}` };
     });
+}
+
+async function namedAnywhere(router: TrafficRouter, service: string, instance: string): Promise<string | null> {
+  const state = await router.read(service);
+  return namedBy(state, instance) ?? namedElsewhere(state, instance);
 }
 
 /** Of several routers each may still send requests to it; one that cannot be asked is no yes. */

@@ -21,7 +21,7 @@ export function validateArtifact({
   external?: ExternalParts;
 }): ControlActivities['validateArtifact'] {
   return async ({ service, version, digest }) =>
-    await withHeartbeat(1_000, async () => {
+    await withHeartbeat(1_000, async (signal) => {
       const info = await artifacts.get(service, version);
       if (info === null) return { ok: false, why: `${service}@${version} is not in the artifact store` };
       if (info.digest !== digest)
@@ -29,7 +29,7 @@ export function validateArtifact({
       if (info.observed !== undefined) return { ok: true, note: nothingToVerify(info, info.observed) };
       const problems = await artifacts.verify(service, version);
       if (problems.length > 0) return { ok: false, why: problemsText(problems) };
-      const outside = await externalRefusal(external, service, info);
+      const outside = await externalRefusal(external, service, info, { signal });
       if (outside.why !== null) return { ok: false, why: outside.why };
       const remarks = [...((await artifacts.remarks?.(service, version)) ?? []), ...outside.notes];
       if (remarks.length === 0) return { ok: true };

@@ -1,5 +1,6 @@
 import type { ServiceState, VersionFacts } from '../service/state';
 import { fitWords, noneFits } from './figure-words';
+import { incompatibility } from './incompatible';
 import type { Candidate } from './operation';
 import { compareFor, hasFigures, targetPolicy, weigh, type Weighed } from './order';
 
@@ -116,10 +117,8 @@ export function unusable(
   if (liveFacts && facts.lastGoodAt === null && facts.human === null && facts.importedAt > liveFacts.importedAt)
     return `newer than ${liveFacts.version} and never ${facts.deployedAt === null ? 'live' : 'judged good'}`;
   if (state.incident?.dropped.includes(facts.version)) return 'failed a step in this incident';
-  const incompatible = hasFigures(state) ? state.figures?.[facts.version]?.incompatible : undefined;
-  // Of another live version than this one nothing is known.
-  if (incompatible && incompatible.live === live) return `not compatible: ${incompatible.why}`;
-  return null;
+  const incompatible = hasFigures(state) ? incompatibility(state, facts.version, live) : null;
+  return incompatible === null ? null : `not compatible: ${incompatible}`;
 }
 
 /** No artifact, so no report: a person's word stands for it, where its address lets the traffic be moved to it. */

@@ -1,6 +1,6 @@
 import { instanceOn } from '../hosts';
 import { instanceName, sameRoute } from '../route';
-import type { FallbackInUse, RouteRecord } from '../route';
+import type { FallbackInUse, ObservedRoute, RouteRecord } from '../route';
 import { countRollback, holdMove } from './brakes';
 import { declare, FALLBACK_DEGRADATION, withdrawShare } from './declared-route';
 import type { ServiceEvent } from './events';
@@ -27,7 +27,7 @@ export function onRouteObserved(turn: Turn, { report }: Extract<ServiceEvent, { 
   // Every grant was or will be fenced by this floor, also those of a service workflow that was lost.
   state.nextEpoch = Math.max(state.nextEpoch, observed.floor);
   if (!declared) return observed.record && !operation ? foreignRecord(turn, observed.record) : undefined;
-  importFallback(turn, observed.fallback, observed.readAt);
+  importFallback(turn, observed);
   const epoch = observed.record?.epoch ?? 0;
   bringTogether(turn, observed);
   const inGrant = operation !== null && epoch >= operation.epochs.from && epoch <= operation.epochs.to;
@@ -74,16 +74,14 @@ function foreignRecord(turn: Turn, record: RouteRecord): void {
 }
 
 /** The router uses its fallback by itself; what it did is imported, the decision on it follows. */
-function importFallback(
-  turn: Turn,
-  fallback: { version: string; since: number; epoch: number; reason: string } | null,
-  readAt: number | undefined,
-): void {
+function importFallback(turn: Turn, { fallback, readAt, differing = [] }: ObservedRoute): void {
   const { state } = turn;
   if (!fallback) {
     // A look from before it began, told late, does not end it: that would take the fallback away from its users.
     const older = readAt !== undefined && state.fallbackInUse !== null && readAt <= state.fallbackInUse.since;
-    if (state.fallbackInUse && !state.operation && !older) fallbackOver(turn);
+    // Of several routers one that was not heard may be the one that is on it (I10).
+    const unheard = differing.some(({ reached }) => !reached);
+    if (state.fallbackInUse && !state.operation && !older && !unheard) fallbackOver(turn);
     return;
   }
   if (state.fallbackInUse?.since === fallback.since || fallback.epoch !== state.declared?.epoch) return;

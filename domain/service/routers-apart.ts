@@ -29,10 +29,16 @@ export function bringTogether(turn: Turn, observed: ObservedRoute): void {
   }
   const record = state.declared ?? declared;
   const names = behind.map(({ router }) => router).join(', ');
-  turn.record('reconciled', `router ${names} gets the declared record again (epoch ${record.epoch})`, {
-    declaredEpoch: record.epoch,
-    routers: names,
-  });
+  // Short: it stays in the state, beside the names of all that are apart.
+  const given = `${record.epoch}/${behind.length}`;
+  // One that can be read and takes nothing is given it at each look; that is one story.
+  if (state.apart && state.apart.given !== given) {
+    state.apart = { ...state.apart, given };
+    turn.record('reconciled', `router ${names} gets the declared record again (epoch ${record.epoch})`, {
+      declaredEpoch: record.epoch,
+      routers: names,
+    });
+  }
   turn.effect({ type: 'apply-route', record });
 }
 

@@ -1,5 +1,7 @@
 import type { ServicePolicy } from '../policy';
 import { figuresOf } from '../rollback/figures';
+import type { InputFit } from '../rollback/input-fit';
+import { incompatibleOf } from '../rollback/incompatible';
 import { hasFigures } from '../rollback/order';
 import type { Standing } from '../version';
 import { alertService, usersNow } from './messages-for-people';
@@ -21,11 +23,25 @@ export function setStanding(turn: Turn, version: string, standing: Standing, why
   changeVersion(turn, version, { standing, why: why.slice(0, 160), since: turn.now });
 }
 
+/** Only a measurement is worth keeping; it carries its time, so that it goes stale by itself. */
+function measuredFit(fit: InputFit | undefined): InputFit | undefined {
+  return typeof fit === 'object' ? fit : undefined;
+}
+
 /** Learns the versions of the artifact store. What was decided about a version stays; one that vanished is kept as unusable. */
 export function learnVersions(turn: Turn, listed: readonly StoredVersion[]): void {
   const { state } = turn;
   const stored = withoutAliases(state, listed);
-  if (hasFigures(state)) state.figures = figuresOf(stored);
+  if (hasFigures(state)) {
+    // Nobody was compared while the router did not answer: what is known stays, it speaks of one live version only.
+    if (stored.some(({ incompatible }) => incompatible !== undefined)) state.incompatible = incompatibleOf(stored);
+    const { figures, versions } = state;
+    const fitBefore = ({ version, digest }: StoredVersion): InputFit | undefined =>
+      versions.some((facts) => facts.version === version && facts.digest === digest)
+        ? measuredFit(figures?.[version]?.fit)
+        : undefined;
+    state.figures = figuresOf(stored, { besides: state.incompatible, fitBefore });
+  }
   const known = new Map(state.versions.map((facts) => [facts.version, facts]));
   const next = stored.map((info): VersionFacts => {
     const before = known.get(info.version);

@@ -207,6 +207,7 @@ export interface ServiceState {
   readonly versions: readonly VersionFacts[];
   /** By version; absent until a list brought some (rules 2). */
   readonly figures?: Readonly<Record<string, VersionFigures>>;
+  readonly incompatible?: IncompatibleVersions | undefined;
   readonly standby: StandbyState | null;
   /** Versions whose copy could not be made ready lately, so that the next one is tried first. */
   readonly unprepared: readonly Unprepared[];
@@ -244,7 +245,13 @@ export interface ServiceState {
   } | null;
   readonly askedHosts?: Readonly<Record<string, { readonly at: number; readonly times: number }>>;
   /** Of several routers: those that do not have the declared record, since when, and whether a person was told. */
-  readonly apart?: { readonly since: number; readonly routers: readonly string[]; readonly told: boolean } | null;
+  readonly apart?: {
+    readonly since: number;
+    readonly routers: readonly string[];
+    readonly told: boolean;
+    /** Which epoch how many of them were given last, so that the ledger says it once. */
+    readonly given?: string;
+  } | null;
   /** Who answers at the address that something else runs; absent where lastgood runs what serves. */
   readonly serving?: SeenServing;
   /** Of the last change with a gap, and the last load and probe; only where the old copy is stopped first. */
@@ -282,7 +289,20 @@ export interface StoredVersion {
   readonly model: string;
   readonly observed?: ObservedVersion;
   readonly fit?: InputFit;
-  readonly incompatible?: { readonly live: string; readonly why: string };
+  readonly incompatible?: Incompatible;
+}
+
+/**
+ * Why clients of the version `live` could not be served by it. `true`: as the others of this list, beside the same live
+ * version; there was no room for the words. `false`: compared, and nothing speaks against it; absent: as the newest says.
+ */
+export type Incompatible = { readonly live: string; readonly why: string } | boolean;
+
+/** Who could not serve the clients of `live`, by reason; of no meaning while another version is live. Learned, never decided. */
+export interface IncompatibleVersions {
+  readonly live: string;
+  /** An empty `why`: its words had no room. */
+  readonly reasons: readonly { readonly why: string; readonly versions: readonly string[] }[];
 }
 
 /**
@@ -295,6 +315,4 @@ export interface VersionFigures {
   /** The class that it recalls worst, and the recall. */
   readonly weakest?: readonly [label: string, recall: number];
   readonly fit?: InputFit;
-  /** Why clients of the version `live` could not be served by it; of no meaning while another one is live. */
-  readonly incompatible?: { readonly live: string; readonly why: string };
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { askExternalParts } from '../../activities/external-parts';
+import { askExternalParts, externalRefusal } from '../../activities/external-parts';
 import { probeInstance } from '../../activities/probe-instance';
 import { validateArtifact } from '../../activities/validate-artifact';
 import type { Engine, ExternalParts } from '../../activities/ports';
@@ -82,8 +82,9 @@ describe('a version that needs a part outside of its process', () => {
     answers = { '/v7/version': ' 7\n', '/v8/version': '8' };
     expect(await validate(partsAt({ url: `${base}/v{version}/version`, path: null }))).toMatchObject({ ok: true });
     delete answers['/v7/version'];
-    await expect(validate(partsAt({ url: `${base}/v{version}/version`, path: null }))).rejects.toMatchObject({
-      name: 'ExternalPartSilent',
+    expect(await validate(partsAt({ url: `${base}/v{version}/version`, path: null }))).toMatchObject({
+      ok: true,
+      note: expect.stringContaining('not said: features does not say its version'),
     });
   });
 
@@ -98,26 +99,30 @@ describe('a version that needs a part outside of its process', () => {
     ['answers an object', () => ({ '/info': '{"build":{"version":{"a":1}}}' }), /found \{"a":1\}/],
     ['answers an empty version', () => ({ '/info': '{"build":{"version":""}}' }), /found ""/],
     ['answers without end', () => ({ '/info': 'x'.repeat(100_000) }), /longer than 65536 bytes/],
-  ])(
-    'is neither refused nor taken while the part %s: the step fails and is tried again',
-    async (_what, given, message) => {
-      answers = given();
-      const fault = validate(partsAt(json()));
-      await expect(fault).rejects.toMatchObject({ name: 'ExternalPartSilent' });
-      await expect(fault).rejects.toThrow(/^features does not say its version, mail@1\.2 needs 7: /);
-      await expect(fault).rejects.toThrow(message);
-      await expect(probe(partsAt(json()))).rejects.toThrow(message);
-    },
-  );
+  ])('I10: is not refused where the part %s, and the note says that it was not said', async (_what, given, message) => {
+    answers = given();
+    const info = { version: '1.2', external: [{ name: 'features', version: '7' }] };
+    const { why, notes } = await externalRefusal(partsAt(json()), 'mail', info, { patienceMs: 0 });
+    expect(why).toBeNull();
+    expect(notes).toEqual([expect.stringMatching(/^not said: features does not say its version, mail@1\.2 needs 7: /)]);
+    expect(notes[0]).toMatch(message);
+  });
 
-  it('is neither refused nor taken while nobody listens there', async () => {
+  it('I10: costs a candidate a few seconds, not its turn, while nobody listens there', async () => {
     const nobody = partsAt({ url: 'http://127.0.0.1:9/info', path: null });
-    await expect(validate(nobody)).rejects.toThrow(/ECONNREFUSED/);
+    const words = /not said: features does not say its version.*ECONNREFUSED/;
+    expect(await validate(nobody)).toMatchObject({ ok: true, note: expect.stringMatching(words) });
+    expect(await probe(nobody)).toMatchObject({ ok: true, note: expect.stringMatching(words) });
     const found = await askExternalParts(nobody, 'mail', {
       version: '1.2',
       external: [{ name: 'features', version: '7' }],
     });
     expect(found).toMatchObject({ wrong: [], right: [], unmeasured: [expect.stringContaining('needs 7') as string] });
+  });
+
+  it('is asked again for some seconds, and refused by what it says then', async () => {
+    setTimeout(() => (answers = { '/info': '{"build":{"version":"8"}}' }), 700);
+    expect(await validate(partsAt(json()))).toEqual({ ok: false, why: 'features has version 8, mail@1.2 needs 7' });
   });
 
   it('is taken where nobody configured how to ask, and the note says that nobody asked', async () => {

@@ -10,7 +10,7 @@ import type { DetectionPolicy } from '../../domain/policy';
 import type { Backend, ObservedRoute, RouteRecord } from '../../domain/route';
 import type { StandingVerdict, TierReading } from '../../domain/service/events';
 import type { InputFit } from '../../domain/rollback/input-fit';
-import type { LiveSeen } from '../../domain/service/state';
+import type { Incompatible, LiveSeen } from '../../domain/service/state';
 import type { ObservedServing } from '../../domain/observed-serving';
 import type { EvaluationSummary, ObservedVersion } from '../../domain/version';
 import type { Alert } from '../../domain/alert';
@@ -28,8 +28,8 @@ export interface KnownVersion {
   readonly observed?: ObservedVersion;
   /** How well its data profile fits the inputs of now; absent where that was not looked at. */
   readonly fit?: InputFit;
-  /** Why clients of the version `live` could not be served by it; absent where nothing speaks against it. */
-  readonly incompatible?: { readonly live: string; readonly why: string };
+  /** The newest version has it when they were compared, `false` where nothing speaks against it; others where they are barred. */
+  readonly incompatible?: Incompatible;
 }
 
 /** Outcome of a step that may fail for a reason that belongs to the candidate. Faults are thrown instead. */

@@ -1,18 +1,10 @@
 import { condition, defineSignal, setHandler } from '@temporalio/workflow';
 import { z } from 'zod';
-import type { VersionSelector } from '../../domain/route';
+import { selectorSchema } from '../contract/selector';
 import { signalNames } from '../contract/signals';
 import type { Candidate, OperationOrder } from '../contract/rollback';
 
 export const orderGivenSignal = defineSignal<[unknown]>(signalNames.orderGiven);
-
-const word = z.string().max(200);
-/** The words of the route: a copy that is one of several at its address is nothing without them. */
-const selectorSchema: z.ZodType<VersionSelector> = z.discriminatedUnion('by', [
-  z.strictObject({ by: z.literal('path'), from: word, to: word }),
-  z.strictObject({ by: z.literal('model'), public: word, name: word }),
-  z.strictObject({ by: z.literal('header'), header: word, value: word }),
-]);
 
 const candidateSchema: z.ZodType<Candidate> = z.strictObject({
   version: z.string().min(1).max(64),

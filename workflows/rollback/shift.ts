@@ -144,8 +144,10 @@ export async function toSafest(operation: Operation, why: string): Promise<strin
     returnsTo: route.primary,
   });
   if (moved.kind !== 'moved') {
-    if (movedInPart(operation, moved)) operation.returned = true;
+    const inPart = movedInPart(operation, moved);
+    if (inPart) operation.returned = true;
     operation.failed('return', route.primary, moved.why);
+    if (inPart) return `the traffic is back on ${route.primary} in part (${moved.why})`;
     return `${staying}: the way back to ${route.primary} failed (${moved.why})`;
   }
   const { record } = moved;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ServiceEvent } from '../../domain/service/events';
+import { selectorSchema } from '../contract/selector';
 import { signalNames } from '../contract/signals';
 
 /**
@@ -16,7 +17,7 @@ const measure = z.number().nullable();
 const tier = z.enum(['immediate', 'short-window', 'trend']);
 const kind = z.enum(['ok', 'degraded', 'inconclusive', 'unmeasured']);
 
-const backend = z.looseObject({ address: word, instance: word, digest: word });
+const backend = z.looseObject({ address: word, instance: word, digest: word, selector: selectorSchema.optional() });
 const record = z.looseObject({
   service: word,
   epoch,

@@ -160,6 +160,7 @@ describe('steps of the controller', () => {
     const away = { ...world.router, read: () => Promise.reject(new Error('away')) } as unknown as typeof world.router;
     const blind = await controlActivities({ ...ports, router: away }).listVersions(service);
     expect(blind.map(({ version }) => version)).toEqual(list.map(({ version }) => version));
+    expect(list.at(-1)?.incompatible).toBeDefined();
     expect(blind.some((version) => 'incompatible' in version || 'fit' in version)).toBe(false);
   });
 
@@ -171,6 +172,18 @@ describe('steps of the controller', () => {
     const list = await controlActivities({ ...ports, fits: { latest: () => every } }).listVersions(service);
     expect(list.map(({ version }) => version)).toEqual(plain.map(({ version }) => version));
     expect(JSON.stringify(list).length).toBeLessThan(16_384);
+  });
+
+  it('I8: bar every version that clients could not use, however many they are; the words take the room that is left', async () => {
+    for (let index = 0; index < 300; index += 1)
+      world.artifacts.put(service, { ...infoOf(`2.${index}`, index + 10), engine: 'openai' });
+    const fit = { distance: 0.1, field: '長'.repeat(48), mean: 0.02, n: 200, at: Date.now() };
+    const every = new Map(Array.from({ length: 300 }, (_, index) => [`2.${index}`, fit]));
+    const list = await controlActivities({ ...ports, fits: { latest: () => every } }).listVersions(service);
+    expect(list.length).toBeGreaterThan(40);
+    expect(list.filter(({ incompatible }) => !incompatible)).toEqual([]);
+    expect(list.at(-1)?.incompatible).toMatchObject({ live: '1.3' });
+    expect(Buffer.byteLength(JSON.stringify(list))).toBeLessThan(15_100);
   });
 
   it('validate an artifact, and say where it is wrong', async () => {

@@ -175,6 +175,27 @@ describe('steps on the host', () => {
     expect(world.runtime.instances.get(instance)?.state.state).toBe('running');
   });
 
+  it('leave a copy alone while a router that may have chosen it again cannot be asked after the wait', async () => {
+    world.fake.put(first, '1.2');
+    await load();
+    let worked = false;
+    world.fake.work = () => {
+      worked = true;
+      return Promise.resolve({ running: 0, waiting: 0 });
+    };
+    const why = 'no whole answer within 500 ms';
+    const read = world.router.read.bind(world.router);
+    jest.spyOn(world.router, 'read').mockImplementation(async (name) => {
+      const state = await read(name);
+      return worked ? { ...state, differing: [{ router: 'a', reached: false, record: null, why }] } : state;
+    });
+    expect(await stop()).toMatchObject({
+      outcome: 'refused',
+      why: expect.stringContaining('router a cannot be asked'),
+    });
+    expect(world.runtime.instances.get(instance)?.state.state).toBe('running');
+  });
+
   it('wake a copy that is found sleeping, instead of waiting for it', async () => {
     world.fake.put(first, '1.2', { ready: false, asleep: true });
     let woken = 0;

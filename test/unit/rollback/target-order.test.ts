@@ -148,10 +148,11 @@ describe('the target by the policy', () => {
 
   it('I8: is never one that clients of the live version could not use; of another live version nothing is known', () => {
     const why = 'takes no input text, which 1.50 takes';
-    const state = stateOf([facts('1.1'), facts('1.2')], 'previous', { '1.2': { incompatible: { live: '1.50', why } } });
+    const reasons = [{ why, versions: ['1.2'] }];
+    const state = stateOf([facts('1.1'), facts('1.2')], 'previous', {}, { incompatible: { live: '1.50', reasons } });
     expect(order(state)).toEqual(['1.1']);
     expect(refusal(state, '1.2')).toBe(`not compatible: ${why}`);
-    const other = { ...state, figures: { '1.2': { incompatible: { live: '1.49', why } } } };
+    const other = { ...state, incompatible: { live: '1.49', reasons } };
     expect(order(other)).toEqual(['1.2', '1.1']);
   });
 

@@ -238,7 +238,12 @@ test('I15: with 200 versions, 1,000 requests, 50 metrics and 10,000 pinned sessi
   const simulator = new ServiceSimulator(servicePolicy({ detection: { ...detection, metrics } }), undefined, (step) => {
     for (const command of step.commands) expect(JSON.stringify(command).length).toBeLessThanOrEqual(16 * 1024);
   });
-  simulator.stored = Array.from({ length: 200 }, (_, n) => storedVersion(`1.${n}`, START - 1e9 + n));
+  simulator.stored = Array.from({ length: 200 }, (_, n) => {
+    const stored = storedVersion(`1.${n}`, START - 1e9 + n);
+    const byClass = { [`${'悪質な迷惑メール'.repeat(4)}${n}`]: { n: 100, recall: 0.91, precision: 0.9 } };
+    const incompatible = { live: '1.2', why: `takes no input prompt_${n % 12}, which 1.2 takes` };
+    return { ...stored, evaluation: { accuracy: 0.96, n: 1_000, byClass }, ...(n > 2 && { incompatible }) };
+  });
   simulator.step({ type: 'versions-listed', versions: simulator.stored });
   for (const version of ['1.0', '1.1', '1.2']) {
     simulator.say('deploy', { version });
@@ -272,9 +277,24 @@ test('I15: with 200 versions, 1,000 requests, 50 metrics and 10,000 pinned sessi
   // The router alone holds the sessions; the service takes the pin's end from its own record.
   expect(JSON.stringify(simulator.state)).not.toContain('session-');
   simulator.pass(2_000);
-  const { outbox, ...state } = simulator.state;
+  const { outbox, ...rest } = simulator.state;
   expect(outbox).toEqual([]);
-  const bytes = JSON.stringify(state).length;
+  expect(rest.incompatible?.reasons.flatMap(({ versions }) => versions)).toHaveLength(197);
+  const routers = Array.from({ length: 15 }, (_, n) => `gateway-${n}.rack-12.datacentre-berlin.example.internal`);
+  const selector = { by: 'model', public: 'mail-triage', name: 'mail-triage@1.2+0123456789abcdef' } as const;
+  const { declared: route } = rest;
+  if (!route) throw new Error('nothing is declared');
+  const named = Object.entries(route.backends).map(([version, backends]) => [
+    version,
+    backends.map((backend) => ({ ...backend, selector })),
+  ]);
+  const state = {
+    ...rest,
+    declared: { ...route, backends: Object.fromEntries(named) as typeof route.backends },
+    apart: { since: simulator.now, routers, told: true, given: `${route.epoch}/15` },
+    joining: { host: 'gpu-12.example.internal', version: '1.2', instance: 'mail@1.2#j-1', until: simulator.now + hour },
+  };
+  const bytes = Buffer.byteLength(JSON.stringify(state));
   process.stdout.write(`state: ${bytes} bytes\n`);
   expect(bytes).toBeLessThanOrEqual(128 * 1024);
   expect(simulator.say('rollback', { dryRun: true }).plan.length).toBeLessThan(40);

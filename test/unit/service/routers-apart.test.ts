@@ -93,3 +93,46 @@ test('a record of the same epoch and other content on one of them is no repair o
   expect(applied(simulator)).toHaveLength(before);
   expect(simulator.alerts.at(-1)).toMatchObject({ severity: 'page', title: expect.stringContaining('do not agree') });
 });
+
+test('I10: the fallback of a router that was not heard at one look is not over; it is when all were heard', () => {
+  const simulator = serviceWithStandby();
+  const { epoch, fallback: version } = simulator.state.declared!;
+  simulator.say('pause', { forMs: 600_000 });
+  const seen = (since: number | null, differing: readonly DifferingRouter[]): void => {
+    const fallback = since === null ? null : { version: version!, since, epoch, reason: 'no backend answers' };
+    simulator.pass(1_000);
+    const observed = { ...simulator.observed(), fallback, readAt: simulator.now, differing };
+    simulator.step({ type: 'route-observed', report: { observed, at: simulator.now } });
+  };
+  const since = simulator.now;
+  seen(since, []);
+  expect(simulator.state.fallbackInUse?.since).toBe(since);
+  const { degradations, incident } = simulator.state;
+  expect(degradations).not.toEqual([]);
+
+  seen(null, [away]);
+
+  expect(simulator.state).toMatchObject({ fallbackInUse: { since }, degradations, incident });
+  seen(null, []);
+  expect(simulator.state.fallbackInUse).toBeNull();
+  expect(simulator.ledger.filter(({ kind }) => kind === 'fallback-began')).toHaveLength(1);
+});
+
+test('a router that can be read and takes nothing gets the record at each look, and one ledger entry for all', () => {
+  const simulator = serviceWithStandby();
+  const { epoch } = simulator.state.declared!;
+  const before = applied(simulator).length;
+  const again = (): number =>
+    simulator.ledger.filter(({ summary }) => summary.includes('gets the declared record again')).length;
+  for (let looks = 1; looks <= 5; looks++) {
+    look(simulator, [behind(epoch - 1)]);
+    expect(applied(simulator)).toHaveLength(before + looks);
+    simulator.pass(10_000);
+  }
+  expect(again()).toBe(1);
+  look(simulator, [{ ...behind(epoch - 1), router: 'c' }, behind(epoch - 1)]);
+  expect(again()).toBe(2);
+  look(simulator, []);
+  look(simulator, [behind(epoch - 1)]);
+  expect(again()).toBe(3);
+});

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { TargetOrder } from '../../../domain/policy';
 import type { InputFit } from '../../../domain/rollback/input-fit';
+import { rankCandidates } from '../../../domain/rollback/candidates';
 import { reduce } from '../../../domain/service/reduce';
 import { readinessOf } from '../../../domain/service/readiness';
 import type { ServicePolicy } from '../../../domain/policy';
@@ -153,7 +154,7 @@ describe('a target chosen for the inputs of now', () => {
     expect(input(simulator)?.candidates[0]).toBe('1.0');
   });
 
-  it('I15: figures of 200 versions stay below 5 KB of the state, the newest ones; an entry keeps below 12 KiB', () => {
+  it('I15: figures of 200 versions stay below 3,600 bytes of the state, the newest ones; an entry keeps below 12 KiB', () => {
     const simulator = service('closest-profile');
     const distances = Object.fromEntries(Array.from({ length: 200 }, (_, at) => [`9.${at}`, at / 400]));
     simulator.stored = [
@@ -161,13 +162,51 @@ describe('a target chosen for the inputs of now', () => {
       ...Object.keys(distances).map((version, at) => storedVersion(version, START - 9.9e8 + at)),
     ];
     learn(simulator, distances);
-    expect(JSON.stringify(simulator.state.figures).length).toBeLessThan(5_000);
+    expect(Buffer.byteLength(JSON.stringify(simulator.state.figures))).toBeLessThan(3_600);
     simulator.verdict('v1', { tier: 'short-window' });
     const decided = simulator.ledger.findLast(({ kind }) => kind === 'rollback-decided');
     expect(JSON.stringify(decided?.facts).length).toBeLessThan(12 * 1024);
     const told = decided?.facts['considered'] as { versions: unknown[]; more: number };
     expect(told.versions.length + told.more).toBe(simulator.state.versions.length - 1);
     expect(told.versions.length).toBeGreaterThan(10);
+  });
+
+  it('is chosen by the last fit that was measured where a list brings none, until it is stale', () => {
+    const simulator = service('closest-profile');
+    learn(simulator, { '1.0': 0.5, '0.8': 0.03 });
+    const { figures } = simulator.state;
+    simulator.stored = simulator.stored.map(({ fit: _fit, ...stored }) => stored);
+    learn(simulator, {});
+    expect(figures?.['0.8']?.fit).toMatchObject({ distance: 0.03 });
+    expect(simulator.state.figures).toEqual(figures);
+    simulator.stored = simulator.stored.map((stored) => ({ ...stored, digest: `${stored.digest}f` }));
+    learn(simulator, {});
+    expect(simulator.state.figures?.['1.0']).not.toHaveProperty('fit');
+  });
+
+  it('I8: is never one of 60 that clients could not use, also while the router is not heard', () => {
+    const simulator = service('previous');
+    const why = 'takes no input prompt_with_history, which 1.1 takes';
+    const barred = (all: ServiceSimulator['stored']): ServiceSimulator['stored'] =>
+      all.map((stored) => (stored.version === '1.1' ? stored : { ...stored, incompatible: { live: '1.1', why } }));
+    const more = Array.from({ length: 60 }, (_, at) => storedVersion(`0.5.${at}`, START - 9.9e8 + at));
+    const plain = [...more, ...simulator.stored];
+    const refused = (versions: ServiceSimulator['stored']): number => {
+      simulator.step({ type: 'versions-listed', versions });
+      const ranking = rankCandidates(simulator.state, simulator.now);
+      expect(ranking.candidates.filter(() => versions !== fine)).toEqual([]);
+      return ranking.refused.filter((one) => one.why === `not compatible: ${why}`).length;
+    };
+    const fine = plain.map((stored, at) => (at === plain.length - 1 ? { ...stored, incompatible: false } : stored));
+    expect(refused(barred(plain))).toBeGreaterThanOrEqual(61);
+    expect(refused(plain)).toBeGreaterThanOrEqual(61);
+    expect(refused(fine)).toBe(0);
+    const short = barred(plain).map((stored, at) =>
+      at % 2 === 0 && stored.incompatible ? { ...stored, incompatible: true } : stored,
+    );
+    simulator.step({ type: 'versions-listed', versions: short });
+    expect(rankCandidates(simulator.state, simulator.now).candidates).toEqual([]);
+    expect(JSON.stringify(simulator.state.incompatible).length).toBeLessThan(1_000);
   });
 
   it('is not chosen by figures under rules 1: stored histories decide as they did', () => {
