@@ -17,6 +17,7 @@ import {
   type DurableLedgerUnderTest,
 } from '../support/ledger-contract';
 import { describePostgres, PostgresServer } from '../support/postgres-server';
+import { SilentProxy } from '../support/silent-proxy';
 
 jest.setTimeout(60_000);
 
@@ -129,6 +130,27 @@ describePostgres('the ledger in PostgreSQL')('the ledger in PostgreSQL', () => {
     await server.run();
     expect((await ledger.append(ledgerEntry(11))).seq).toBe(11);
     expect(await ledger.verify('mail-triage')).toEqual({ ok: true, entries: 11, breaks: [] });
+  });
+
+  test('a network that drops every packet of the old connections costs one append its time, and none after it', async () => {
+    const network = await SilentProxy.start(server.port);
+    const ledger = await opened({ ...options(), port: network.port });
+    try {
+      await ledger.append(ledgerEntry(1));
+      await Promise.all([1, 2, 3, 4].map(() => ledger.read('mail-triage')));
+      expect(network.connections).toBe(4);
+      network.dropOld();
+      const began = performance.now();
+      await expect(ledger.append(ledgerEntry(2))).rejects.toThrow(
+        'the ledger cannot take an entry: Query read timeout',
+      );
+      expect(performance.now() - began).toBeLessThan(8_000);
+      expect((await ledger.append(ledgerEntry(2))).seq).toBe(2);
+      await Promise.all([1, 2, 3, 4].map(() => ledger.read('mail-triage')));
+      expect(await ledger.verify('mail-triage')).toEqual({ ok: true, entries: 2, breaks: [] });
+    } finally {
+      await network.stop();
+    }
   });
 
   test('a role that may only read and append is enough once the tables are there', async () => {
