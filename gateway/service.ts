@@ -1,4 +1,4 @@
-import type { AnswerReason } from '../domain/route';
+import type { AnswerReason, RouteRecord } from '../domain/route';
 import { AnswerReader } from './answer-reader';
 import { AnswerRecord, linePrefix } from './answer-record';
 import { Deadlines } from './deadlines';
@@ -106,6 +106,13 @@ export class Service {
     const result = this.route.apply(input, nowMs);
     if (this.route.record !== before) this.openLanes();
     return result;
+  }
+
+  /** See `RouteStore.takeUnwritten`. */
+  takeUnwritten(record: RouteRecord, nowMs: number): boolean {
+    const taken = this.route.takeUnwritten(record, nowMs);
+    if (taken) this.openLanes();
+    return taken;
   }
 
   /** Moves to the declared fallback; null where none is declared. */
