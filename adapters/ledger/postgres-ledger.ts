@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { ChainedLedger, guarded, type AnchorOptions, type DatabaseLedger } from './chained-ledger';
@@ -107,6 +108,11 @@ function tlsOf(tls: PostgresLedgerOptions['tls']): pg.PoolConfig['ssl'] {
   return {
     rejectUnauthorized: true,
     ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
-    ...(serverName !== undefined && { servername: serverName }),
+    // pg asks for the host's name whatever is said here, where the host is one; the certificate is compared with this name.
+    ...(serverName !== undefined && {
+      servername: serverName,
+      checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
+        checkServerIdentity(serverName, certificate),
+    }),
   };
 }

@@ -16,6 +16,7 @@ import {
   ledgerEntry,
   type DurableLedgerUnderTest,
 } from '../support/ledger-contract';
+import { Authority } from '../support/certificates';
 import { describePostgres, PostgresServer } from '../support/postgres-server';
 import { SilentProxy } from '../support/silent-proxy';
 
@@ -174,6 +175,19 @@ describePostgres('the ledger in PostgreSQL')('the ledger in PostgreSQL', () => {
     expect(await askPostgresLedger(given)).toMatchObject({ tables: false });
     await opened(given);
     expect(await askPostgresLedger(given)).toEqual({ server: expect.stringMatching(/^15\./), tables: true });
+  });
+
+  test('the certificate of the server is compared with serverName, also where the host is a name', async () => {
+    const authority = new Authority('ledger test authority');
+    await server.speakTls(authority.issue('ledger', 'DNS:ledger.internal'));
+    const given = { ...options(), host: 'localhost' };
+    const { caFile } = authority;
+    await expect(
+      askPostgresLedger({ ...given, tls: { caFile, serverName: 'ledger.internal' } }),
+    ).resolves.toBeDefined();
+    await expect(askPostgresLedger({ ...given, tls: { caFile } })).rejects.toThrow(/localhost.*ledger\.internal/);
+    const other = askPostgresLedger({ ...given, tls: { caFile, serverName: 'other.internal' } });
+    await expect(other).rejects.toThrow(/other\.internal.*ledger\.internal/);
   });
 
   test('tables that a newer lastgood wrote are refused by version, and a wrong password in the words of the server', async () => {
