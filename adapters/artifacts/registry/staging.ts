@@ -51,7 +51,7 @@ export async function inStaging<T>(parent: string, work: (directory: string) => 
  * when it takes longer than the least rate allows.
  */
 export async function fetchAll(source: VersionSource, directory: string, options: FetchOptions): Promise<RemoteFile[]> {
-  const { what, limits, withinMs = leastRateMs } = options;
+  const { limits, withinMs = leastRateMs } = options;
   const files = await inTime(GRACE_MS, options, 'its list of files', (signal) => source.files(signal));
   await refuseUnfit(files, directory, options);
   const most = files.reduce((sum, file) => sum + limitOf(file, limits), 0);
