@@ -19,11 +19,11 @@ export interface ReturnLimits {
 /**
  * After a start, and after a time in which this process did not run (stopped, suspended, starved), a newer record may be
  * in force elsewhere. New requests are held until the peers were asked and the highest epoch was taken. Where no peer can
- * be asked the own record serves, for traffic never depends on others, and `uncheckedSinceMs` is the alarm; it is asked on
- * until one answers.
+ * be asked the own record serves, for traffic never depends on others; where the disk refuses what they have, theirs serves
+ * from memory. `uncheckedSinceMs` is the alarm of both, and it is asked on until that ends.
  */
 export class ReturnCheck {
-  /** Checks by how they ended: a higher epoch was taken, the own record was the highest, nobody could be asked. */
+  /** Checks by how they ended: a higher epoch was taken, the own record was the highest, nobody could be asked or nothing be written. */
   readonly ended = { took: 0, own: 0, alone: 0 };
   /** Since when the own record serves without having been compared; null when it was. */
   uncheckedSinceMs: number | null = null;
@@ -73,11 +73,14 @@ export class ReturnCheck {
   }
 
   private check(): Promise<void> {
-    const checking = this.askAll().then((outcome) => {
-      this.ended[outcome] += 1;
-      if (this.checking === checking) this.checking = null;
-      this.noteOutcome(outcome);
-    });
+    const checking = this.askAll()
+      .then((outcome) => {
+        this.ended[outcome] += 1;
+        this.noteOutcome(outcome);
+      })
+      .finally(() => {
+        if (this.checking === checking) this.checking = null;
+      });
     this.checking = checking;
     return checking;
   }
@@ -91,7 +94,7 @@ export class ReturnCheck {
     }
     if (this.uncheckedSinceMs === null) {
       this.uncheckedSinceMs = Date.now();
-      note('no peer can be asked: serves by its own record until one answers');
+      note('its record is not compared with its peers: serves by its own one until it is');
     }
     this.again = setTimeout(() => void this.askAll().then((later) => this.noteOutcome(later)), AGAIN_MS);
     this.again.unref();
@@ -109,17 +112,30 @@ export class ReturnCheck {
     const asked = await Promise.allSettled(this.peers.map((peer) => peer.state(name, signal)));
     const states = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     if (states.length === 0) return 'alone';
-    return take(service, states) ? 'took' : 'own';
+    try {
+      return take(service, states) ? 'took' : 'own';
+    } catch (fault) {
+      // Its disk refuses: tried again until it takes what the peers have, and an alarm until then.
+      const why = fault instanceof Error ? fault.message : String(fault);
+      const { record } = highestOf(states);
+      const isNewer = record !== null && record.epoch > (service.route.record?.epoch ?? -1);
+      if (isNewer && service.takeUnwritten(record, Date.now()))
+        note(
+          `${name}: took epoch ${record.epoch} from a peer, in memory only: the disk refuses (${why}); make room on it`,
+        );
+      return 'alone';
+    }
   }
 }
 
 /** The record with the highest epoch, then the highest floor: under a floor of another decision it would be refused. */
 function take(service: Service, states: readonly RouterState[]): boolean {
-  const epochOf = (state: RouterState): number => state.record?.epoch ?? -1;
-  const highest = states.reduce((best, state) => (epochOf(state) > epochOf(best) ? state : best));
+  const highest = highestOf(states);
   const now = Date.now();
   let took = false;
-  if (highest.record && highest.record.epoch > (service.route.record?.epoch ?? -1)) {
+  const { record: own, isUnwritten } = service.route;
+  if (own && isUnwritten) service.apply(own, now);
+  if (highest.record && highest.record.epoch > (own?.epoch ?? -1)) {
     const result = service.apply(highest.record, now);
     took = result.applied;
     if (result.applied) note(`${service.config.name}: took epoch ${result.epoch} from a peer`);
@@ -127,6 +143,11 @@ function take(service: Service, states: readonly RouterState[]): boolean {
   }
   service.route.fence(Math.max(...states.map(({ floor }) => floor)), now);
   return took;
+}
+
+function highestOf(states: readonly RouterState[]): RouterState {
+  const epochOf = (state: RouterState): number => state.record?.epoch ?? -1;
+  return states.reduce((best, state) => (epochOf(state) > epochOf(best) ? state : best));
 }
 
 function note(words: string): void {

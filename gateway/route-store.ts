@@ -11,13 +11,16 @@ interface Refusal {
 
 /**
  * The route record in force, the floor and the fallback in use of one service. Each change is on disk, together with
- * its numbered event, before it is in force: what was answered or used once is there after any restart.
+ * its numbered event, before it is in force: what was answered or used once is there after any restart. The one exception is
+ * {@link takeUnwritten}.
  */
 export class RouteStore {
   record: RouteRecord | null = null;
   floor = 0;
   inForceSince: number | null = null;
   fallback: FallbackInUse | null = null;
+  /** In force by {@link takeUnwritten} and not on disk. */
+  isUnwritten = false;
   private shareTimer: NodeJS.Timeout | null = null;
 
   constructor(
@@ -45,10 +48,11 @@ export class RouteStore {
     const record = parsed.data;
     const { record: current, inForceSince } = this;
     // First of all: a sender whose answer was lost must get it, even when the floor was raised meanwhile.
-    if (current && inForceSince !== null && sameRoute(current, record)) {
+    const isSame = current !== null && sameRoute(current, record);
+    if (isSame && inForceSince !== null && !this.isUnwritten) {
       return { applied: true, epoch: record.epoch, persistedAt: inForceSince };
     }
-    const refusal = this.refusalOf(record);
+    const refusal = isSame ? null : this.refusalOf(record);
     if (refusal) return this.refused(refusal);
 
     const events: NewEventRow[] = [];
@@ -62,11 +66,27 @@ export class RouteStore {
           .run(JSON.stringify(record), nowMs, this.service),
       true,
     );
+    this.enforce(record, nowMs);
+    this.isUnwritten = false;
+    return { applied: true, epoch: record.epoch, persistedAt: nowMs };
+  }
+
+  /**
+   * What the peers have in force already, where the disk refuses to keep it: better than a record that they left behind. False
+   * where `apply` would refuse it. It is not answered for: after a restart the peers are asked again.
+   */
+  takeUnwritten(record: RouteRecord, nowMs: number): boolean {
+    if (this.refusalOf(record) !== null) return false;
+    this.enforce(record, nowMs);
+    this.isUnwritten = true;
+    return true;
+  }
+
+  private enforce(record: RouteRecord, nowMs: number): void {
     this.record = record;
     this.inForceSince = nowMs;
     this.fallback = null;
     this.watchShare();
-    return { applied: true, epoch: record.epoch, persistedAt: nowMs };
   }
 
   /** Raises the floor; it never falls. Returns the floor in force. */

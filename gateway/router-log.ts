@@ -135,7 +135,8 @@ export class RouterLog {
 
   private gap({ service, fromMs, toMs, why }: LogGap): void {
     for (const [name, { telemetry }] of this.services) {
-      if (service === null || service === name) telemetry.append([{ row: gapRow(fromMs, toMs, why) }]);
+      // Told from the handler of a socket: a full disk must not end the process, and a gap may come later than it was.
+      if (service === null || service === name) telemetry.offer([{ row: gapRow(fromMs, toMs, why) }]);
     }
   }
 

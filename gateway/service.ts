@@ -1,4 +1,4 @@
-import type { AnswerReason, Gap } from '../domain/route';
+import type { AnswerReason, Gap, RouteRecord } from '../domain/route';
 import { AnswerReader } from './answer-reader';
 import { AnswerRecord, linePrefix } from './answer-record';
 import { Deadlines } from './deadlines';
@@ -116,6 +116,13 @@ export class Service {
     const result = this.route.apply(input, nowMs);
     if (this.route.record !== before) this.openLanes();
     return result;
+  }
+
+  /** See `RouteStore.takeUnwritten`. */
+  takeUnwritten(record: RouteRecord, nowMs: number): boolean {
+    const taken = this.route.takeUnwritten(record, nowMs);
+    if (taken) this.openLanes();
+    return taken;
   }
 
   /** Moves to the declared fallback; null where none is declared. */

@@ -29,9 +29,9 @@ export function alertMetrics({ services }: Pick<Configuration, 'services'>): Ale
   return services.flatMap(({ name: service, metrics }) =>
     metrics.flatMap(({ policy, source }): AlertMetric[] => {
       if (source.from !== 'alertmanager') return [];
-      const { url, labels, everyMs, tokenFile } = source;
+      const { url, labels, heartbeat, everyMs, tokenFile } = source;
       const token = tokenFile === null ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() };
-      return [{ service, metric: policy.metric, url, labels, everyMs, ...token }];
+      return [{ service, metric: policy.metric, url, labels, heartbeat, everyMs, ...token }];
     }),
   );
 }

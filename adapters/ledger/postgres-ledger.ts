@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { ChainedLedger, guarded, type AnchorOptions, type DatabaseLedger } from './chained-ledger';
+import { LivePool } from './postgres-pool';
 import { migrate, type LedgerTables } from './schema';
 
 export interface PostgresLedgerOptions extends AnchorOptions {
@@ -19,7 +21,9 @@ export interface PostgresLedgerOptions extends AnchorOptions {
 
 /** To get a connection, a free one of those below included. A decision does not wait that long: it is written later. */
 const CONNECT_MS = 5_000;
-const STATEMENT_MS = 5_000;
+const STATEMENT_MS = 3_000;
+/** The server ends a statement by itself; one that says nothing for so much longer is not there. */
+const SILENCE_MS = 1_000;
 const CONNECTIONS = 4;
 /** 8-byte integers are numbers here: none of ours comes near 2^53. */
 const INT8 = 20;
@@ -83,18 +87,14 @@ function connect(options: PostgresLedgerOptions): Kysely<LedgerTables> {
     max: CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: STATEMENT_MS,
-    query_timeout: STATEMENT_MS + CONNECT_MS,
+    query_timeout: STATEMENT_MS + SILENCE_MS,
     keepAlive: true,
     application_name: 'lastgood',
     // An entry that was acknowledged survives a power cut of the server, whatever its default is.
     options: `-c search_path="${schema}" -c synchronous_commit=on`,
     types: { getTypeParser: (id, format) => (id === INT8 ? Number : (pg.types.getTypeParser(id, format) as never)) },
   });
-  // A connection that breaks (a restart of the server) is replaced at the next use; one that is in use fails its query. Without
-  // a listener of its own it would end this process.
-  pool.on('error', () => undefined);
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  return new Kysely<LedgerTables>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<LedgerTables>({ dialect: new PostgresDialect({ pool: new LivePool(pool) }) });
 }
 
 async function createSchema(db: Kysely<LedgerTables>, schema: string): Promise<void> {
@@ -108,6 +108,11 @@ function tlsOf(tls: PostgresLedgerOptions['tls']): pg.PoolConfig['ssl'] {
   return {
     rejectUnauthorized: true,
     ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
-    ...(serverName !== undefined && { servername: serverName }),
+    // pg asks for the host's name whatever is said here, where the host is one; the certificate is compared with this name.
+    ...(serverName !== undefined && {
+      servername: serverName,
+      checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
+        checkServerIdentity(serverName, certificate),
+    }),
   };
 }

@@ -11,6 +11,8 @@ export interface AlertMetric {
   readonly url: string;
   /** Labels that the alert has, `alertname` among them. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Of an alert that always fires while its rules are evaluated, `alertname` among them; null: none is asked for. */
+  readonly heartbeat: Readonly<Record<string, string>> | null;
   readonly everyMs: number;
   readonly token?: () => string;
 }
@@ -24,7 +26,8 @@ const alertsSchema = z.array(
 
 /**
  * Asks an Alertmanager (API v2) whether an alert fires. One that a person silenced, or that another one inhibits, does not. An
- * Alertmanager that does not answer gives no value: unmeasured, neither good nor bad.
+ * Alertmanager that does not answer gives no value: unmeasured, neither good nor bad. One whose Prometheus is down, or that was
+ * just started, has an empty list and looks good: only a heartbeat tells that apart.
  */
 export function alertLook(asked: AlertMetric, store: Pick<PushedMetrics, 'take'>): Look {
   const { service, metric, everyMs } = asked;
@@ -34,6 +37,11 @@ export function alertLook(asked: AlertMetric, store: Pick<PushedMetrics, 'take'>
     everyMs,
     async look(nowMs, signal) {
       try {
+        // First: what began to fire after it was looked for would be missed, what ended would not.
+        if (asked.heartbeat !== null && !(await isFiring({ ...asked, labels: asked.heartbeat }, signal)))
+          return [
+            `${asked.url}: ${words(asked.heartbeat)} does not fire, as it does while the rules are evaluated: ${metric} is unmeasured until it does; look at Prometheus and its way to the Alertmanager`,
+          ];
         const fires = await isFiring(asked, signal);
         // A hint makes it look between two of its own looks; two values of one moment would contradict each other.
         const at = Math.max(Math.floor(nowMs / 1_000) * 1_000, last + 1_000);
@@ -50,8 +58,17 @@ export function alertLook(asked: AlertMetric, store: Pick<PushedMetrics, 'take'>
   };
 }
 
+function words(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+    .join(', ');
+}
+
 /** Rejects when it cannot be asked, or answers anything else than a list of alerts. */
-export async function isFiring({ url, labels, token }: AlertMetric, signal: AbortSignal): Promise<boolean> {
+export async function isFiring(
+  { url, labels, token }: Pick<AlertMetric, 'url' | 'labels' | 'token'>,
+  signal: AbortSignal,
+): Promise<boolean> {
   const filters = Object.entries(labels).map(([name, value]): [string, string] => [
     'filter',
     `${name}=${JSON.stringify(value)}`,

@@ -26,7 +26,7 @@ class Store implements Pick<PushedMetrics, 'take'> {
 
 function metric(url: string, labels: Record<string, string> = {}): AlertMetric {
   const all = { alertname: 'ModelLatencyHigh', ...labels };
-  return { service: 'mail', metric: 'slo', url, labels: all, everyMs: 60_000 };
+  return { service: 'mail', metric: 'slo', url, labels: all, heartbeat: null, everyMs: 60_000 };
 }
 
 describeAlertmanager('alerts from and to an Alertmanager')('a real Alertmanager', () => {
@@ -107,4 +107,22 @@ test('I10: an Alertmanager that does not answer, or is none, gives no value and 
     expect.stringContaining(`${url}/api/v2/alerts: Error: connect ECONNREFUSED`),
   ]);
   expect(store.values).toEqual([]);
+});
+
+test('I10: with a heartbeat nothing is measured while it does not fire, as after a restart or with Prometheus down', async () => {
+  const store = new Store();
+  let alerts: { labels: Record<string, string>; status: { state: string } }[] = [];
+  const server = new HttpReceiver((_nth, response) => response.writeHead(200).end(JSON.stringify(alerts)));
+  const url = await server.start();
+  const watched = alertLook({ ...metric(url), heartbeat: { alertname: 'Watchdog' } }, store);
+  expect(await watched.look(Date.now(), never)).toEqual([
+    expect.stringContaining('alertname="Watchdog" does not fire'),
+  ]);
+  expect(store.values).toEqual([]);
+  alerts = [{ labels: { alertname: 'Watchdog' }, status: { state: 'active' } }];
+  expect(await watched.look(Date.now(), never)).toEqual([]);
+  alerts.push({ labels: { alertname: 'ModelLatencyHigh' }, status: { state: 'active' } });
+  expect(await watched.look(Date.now() + 5_000, never)).toEqual([]);
+  expect(store.values).toEqual([0, 1]);
+  await server.stop();
 });

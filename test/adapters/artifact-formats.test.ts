@@ -18,7 +18,7 @@ const scratch = temporaryDirectory('formats');
 
 /** Written by Python itself, as the formats that it is about: `[name, made by]`. */
 const python = `
-import bz2, gzip, io, lzma, os, pickle, sys, zipfile, zlib, collections, datetime
+import bz2, gzip, io, lzma, os, pickle, sys, tarfile, zipfile, zlib, collections, datetime
 there = sys.argv[1]
 class Bad:
     def __reduce__(self): return (os.system, ('true',))
@@ -30,6 +30,14 @@ put('long-0', pickle.dumps([collections.OrderedDict(a=i) for i in range(60000)],
 put('long-4', pickle.dumps([collections.OrderedDict(a=str(i)) for i in range(60000)], 4))
 bad = pickle.dumps(values['bad'])
 put('zlib', zlib.compress(bad)); put('gzip', gzip.compress(bad)); put('bz2', bz2.compress(bad)); put('xz', lzma.compress(bad))
+put('lzma', lzma.compress(bad, format=lzma.FORMAT_ALONE))
+made = io.BytesIO(); tar = tarfile.open(fileobj=made, mode='w'); entry = tarfile.TarInfo('pickle'); entry.size = len(bad); tar.addfile(entry, io.BytesIO(bad)); tar.close()
+put('tar', made.getvalue())
+long = b'B' + (2_000_000).to_bytes(4, 'little') + b'a' * 2_000_000 + b'0cos\\ngetpid\\n(tR.'
+put('popped-mark', b'\\x80\\x04(0cos\\ngetpid\\n(tR.'); put('popped-mark-0', b'(0cos\\ngetpid\\n(tR.'); put('long-argument', b'\\x80\\x04' + long); put('long-argument-0', long)
+put('long-argument-later', b'N0' + long)
+put('long-line', b'V' + b'a' * 2_000_000 + b'\\n0cos\\ngetpid\\n(tR.'); put('many-opcodes', b'N0' * 1_000_000 + b'cos\\ngetpid\\n(tR.')
+for name in ('long-line', 'many-opcodes', 'popped-mark', 'popped-mark-0', 'long-argument', 'long-argument-0', 'long-argument-later'): assert pickle.loads(open(os.path.join(there, name), 'rb').read()) == os.getpid()
 put('gzip-bomb', gzip.compress(bad + bytes(20_000_000)))
 def archive(names, comment=b''):
     out = io.BytesIO()
@@ -74,6 +82,15 @@ describe('code in a file that is loaded', () => {
     ['gzip-bomb', /a compressed pickle/],
     ['bz2', /compressed by bzip2, which cannot be looked into/],
     ['xz', /compressed by xz/],
+    ['lzma', /compressed by LZMA/],
+    ['tar', /a tar archive/],
+    ['popped-mark', /a pickle by its content/],
+    ['popped-mark-0', /a pickle by its content/],
+    ['long-argument', /may be a pickle by its content/],
+    ['long-argument-0', /may be a pickle by its content/],
+    ['long-line', /may be a pickle by its content/],
+    ['many-opcodes', /may be a pickle by its content/],
+    ['long-argument-later', /may be a pickle by its content/],
     ['torch', /a ZIP archive with a pickle/],
     ['torch-late', /a ZIP archive with a pickle/],
     ['torch-behind', /a ZIP archive with a pickle/],

@@ -227,6 +227,22 @@ describe('a look at a registry', () => {
     expect((await syncRegistry(rig.sync())).validated).toEqual(['v1']);
   });
 
+  it('gives a version up that comes a byte at a time, goes on with the others, and tries it again at the next look', async () => {
+    fake.add(2, versionFiles('2'));
+    fake.fault = (_request, response, url) => {
+      if (!/\/0\/2\/weights/.test(url.pathname)) return false;
+      response.writeHead(200);
+      const drip = setInterval(() => response.write('x'), 100);
+      response.on('close', () => clearInterval(drip));
+      return true;
+    };
+    const report = await syncRegistry(rig.sync({ withinMs: () => 1_500 }));
+    expect(report.refused).toEqual([{ version: 'v2', why: expect.stringMatching(/was not here after 2 s.*at least/) }]);
+    expect(report).toMatchObject({ interrupted: null, validated: ['v1'] });
+    fake.fault = () => false;
+    expect((await syncRegistry(rig.sync())).validated).toEqual(['v2', 'v1']);
+  });
+
   it('keeps what it has when the registry goes away in the middle, and says so', async () => {
     fake.add(2, versionFiles('2'));
     fake.fault = (_request, response, url) => /\/0\/2\/weights/.test(url.pathname) && said(503, 'later')(0, response);

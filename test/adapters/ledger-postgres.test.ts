@@ -16,7 +16,9 @@ import {
   ledgerEntry,
   type DurableLedgerUnderTest,
 } from '../support/ledger-contract';
+import { Authority } from '../support/certificates';
 import { describePostgres, PostgresServer } from '../support/postgres-server';
+import { SilentProxy } from '../support/silent-proxy';
 
 jest.setTimeout(60_000);
 
@@ -131,6 +133,27 @@ describePostgres('the ledger in PostgreSQL')('the ledger in PostgreSQL', () => {
     expect(await ledger.verify('mail-triage')).toEqual({ ok: true, entries: 11, breaks: [] });
   });
 
+  test('a network that drops every packet of the old connections costs one append its time, and none after it', async () => {
+    const network = await SilentProxy.start(server.port);
+    const ledger = await opened({ ...options(), port: network.port });
+    try {
+      await ledger.append(ledgerEntry(1));
+      await Promise.all([1, 2, 3, 4].map(() => ledger.read('mail-triage')));
+      expect(network.connections).toBe(4);
+      network.dropOld();
+      const began = performance.now();
+      await expect(ledger.append(ledgerEntry(2))).rejects.toThrow(
+        'the ledger cannot take an entry: Query read timeout',
+      );
+      expect(performance.now() - began).toBeLessThan(8_000);
+      expect((await ledger.append(ledgerEntry(2))).seq).toBe(2);
+      await Promise.all([1, 2, 3, 4].map(() => ledger.read('mail-triage')));
+      expect(await ledger.verify('mail-triage')).toEqual({ ok: true, entries: 2, breaks: [] });
+    } finally {
+      await network.stop();
+    }
+  });
+
   test('a role that may only read and append is enough once the tables are there', async () => {
     const given = options();
     await appendMany(await opened(given), 1, 1);
@@ -152,6 +175,19 @@ describePostgres('the ledger in PostgreSQL')('the ledger in PostgreSQL', () => {
     expect(await askPostgresLedger(given)).toMatchObject({ tables: false });
     await opened(given);
     expect(await askPostgresLedger(given)).toEqual({ server: expect.stringMatching(/^15\./), tables: true });
+  });
+
+  test('the certificate of the server is compared with serverName, also where the host is a name', async () => {
+    const authority = new Authority('ledger test authority');
+    await server.speakTls(authority.issue('ledger', 'DNS:ledger.internal'));
+    const given = { ...options(), host: 'localhost' };
+    const { caFile } = authority;
+    await expect(
+      askPostgresLedger({ ...given, tls: { caFile, serverName: 'ledger.internal' } }),
+    ).resolves.toBeDefined();
+    await expect(askPostgresLedger({ ...given, tls: { caFile } })).rejects.toThrow(/localhost.*ledger\.internal/);
+    const other = askPostgresLedger({ ...given, tls: { caFile, serverName: 'other.internal' } });
+    await expect(other).rejects.toThrow(/other\.internal.*ledger\.internal/);
   });
 
   test('tables that a newer lastgood wrote are refused by version, and a wrong password in the words of the server', async () => {

@@ -1,8 +1,9 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import type { Issued } from './certificates';
 import { freePort } from './haproxy-process';
 import { until } from './poll';
 
@@ -81,6 +82,18 @@ export class PostgresServer {
     const lines = 'host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n';
     writeFileSync(join(this.directory, 'data', 'pg_hba.conf'), lines);
     await this.sql('select pg_reload_conf()');
+  }
+
+  /** With this certificate from now on; without TLS it still answers too. */
+  async speakTls({ certFile, keyFile }: Issued): Promise<void> {
+    const data = join(this.directory, 'data');
+    copyFileSync(certFile, join(data, 'server.crt'));
+    copyFileSync(keyFile, join(data, 'server.key'));
+    if (asRoot) execFileSync('chown', ['postgres', join(data, 'server.crt'), join(data, 'server.key')]);
+    chmodSync(join(data, 'server.key'), 0o600);
+    await this.sql('alter system set ssl = on');
+    await this.sql('select pg_reload_conf()');
+    await until('TLS', async () => (await this.sql<{ ssl: string }>('show ssl'))[0]?.ssl === 'on');
   }
 
   /** Ends at once, as a machine does that loses its power; `run` starts it again. */

@@ -60,6 +60,8 @@ const alertmanager = z.strictObject({
   alert: text(200),
   /** Labels that the alert has besides; those of another service's alert would be another alert. */
   labels: labels.prefault({}),
+  /** One that always fires; while it does not, nothing is measured. Without it a Prometheus that is down looks good. */
+  heartbeat: z.strictObject({ alert: text(200).prefault('Watchdog'), labels: labels.prefault({}) }).optional(),
   every: duration({ min: '5s', max: '10m' }).prefault('15s'),
   tokenFile: path.optional(),
 });
@@ -104,6 +106,7 @@ export type OutsideMetricSource =
       readonly from: 'alertmanager';
       readonly url: string;
       readonly labels: Readonly<Record<string, string>>;
+      readonly heartbeat: Readonly<Record<string, string>> | null;
       readonly everyMs: number;
       readonly tokenFile: string | null;
     }
@@ -163,9 +166,10 @@ function resolveSource(text: OutsideMetricText['source'], absolute: (file: strin
     return { from: 'prometheus', url, query, everyMs: every };
   }
   if ('alertmanager' in text) {
-    const { url, alert, labels: more, every: everyMs, tokenFile: file } = text.alertmanager;
+    const { url, alert, labels: more, heartbeat: beat, every: everyMs, tokenFile: file } = text.alertmanager;
+    const heartbeat = beat === undefined ? null : { ...beat.labels, alertname: beat.alert };
     const tokenFile = file === undefined ? null : absolute(file);
-    return { from: 'alertmanager', url, labels: { ...more, alertname: alert }, everyMs, tokenFile };
+    return { from: 'alertmanager', url, labels: { ...more, alertname: alert }, heartbeat, everyMs, tokenFile };
   }
   if ('engine' in text) {
     const { engine: name, labels, missing, path, port = null, every: everyMs } = text;

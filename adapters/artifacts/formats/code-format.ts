@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { constants, inflateSync, gunzipSync } from 'node:zlib';
 import type { ManifestFile } from '../manifest';
-import { isPickle } from './pickle';
+import { isPickle, mayBePickle } from './pickle';
 import { zipNames } from './zip-names';
 
 /** Formats that run code of their author when they are loaded, and that a host may allow all the same. */
@@ -28,7 +28,11 @@ const OPAQUE: readonly (readonly [string, Buffer])[] = [
   ['Zstandard', Buffer.from('\x28\xb5\x2f\xfd', 'latin1')],
   ['7-Zip', Buffer.from('7z\xbc\xaf\x27\x1c', 'latin1')],
   ['RAR', Buffer.from('Rar!')],
+  ['LZMA', Buffer.from('\x5d\x00\x00', 'latin1')],
 ];
+/** A tar archive says so here, and a loader that unpacks it finds what it finds. */
+const TAR = Buffer.from('ustar');
+const TAR_AT = 257;
 
 /**
  * In words, why loading this file may run code of its author; null where nothing says so. By name and by content: a
@@ -38,20 +42,29 @@ export async function codeIn({ path, role, bytes }: ManifestFile, file: FileHand
   const loaded = role === 'weights' || role === 'adapter';
   const head = Buffer.alloc(Math.min(HEAD_BYTES, bytes));
   const { bytesRead } = await file.read(head, 0, head.length, 0);
-  const found = contentWords(head.subarray(0, bytesRead), loaded) ?? (await archiveWords(file, bytes, loaded));
+  // The structure of one that is called so is checked to its last byte, and its first bytes are a length of any value.
+  const unknown = loaded && !path.endsWith('.safetensors');
+  const read = head.subarray(0, bytesRead);
+  const found =
+    contentWords(read, unknown) ??
+    (unknown && mayBePickle(read, bytes) ? 'what may be a pickle by its content' : null) ??
+    (await archiveWords(file, bytes, loaded));
   if (found !== null) return found;
   if (ALWAYS.test(path) || (loaded && AS_WEIGHTS.test(path))) return 'a pickle by its name';
   return null;
 }
 
-function contentWords(head: Buffer, loaded: boolean): string | null {
+function contentWords(head: Buffer, unknown: boolean): string | null {
   if (isPickle(head)) return 'a pickle by its content';
   if (head.subarray(0, NUMPY.length).equals(NUMPY) && /'descr':\s*'?[|<>=]?O/.test(head.toString('latin1', 0, 512)))
     return 'a NumPy array of objects, which are pickled';
   const unpacked = unpack(head.subarray(0, PACKED_BYTES));
   if (unpacked !== null && isPickle(unpacked)) return 'a compressed pickle';
   const opaque = OPAQUE.find(([, magic]) => head.subarray(0, magic.length).equals(magic));
-  return opaque !== undefined && loaded ? `compressed by ${opaque[0]}, which cannot be looked into` : null;
+  if (!unknown) return null;
+  if (opaque !== undefined) return `compressed by ${opaque[0]}, which cannot be looked into`;
+  if (head.subarray(TAR_AT, TAR_AT + TAR.length).equals(TAR)) return 'a tar archive, which is not looked into';
+  return null;
 }
 
 async function archiveWords(file: FileHandle, bytes: number, loaded: boolean): Promise<string | null> {

@@ -1,11 +1,11 @@
 /** How many bytes follow an opcode: a fixed number, lines that end with a line feed, or a length before its bytes. */
 type Argument = { readonly bytes: number } | { readonly lines: 1 | 2 } | { readonly lengthBytes: 1 | 4 | 8 };
 
-/** What an opcode takes from the stack and leaves there; `mark`: everything down to the newest mark, and `takes` below. */
+/** What an opcode takes from the stack and leaves there; `mark`: everything down to the newest mark, and `takes` below; `drops`: the mark itself where nothing is above it. */
 interface Effect {
   readonly takes: number;
   readonly leaves: number;
-  readonly mark?: 'sets' | 'ends';
+  readonly mark?: 'sets' | 'ends' | 'drops';
 }
 
 const put: Effect = { takes: 0, leaves: 1 };
@@ -19,7 +19,8 @@ const fill: Effect = { takes: 1, leaves: 1, mark: 'ends' };
 /** Every opcode of the protocols 0 to 5. Source: Python, Lib/pickletools.py. */
 const OPCODES: ReadonlyMap<number, readonly [Argument, Effect]> = new Map<number, readonly [Argument, Effect]>([
   ...each('(', { bytes: 0 }, { ...nothing, mark: 'sets' }),
-  ...each('.0', { bytes: 0 }, { takes: 1, leaves: 0 }),
+  ...each('.', { bytes: 0 }, { takes: 1, leaves: 0 }),
+  ...each('0', { bytes: 0 }, { takes: 1, leaves: 0, mark: 'drops' }),
   ...each('1', { bytes: 0 }, { ...nothing, mark: 'ends' }),
   ...each('2', { bytes: 0 }, { takes: 1, leaves: 2 }),
   ...each('N)]}\x88\x89\x8f\x97', { bytes: 0 }, put),
@@ -63,12 +64,35 @@ function each(characters: string, argument: Argument, effect: Effect): [number, 
 }
 
 /**
+ * Whether bytes may be a pickle as far as they were read: one with the mark of a protocol, or one whose opcodes go on past
+ * what was read of `bytes`. What is behind is not seen, so this is for files that a loader unpickles whatever their name.
+ */
+export function mayBePickle(head: Uint8Array, bytes: number): boolean {
+  if (isMarked(head)) return true;
+  if (bytes <= head.length) return false;
+  const stack: number[] = [0];
+  let at = 0;
+  while (at < head.length) {
+    const opcode = head[at] ?? STOP;
+    const known = OPCODES.get(opcode);
+    if (known === undefined || opcode === STOP || !apply(stack, known[1])) return false;
+    // Null: a line or a length that does not end in what was read. A length beyond the end of the file is none.
+    at = skip(head, at + 1, known[0]) ?? head.length;
+  }
+  return at < bytes;
+}
+
+function isMarked(head: Uint8Array): boolean {
+  return head[0] === PROTOCOL && (head[1] ?? 0xff) <= NEWEST_PROTOCOL;
+}
+
+/**
  * Whether bytes are the beginning of a Python pickle: they are walked as its opcodes with the depth of its stack, nothing
  * is executed. Protocols from 2 on begin with their number. Older ones have no mark: there it takes an import by name and
  * a call, so that text is not taken for one. What breaks after a call was a pickle up to there: Python had called by then.
  */
 export function isPickle(head: Uint8Array): boolean {
-  const marked = head[0] === PROTOCOL && (head[1] ?? 0xff) <= NEWEST_PROTOCOL;
+  const marked = isMarked(head);
   const stack: number[] = [0];
   let imported = marked;
   let called = false;
@@ -97,6 +121,8 @@ function apply(stack: number[], { takes, leaves, mark }: Effect): boolean {
     stack.pop();
   }
   const depth = stack.at(-1) ?? 0;
+  // As Python's POP does.
+  if (mark === 'drops' && depth === 0 && stack.length > 1) return stack.pop() !== undefined;
   if (depth < takes) return false;
   stack[stack.length - 1] = depth - takes + leaves;
   return true;

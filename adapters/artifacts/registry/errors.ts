@@ -20,3 +20,6 @@ export class RegistryNoRoom extends RegistryError {}
 
 /** What it has of a version cannot be taken; nothing was kept of it. */
 export class RegistryVersionRefused extends RegistryError {}
+
+/** It answers, and so slowly that a version would never be here; another version may still come. */
+export class RegistryTooSlow extends RegistryError {}

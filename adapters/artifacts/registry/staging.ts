@@ -5,12 +5,18 @@ import { sizeWords } from './words';
 import { hasCode } from '../../disk/atomic-file';
 import type { ArtifactLimits } from '../content';
 import { clashes, pathProblem, printable } from '../paths';
-import { RegistryNoRoom, RegistryVersionRefused } from './errors';
+import { RegistryNoRoom, RegistryTooSlow, RegistryVersionRefused } from './errors';
 import type { RemoteFile, VersionSource } from './registry';
 
 const LIMIT_FILES = 10_000;
 /** Files that a registry need not announce with a size. */
 const LIMIT_UNANNOUNCED_BYTES = 1024 ** 3;
+
+/** Slower than this a line is not used: a connection that gives a byte now and then would hold the looks up for ever. */
+const LEAST_BYTES_PER_SECOND = 512 * 1024;
+/** For lists, and what each file takes to begin. */
+const GRACE_MS = 300_000;
+const GRACE_FILE_MS = 1_000;
 
 export interface FetchOptions {
   /** For people: the version. */
@@ -20,6 +26,12 @@ export interface FetchOptions {
   readonly progress?: (done: { readonly files: number; readonly of: number; readonly bytes: number }) => void;
   /** Bytes that are free below a directory; default the file system's word. */
   readonly freeBytes?: (directory: string) => Promise<number>;
+  /** In how many milliseconds so many bytes in so many files must be here; default by a rate of 512 KiB a second. */
+  readonly withinMs?: (bytes: number, files: number) => number;
+}
+
+function leastRateMs(bytes: number, files: number): number {
+  return GRACE_MS + files * GRACE_FILE_MS + Math.ceil((bytes / LEAST_BYTES_PER_SECOND) * 1_000);
 }
 
 /** A new directory for one version, gone again when `work` has ended, however it ends. */
@@ -35,20 +47,56 @@ export async function inStaging<T>(parent: string, work: (directory: string) => 
 
 /**
  * Fetches every file of a version into `directory`. Rejects with {@link RegistryVersionRefused} when the list names places
- * outside of it, is too much, does not fit on the disk, or is another one when all is fetched.
+ * outside of it, is too much, does not fit on the disk, or is another one when all is fetched; with {@link RegistryTooSlow}
+ * when it takes longer than the least rate allows.
  */
 export async function fetchAll(source: VersionSource, directory: string, options: FetchOptions): Promise<RemoteFile[]> {
-  const { what, signal } = options;
-  const files = await source.files(signal);
+  const { limits, withinMs = leastRateMs } = options;
+  const files = await inTime(GRACE_MS, options, 'its list of files', (signal) => source.files(signal));
   await refuseUnfit(files, directory, options);
+  const most = files.reduce((sum, file) => sum + limitOf(file, limits), 0);
+  const ms = withinMs(Math.min(most, limits.totalBytes), files.length);
+  return await inTime(ms, options, `all of it (${files.length} files)`, (signal) =>
+    fetchListed(source, files, directory, { ...options, signal }),
+  );
+}
+
+function limitOf({ bytes }: RemoteFile, { fileBytes }: ArtifactLimits): number {
+  return bytes ?? Math.min(fileBytes, LIMIT_UNANNOUNCED_BYTES);
+}
+
+/** Rejects with {@link RegistryTooSlow} when the time is over, and not when the caller has ended it. */
+async function inTime<T>(
+  ms: number,
+  { what, signal }: FetchOptions,
+  wanted: string,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  // A timer cannot wait longer.
+  const deadline = AbortSignal.timeout(Math.min(ms, 2 ** 31 - 1));
+  try {
+    return await work(AbortSignal.any([signal, deadline]));
+  } catch (cause) {
+    if (!deadline.aborted || signal.aborted) throw cause;
+    const words = `${what}: ${wanted} was not here after ${Math.round(ms / 1_000)} s, expected at least 512 KiB a second; nothing was kept. Look at the registry and the line to it`;
+    throw new RegistryTooSlow(words, { cause });
+  }
+}
+
+async function fetchListed(
+  source: VersionSource,
+  files: RemoteFile[],
+  directory: string,
+  options: FetchOptions,
+): Promise<RemoteFile[]> {
+  const { what, signal } = options;
   let bytes = 0;
   let done = 0;
   for (const file of files) {
     options.progress?.({ files: done, of: files.length, bytes });
     const target = join(directory, file.path);
     await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-    const limit = file.bytes ?? Math.min(options.limits.fileBytes, LIMIT_UNANNOUNCED_BYTES);
-    await source.fetch(file, target, limit, signal).catch((fault: unknown) => {
+    await source.fetch(file, target, limitOf(file, options.limits), signal).catch((fault: unknown) => {
       throw hasCode(fault, 'ENOSPC') || hasCode(fault, 'EDQUOT')
         ? noRoom(what, directory, `writing ${printable(file.path)}`, fault)
         : fault;
