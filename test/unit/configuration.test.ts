@@ -569,11 +569,11 @@ it('a language model names its embedder; paths start at the file, and everything
 });
 
 it('a registry has the name of the model, paths start at the file, and nothing but a place for its secret', () => {
-  const mlflow = 'registry: { kind: mlflow, url: "http://r.test:5000", auth: { user: lg, password: { file: pw } } }';
+  const mlflow = 'registry: { kind: mlflow, url: "https://r.test:5000", auth: { user: lg, password: { file: pw } } }';
   expect(load(service(mlflow)).services[0]?.registry).toEqual({
     source: {
       kind: 'mlflow',
-      url: 'http://r.test:5000',
+      url: 'https://r.test:5000',
       model: 'mail',
       auth: { user: 'lg', password: { file: join(dir, 'pw') } },
       caFile: null,
@@ -621,6 +621,11 @@ it.each([
     /registry\.probes: .*without \. and \.\. parts/,
   ],
   ['fewer looked at than kept', 'kind: dvc, repository: c, keep: 5, lookBack: 4', /registry\.lookBack: found 4/],
+  [
+    'a password over plain HTTP',
+    'kind: mlflow, url: "http://r.test", auth: { user: lg, password: { file: a } }',
+    /registry\.url: found http:\/\/r\.test with registry\.auth, .*expected https/,
+  ],
   ['another kind', 'kind: wandb', /registry\.kind/],
 ])('a registry with %s is refused', (_what, text, problem) => {
   expect(problemsOf(service(`registry: { ${text} }`)).join('\n')).toMatch(problem);
@@ -662,6 +667,19 @@ describe('a metric of an Alertmanager', () => {
     const [declared] = load(metric('kind: rate')).services[0]?.metrics ?? [];
     expect(declared?.source).toMatchObject({ labels: { alertname: 'Slow', model: 'mail' }, tokenFile: join(dir, 't') });
     expect(declared?.policy.from).toBe('alertmanager');
+  });
+
+  it('sends its token, as the alerts theirs, over plain HTTP to this machine only', () => {
+    const away = metric('kind: rate').replace('127.0.0.1:9093', 'am.test:9093');
+    const sinks = (url: string, more = ''): string =>
+      `alerts: { alertmanagers: [{ url: '${url}'${more} }] }\n${smallest}`;
+    expect(problemsOf(away).join()).toMatch(/source\.alertmanager\.url: .*with a tokenFile.*expected https/);
+    expect(problemsOf(sinks('http://am.test', ', tokenFile: t')).join()).toMatch(
+      /alertmanagers\.0\.url: .*a tokenFile/,
+    );
+    for (const text of [away.replace(', tokenFile: t', ''), sinks('http://am.test')])
+      expect(() => load(text)).not.toThrow();
+    expect(() => load(sinks('http://[::1]:9093', ', tokenFile: t'))).not.toThrow();
   });
 
   it('is a rate', () => {

@@ -7,6 +7,7 @@ import { checkOutsideMetrics } from './metric-schema';
 import { checkRegistry } from './registry-schema';
 import { checkRouters } from './router-schema';
 import type { ConfigurationText, ServiceText } from './schema';
+import { checkSecrets } from './secret-checks';
 import { checkTls, checkTraffic } from './traffic-checks';
 import { checkTriton, sharedModels } from './triton-serving';
 
@@ -57,7 +58,13 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
   for (const [name, service] of Object.entries(services)) {
     found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
-  found.push(...checkHosts(text), ...checkTraffic(text), ...checkTls(text), ...checkAddresses(text));
+  found.push(
+    ...checkHosts(text),
+    ...checkTraffic(text),
+    ...checkTls(text),
+    ...checkAddresses(text),
+    ...checkSecrets(text),
+  );
   found.push(...sharedPorts(text), ...sharedModels(services));
   return found;
 }
