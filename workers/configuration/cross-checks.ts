@@ -1,7 +1,7 @@
 import { checkAddresses } from './address-checks';
 import { checkDocker } from './docker-serving';
 import { checkEngine } from './engine-checks';
-import { isLoopback } from './fields';
+import { durationOf, isLoopback } from './fields';
 import { checkHosts } from './hosts-schema';
 import { checkOutsideMetrics } from './metric-schema';
 import { checkRegistry } from './registry-schema';
@@ -221,8 +221,12 @@ function checkStopFirst({ policy, serving, hosts = {} }: ServiceText): Contradic
     );
   if (Object.keys(hosts).length > 1)
     at('swap', 'found stop-first with several hosts, expected side-by-side or one host');
-  if (gapMax < steps.load + steps.probe)
-    at('gapMax', 'is shorter than steps.load and steps.probe, so a load within its limits could break the promise');
+  const needed = steps.load + steps.probe;
+  if (gapMax < needed)
+    at(
+      'gapMax',
+      `found ${durationOf(gapMax)}, is shorter than steps.load and steps.probe, so a load within its limits could break the promise; expected at least ${durationOf(needed)}, or shorter steps`,
+    );
   return found;
 }
 
