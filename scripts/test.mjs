@@ -1,5 +1,6 @@
-// `npm test`: builds, makes sure that Temporal's two servers can be had, runs the tests, counts.
-// Arguments go to jest; the last line is `N passed, N failed`; the exit status is jest's.
+// `npm test` runs all but the suites that start whole installations; `npm run test:system` (`--system`) runs those.
+// Builds, makes sure that Temporal's two servers can be had, runs the tests, counts. Other arguments go to jest; the last
+// line is `N passed, N failed`; the exit status is jest's.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,8 +10,9 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-const args = process.argv.slice(2);
-// They start whole systems: after the rest. Two at a time, for most of their time is waiting.
+const system = process.argv.includes('--system');
+const args = process.argv.slice(2).filter((arg) => arg !== '--system');
+// They start whole systems. Two at a time, for most of their time is waiting.
 const systemFolders = ['test/system', 'test/faults'];
 // What holds a whole story to a time of its own has the machine to itself.
 const aloneFiles = ['test/system/demo.test.ts'];
@@ -49,16 +51,14 @@ async function reportServers() {
 function runAll() {
   // Chosen by name, the tests run together; serially when one that starts a whole system is among them.
   if (args.some((arg) => !arg.startsWith('-'))) {
-    const system = args.some((arg) => systemFolders.some((folder) => arg.includes(folder)));
-    return runJest('chosen', system ? ['--runInBand'] : []);
+    const whole = args.some((arg) => systemFolders.some((folder) => arg.includes(folder)));
+    return runJest('chosen', whole ? ['--runInBand'] : []);
   }
   const ignore = (paths) => paths.map((path) => `--testPathIgnorePatterns=/${path}`);
   const only = (paths) => `--testPathPatterns=/(${paths.join('|')})`;
-  const runs = [
-    runJest('rest', ignore(systemFolders)),
-    runJest('system', [only(systemFolders), ...ignore(aloneFiles)]),
-    runJest('alone', [only(aloneFiles)]),
-  ];
+  const runs = system
+    ? [runJest('system', [only(systemFolders), ...ignore(aloneFiles)]), runJest('alone', [only(aloneFiles)])]
+    : [runJest('core', ignore(systemFolders))];
   return {
     passed: runs.reduce((sum, { passed }) => sum + passed, 0),
     failed: runs.reduce((sum, { failed }) => sum + failed, 0),

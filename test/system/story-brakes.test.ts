@@ -38,9 +38,16 @@ function ledgerFile(): string {
   return join(installation.directory, 'data', 'ledger', 'ledger.db');
 }
 
+/** The controller may be writing to it: its transaction is waited for. */
+function openLedger(): Database.Database {
+  const raw = new Database(ledgerFile());
+  raw.pragma('busy_timeout = 10000');
+  return raw;
+}
+
 /** Appends fail as with a full disk until the answer is called. */
 function breakLedger(): () => void {
-  const raw = new Database(ledgerFile());
+  const raw = openLedger();
   raw.exec(`CREATE TRIGGER test_full BEFORE INSERT ON ledger_entry BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
   return () => {
     raw.exec('DROP TRIGGER test_full');
@@ -200,7 +207,7 @@ test('a late stop does not kill a version that was deployed again', async () => 
 describe('the verification of the ledger', () => {
   /** Copies the entries aside, changes them as somebody with the file could, and puts them back afterwards. */
   async function tampered(statement: string): Promise<number[]> {
-    const raw = new Database(ledgerFile());
+    const raw = openLedger();
     const triggers = raw
       .prepare(`SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'ledger_%'`)
       .all([]) as { name: string; sql: string }[];
