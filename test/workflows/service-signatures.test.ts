@@ -71,8 +71,9 @@ describe('an actor counts under the signature of the controller only', () => {
   it('decides what the controller signed, and the ledger has the name', async () => {
     await start();
     expect(await act({ name: 'pause', forMs: 60_000 })).toMatchObject({ decision: 'accepted' });
-    await rig.until('it is paused', ({ pausedUntil }) => pausedUntil !== null);
-    expect(rig.world.ledger.find(({ summary }) => summary.includes('paused'))?.actor).toEqual(ada);
+    const written = (): unknown => rig.world.ledger.find(({ summary }) => summary.startsWith('pause for'))?.actor;
+    await rig.until('it is written', ({ pausedUntil }) => pausedUntil !== null && written() !== undefined);
+    expect(written()).toEqual(ada);
   });
 
   it('takes an actor that somebody else wrote for nobody', async () => {
