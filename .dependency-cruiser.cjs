@@ -58,10 +58,10 @@ module.exports = {
     },
     {
       name: 'workflows-libraries',
-      comment: 'workflows/ may use zod and @temporalio/workflow and common, nothing else',
+      comment: 'workflows/ may use zod, @noble/curves and @temporalio/workflow and common, nothing else',
       severity: 'error',
       from: { path: '^workflows/' },
-      to: { path: 'node_modules/', pathNot: 'node_modules/(zod|@temporalio/(workflow|common))/' },
+      to: { path: 'node_modules/', pathNot: 'node_modules/(zod|@noble/curves|@temporalio/(workflow|common))/' },
     },
     folder(
       'workflows',

@@ -12,7 +12,7 @@ export function registerPictures(
   { ledger, evidence }: Pick<ApiPorts, 'ledger' | 'evidence'>,
   serviceOf: (request: FastifyRequest) => string,
 ): void {
-  app.get('/v1/services/:service/incidents/:incident/chart', async (request, reply) => {
+  app.get('/v1/services/:service/incidents/:incident/chart', { config: { needs: 'look' } }, async (request, reply) => {
     const service = serviceOf(request);
     const { incident } = request.params as { incident: string };
     const { digest: wanted } = read(pictureQuery, request.query, 'query');

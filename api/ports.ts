@@ -27,7 +27,7 @@ export class DecisionsUnreachable extends Error {
 
 /** What the interface reaches; composed by the controller. */
 export interface ApiPorts {
-  readonly services: readonly { readonly name: string; readonly model: string }[];
+  readonly services: readonly { readonly name: string; readonly model: string; readonly regulated?: boolean }[];
   readonly decisions: Decisions;
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;

@@ -2,16 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { isAbsolute } from 'node:path';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Actor, LedgerEntry } from '../domain/ledger';
+import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
-import type { Caller } from './identity';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
+import { Proposals, registerProposals } from './proposals';
 import { registerPushed } from './pushed';
-import { ApiError, badRequest, unknownName, read } from './problem';
+import { authoriseMetrics } from './identity/caller';
+import { badRequest, notFound, unknownName, read } from './problem';
+import { callerOf, onlyLocal, visible } from './rights';
 import { viewService } from './service-view';
-import type { ActName, IncidentSummary, LedgerPage, Pruning, VersionView } from './types';
+import type { ActName, IncidentSummary, LedgerPage, Me, Pruning, VersionView } from './types';
 
 const actNames = messageNames.filter((name): name is ActName => name !== 'configure');
 const ledgerPageMax = 1_000;
@@ -26,38 +29,57 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     );
   };
 
-  app.get('/v1/health', async (_request, reply) => {
+  const proposals = new Proposals(ports);
+
+  app.get('/v1/health', { config: { needs: 'open' } }, async (_request, reply) => {
     const health = await ports.health();
     return reply.code(health.ok ? 200 : 503).send(health);
   });
 
-  app.get('/metrics', async (_request, reply) =>
+  app.get('/metrics', { config: { needs: 'open' } }, async (_request, reply) =>
     reply.type(ports.metrics.contentType).send(await ports.metrics.text()),
   );
 
-  app.get('/v1/services', async () => ({
-    services: await Promise.all(ports.services.map(({ name, model }) => viewService(ports, name, model))),
+  // Anybody who is somebody.
+  app.get('/v1/me', { config: { needs: () => null } }, (request): Me => {
+    const { actor, roles, services, metrics } = callerOf(request);
+    return { actor, roles, rights: rightsOf(roles), services, metrics };
+  });
+
+  app.get('/v1/services', { config: { needs: 'look' } }, async (request) => ({
+    services: await Promise.all(
+      visible(request, ports.services).map(({ name, model }) => viewService(ports, name, model)),
+    ),
   }));
 
-  app.get('/v1/services/:service', async (request) => {
+  app.get('/v1/services/:service', { config: { needs: 'look' } }, async (request) => {
     const { name, model } = known(request);
     return await viewService(ports, name, model);
   });
 
-  app.post('/v1/services/:service/acts/:act', async (request, reply) => {
-    const { name } = known(request);
-    const { act } = request.params as { act: string };
-    const actName = actNames.find((one) => one === act);
-    if (actName === undefined) throw unknownName(`act: found "${act}", expected one of ${actNames.join(', ')}`);
-    const body = readObject(request.body);
-    if ('actor' in body) throw badRequest('body.actor: not accepted, the actor is who sends the request');
-    const parsed = parseMessage(actName, { requestId: randomUUID(), ...body, actor: callerOf(request).actor });
-    if (!parsed.ok) throw badRequest(parsed.problem);
-    const answer = await ports.decisions.act(name, actName, parsed.message);
-    return reply.code(answer.decision === 'refused' ? 409 : 200).send(answer);
-  });
+  app.post(
+    '/v1/services/:service/acts/:act',
+    { config: { needs: ({ act }) => actNames.find((one) => one === act) ?? null } },
+    async (request, reply) => {
+      const { name } = known(request);
+      const { act } = request.params as { act: string };
+      const actName = actNames.find((one) => one === act);
+      if (actName === undefined) throw unknownName(`act: found "${act}", expected one of ${actNames.join(', ')}`);
+      const body = readObject(request.body);
+      if ('actor' in body) throw badRequest('body.actor: not accepted, the actor is who sends the request');
+      if ('second' in body || 'signature' in body)
+        throw badRequest('body.second, body.signature: not accepted, whoever seconds sends a request of their own');
+      const { actor } = callerOf(request);
+      const proposal = await proposals.propose(name, actName, body, actor);
+      if (proposal) return reply.code(202).send(proposal);
+      const parsed = parseMessage(actName, { requestId: randomUUID(), ...body, actor });
+      if (!parsed.ok) throw badRequest(parsed.problem);
+      const answer = await ports.decisions.act(name, actName, parsed.message);
+      return reply.code(answer.decision === 'refused' ? 409 : 200).send(answer);
+    },
+  );
 
-  app.get('/v1/services/:service/ledger', async (request): Promise<LedgerPage> => {
+  app.get('/v1/services/:service/ledger', { config: { needs: 'look' } }, async (request): Promise<LedgerPage> => {
     const { name } = known(request);
     const query = read(ledgerQuery, request.query, 'query');
     const entries = await ports.ledger.read(name, {
@@ -71,54 +93,74 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return { entries, head: await ports.ledger.head(name) };
   });
 
-  app.get('/v1/services/:service/ledger/verification', (request) => ports.ledger.verify(known(request).name));
+  app.get('/v1/services/:service/ledger/verification', { config: { needs: 'look' } }, (request) =>
+    ports.ledger.verify(known(request).name),
+  );
 
-  app.get('/v1/incidents', async (request): Promise<{ incidents: IncidentSummary[] }> => {
-    const { service, limit = 50 } = read(incidentsQuery, request.query, 'query');
-    const wanted = ports.services.filter(({ name }) => service === undefined || name === service);
-    if (wanted.length === 0) throw unknownName(`service: found "${service ?? ''}", which is not configured`);
-    const lists = await Promise.all(wanted.map(({ name }) => listIncidents(ports.ledger, name, Math.min(limit, 500))));
-    return {
-      incidents: lists
-        .flat()
-        .sort((a, b) => b.beganAt - a.beganAt)
-        .slice(0, limit),
-    };
+  app.get(
+    '/v1/incidents',
+    { config: { needs: 'look' } },
+    async (request): Promise<{ incidents: IncidentSummary[] }> => {
+      const { service, limit = 50 } = read(incidentsQuery, request.query, 'query');
+      const wanted = visible(request, ports.services).filter(({ name }) => service === undefined || name === service);
+      if (wanted.length === 0) throw unknownName(`service: found "${service ?? ''}", which is not configured`);
+      const lists = await Promise.all(
+        wanted.map(({ name }) => listIncidents(ports.ledger, name, Math.min(limit, 500))),
+      );
+      return {
+        incidents: lists
+          .flat()
+          .sort((a, b) => b.beganAt - a.beganAt)
+          .slice(0, limit),
+      };
+    },
+  );
+
+  app.get('/v1/answers/:id', { config: { needs: 'look' } }, async (request) => {
+    const { id } = request.params as { id: string };
+    const lookup = await ports.telemetry.answer(id);
+    if (lookup.known && visible(request, [{ name: lookup.answer.service }]).length === 0)
+      throw notFound(`no answer ${id} of a service that you have a right to is on record`);
+    return lookup;
   });
 
-  app.get('/v1/answers/:id', (request) => ports.telemetry.answer((request.params as { id: string }).id));
-
-  app.get('/v1/services/:service/answers', (request) =>
+  app.get('/v1/services/:service/answers', { config: { needs: 'look' } }, (request) =>
     ports.telemetry.answersAt(known(request).name, read(answersQuery, request.query, 'query').at),
   );
 
-  app.post('/v1/services/:service/feedback', (request) =>
-    ports.telemetry.feedback(known(request).name, read(feedbackBody, request.body, 'body').items),
-  );
+  app.post('/v1/services/:service/feedback', { config: { needs: 'observe' } }, (request) => {
+    authoriseMetrics(callerOf(request), ['labels']);
+    return ports.telemetry.feedback(known(request).name, read(feedbackBody, request.body, 'body').items);
+  });
 
+  registerProposals(app, ports, proposals);
   registerPushed(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
 
-  app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {
-    const { name, model } = known(request);
-    const [stored, view] = await Promise.all([ports.artifacts.list(name), viewService(ports, name, model)]);
-    const state = view.status?.state ?? null;
-    return {
-      versions: stored.map((info) => {
-        const facts = state?.versions.find(({ version }) => version === info.version);
-        return {
-          ...info,
-          standing: facts?.standing ?? null,
-          why: facts?.why ?? null,
-          human: facts?.human ?? null,
-          live: (state?.declared ?? view.gateway?.record)?.primary === info.version,
-          standby: state?.standby?.version === info.version,
-        };
-      }),
-    };
-  });
+  app.get(
+    '/v1/services/:service/versions',
+    { config: { needs: 'look' } },
+    async (request): Promise<{ versions: VersionView[] }> => {
+      const { name, model } = known(request);
+      const [stored, view] = await Promise.all([ports.artifacts.list(name), viewService(ports, name, model)]);
+      const state = view.status?.state ?? null;
+      return {
+        versions: stored.map((info) => {
+          const facts = state?.versions.find(({ version }) => version === info.version);
+          return {
+            ...info,
+            standing: facts?.standing ?? null,
+            why: facts?.why ?? null,
+            human: facts?.human ?? null,
+            live: (state?.declared ?? view.gateway?.record)?.primary === info.version,
+            standby: state?.standby?.version === info.version,
+          };
+        }),
+      };
+    },
+  );
 
-  app.post('/v1/artifacts/import', async (request) => {
+  app.post('/v1/artifacts/import', { config: { needs: 'import' } }, async (request) => {
     onlyLocal(request);
     const { path } = read(importBody, request.body, 'body');
     if (!isAbsolute(path)) throw badRequest(`body.path: found "${path}", expected an absolute path`);
@@ -128,7 +170,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return imported;
   });
 
-  app.post('/v1/services/:service/prunings', async (request) => {
+  app.post('/v1/services/:service/prunings', { config: { needs: 'prune' } }, async (request) => {
     onlyLocal(request);
     const { name } = known(request);
     const { actor } = callerOf(request);
@@ -136,7 +178,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return { recorded: 1 };
   });
 
-  app.post('/v1/blind', async (request) => {
+  app.post('/v1/blind', { config: { needs: 'tellBlindness' } }, async (request) => {
     onlyLocal(request);
     const report = read(blindBody, request.body, 'body');
     for (const { name } of ports.services) await ports.ledger.append(blindEntry(name, report));
@@ -178,14 +220,4 @@ function pruningEntry(service: string, actor: Actor, body: Pruning): LedgerEntry
 function readObject(body: unknown): Record<string, unknown> {
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
   throw badRequest('body: expected a JSON object');
-}
-
-function callerOf(request: FastifyRequest): Caller {
-  if (request.caller === null) throw new ApiError(401, 'Nobody is known to have asked', 'send a token');
-  return request.caller;
-}
-
-function onlyLocal(request: FastifyRequest): void {
-  if (callerOf(request).isLocalUser) return;
-  throw new ApiError(403, 'For the local user only', 'ask from the machine of the controller');
 }

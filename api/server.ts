@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs';
+import type { SecureContextOptions } from 'node:tls';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { identifyCaller, type Caller, type Door } from './identity';
+import { identify, type Door } from './identity/identify';
 import type { ApiPorts } from './ports';
 import { DecisionsUnreachable } from './ports';
 import { ApiError, sendProblem } from './problem';
+import { demandRights } from './rights';
 import { registerRoutes } from './routes';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set before any route that needs one runs. */
-    caller: Caller | null;
-  }
-}
 
 export interface ApiServerOptions {
   readonly door: Door;
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly tls: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    /** Authority of client certificates; null: none is asked for. */
+    readonly clientCaFile: string | null;
+  } | null;
   readonly onError: (error: Error, what: string) => void;
 }
 
@@ -29,14 +29,12 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
     requestTimeout: 60_000,
     logger: false,
     forceCloseConnections: true,
-    ...(tls === null ? {} : { https: { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) } }),
+    ...(tls === null ? {} : { https: tlsOptions(tls) }),
   }) as unknown as FastifyInstance;
-  app.decorateRequest('caller', null);
-  app.addHook('onRequest', async (request) => {
-    // Asked by probes and by Prometheus, and free of anything that is not for every local process.
-    const open = request.routeOptions.url === '/metrics' || request.routeOptions.url === '/v1/health';
-    if (open && (tls === null || door.kind === 'socket')) return;
-    request.caller = identifyCaller(door, request);
+  // Metrics and health are asked by probes and by Prometheus, and free of anything that is not for every local process.
+  demandRights(app, {
+    openToAll: tls === null || door.kind === 'socket',
+    caller: (request) => identify(door, request, Date.now()),
   });
   app.setNotFoundHandler((request, reply) =>
     sendProblem(reply, 404, 'There is no such thing', `${request.method} ${request.url} is not part of this interface`),
@@ -52,4 +50,16 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
   });
   registerRoutes(app, ports);
   return app;
+}
+
+function tlsOptions({ certFile, keyFile, clientCaFile }: NonNullable<ApiServerOptions['tls']>): SecureContextOptions {
+  const own = { cert: readFileSync(certFile), key: readFileSync(keyFile), minVersion: 'TLSv1.2' } as const;
+  if (clientCaFile === null) return own;
+  // Whoever has none may still prove who they are by a token.
+  return {
+    ...own,
+    ca: readFileSync(clientCaFile),
+    requestCert: true,
+    rejectUnauthorized: false,
+  } as SecureContextOptions;
 }

@@ -1,5 +1,6 @@
 import type { ArtifactStore, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
-import type { ChainedEntry, LedgerKind } from '../domain/ledger';
+import type { Actor, ChainedEntry, LedgerKind } from '../domain/ledger';
+import type { Right, Role } from '../domain/roles';
 import type { Standing, VersionInfo } from '../domain/version';
 import type { Answer, MessageName } from '../workflows/contract/messages';
 import type { ServiceStatus } from '../workflows/contract/status';
@@ -11,9 +12,13 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | request | answer |
  * |---|---|
  * | `GET /v1/health` | {@link Health} |
+ * | `GET /v1/me` | {@link Me} |
  * | `GET /v1/services` | `{services: ServiceView[]}` |
  * | `GET /v1/services/{s}` | {@link ServiceView} |
  * | `POST /v1/services/{s}/acts/{name}` {@link ActBody} | {@link Answer}; 409 when refused |
+ * | the same, of a regulated service, where it needs a second person | 202 {@link Proposal} |
+ * | `GET /v1/proposals` | `{proposals: Proposal[]}` |
+ * | `POST /v1/proposals/{id}/second` `{reason}` by somebody else | {@link Answer} |
  * | `GET /v1/services/{s}/ledger?after=&incident=&kinds=a,b&until=&limit=&newestFirst=1` | {@link LedgerPage} |
  * | `GET /v1/services/{s}/ledger/verification` | {@link LedgerVerification} |
  * | `GET /v1/incidents?service=S&limit=N` | `{incidents: IncidentSummary[]}`, newest first |
@@ -55,6 +60,28 @@ export interface Health {
     readonly ok: boolean;
     readonly why: string;
   }[];
+}
+
+/** Who the controller takes the caller for. */
+export interface Me {
+  readonly actor: Actor;
+  readonly roles: readonly Role[];
+  readonly rights: readonly Right[];
+  /** Null: every service. */
+  readonly services: readonly string[] | null;
+  /** Null: no limit by metric. */
+  readonly metrics: readonly string[] | null;
+}
+
+/** An act of a regulated service that waits for a second person; answered with 202. */
+export interface Proposal {
+  readonly id: string;
+  readonly service: string;
+  readonly act: ActName;
+  readonly by: string;
+  readonly reason: string;
+  readonly at: number;
+  readonly until: number;
 }
 
 export interface ServiceView {

@@ -8,7 +8,9 @@ import type {
   IncidentSummary,
   LedgerPage,
   LedgerVerification,
+  Me,
   Problem,
+  Proposal,
   Pruning,
   ServiceView,
   VersionView,
@@ -28,11 +30,17 @@ export interface LedgerQuery {
 
 /** The controller's HTTP interface. Every method throws a {@link CliFailure}: 69 when nobody answers, 1 when refused. */
 export interface ApiClient {
+  me(): Promise<Me>;
   services(): Promise<readonly ServiceView[]>;
   service(name: string): Promise<ServiceView>;
   versions(service: string): Promise<readonly VersionView[]>;
   /** A refusal is an answer, not an error. */
-  act(service: string, name: ActName, body: Readonly<Record<string, unknown>>): Promise<Answer>;
+  act(service: string, name: ActName, body: Readonly<Record<string, unknown>>): Promise<Answer | Proposal>;
+  /** What would be decided; never a proposal. */
+  plan(service: string, name: ActName, body: Readonly<Record<string, unknown>>): Promise<Answer>;
+  proposals(): Promise<readonly Proposal[]>;
+  /** A refusal is an answer, not an error. */
+  second(proposal: string, reason: string): Promise<Answer>;
   ledger(service: string, query?: LedgerQuery): Promise<LedgerPage>;
   verification(service: string): Promise<LedgerVerification>;
   /** The newest picture of an incident, or the one of that digest, as SVG. */
@@ -62,11 +70,16 @@ export function apiClient(settings: Settings): ApiClient {
   };
   const part = encodeURIComponent;
   return {
+    me: () => ask('GET', '/v1/me'),
     services: async () => (await ask<{ services: ServiceView[] }>('GET', '/v1/services')).services,
     service: (name) => ask('GET', `/v1/services/${part(name)}`),
     versions: async (service) =>
       (await ask<{ versions: VersionView[] }>('GET', `/v1/services/${part(service)}/versions`)).versions,
     act: (service, name, body) => ask('POST', `/v1/services/${part(service)}/acts/${part(name)}`, body, [409]),
+    plan: (service, name, body) =>
+      ask('POST', `/v1/services/${part(service)}/acts/${part(name)}`, { ...body, dryRun: true }, [409]),
+    proposals: async () => (await ask<{ proposals: Proposal[] }>('GET', '/v1/proposals')).proposals,
+    second: (id, reason) => ask('POST', `/v1/proposals/${part(id)}/second`, { reason }, [409]),
     ledger: (service, query = {}) => ask('GET', `/v1/services/${part(service)}/ledger${queryText(query)}`),
     chart: async (service, incident, digest) => {
       const path = `/v1/services/${part(service)}/incidents/${part(incident)}/chart${queryText({ digest })}`;

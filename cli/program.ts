@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { addArtifacts } from './artifact-verbs';
 import type { ReplayOptions } from './commands/replay';
 import type { CommonOptions } from './context';
+import { addIdentity } from './identity-verbs';
 import { addReports } from './report-verbs';
 import type { Terminal } from './terminal';
 import { act, some, verb, type Options, type Run } from './verb';
@@ -22,6 +23,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
   addActs(program, run);
   addLocal(program, run);
   addArtifacts(program, run);
+  addIdentity(program, run);
   return program;
 }
 

@@ -1,6 +1,12 @@
 import type { ReplicaPlan } from './hosts';
 import type { Tier } from './detection/types';
 
+/** Public half of a key that signs acts: a short name for it, and 32 bytes in hex (Ed25519). */
+export interface ActKey {
+  readonly id: string;
+  readonly publicKey: string;
+}
+
 /** What lastgood may do by itself: only watch, propose and wait for a person, or act. */
 export type Mode = 'observe' | 'confirm' | 'act';
 
@@ -152,5 +158,9 @@ export interface ServicePolicy {
     readonly toHour: number;
   }[];
   readonly unverifiedOperators: 'allow' | 'refuse';
+  /** Whose signature proves the actor of a message; absent: an actor is believed as it is written. */
+  readonly actKeys?: readonly ActKey[];
+  /** Acts that take a brake away need a second person. */
+  readonly regulated?: boolean;
   readonly detection: DetectionPolicy;
 }

@@ -7,11 +7,14 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ApiPorts } from '../api/ports';
 import { createApiServer } from '../api/server';
+import { identityProofs } from './identity';
 import type { Health } from '../api/types';
 import type { LedgerEntry } from '../domain/ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
 import { openAdapters, openAlerts } from './composition';
+import type { ActKey } from '../domain/policy';
+import { ActSigner } from './act-signer';
 import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
@@ -63,7 +66,8 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const evidence = openEvidence(configuration);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
-  const decisions = temporalDecisions(client);
+  const signer = ActSigner.of(configuration.api.identity.actKeyFile);
+  const decisions = temporalDecisions(client, signer);
   const fits = openInputFits(configuration, adapters, (service) => decisions.artifactsChanged(service));
   const settled = new Set<string>();
   const counted = (entry: LedgerEntry): void => {
@@ -85,7 +89,11 @@ export async function runController(options: ProcessOptions): Promise<void> {
     return { ok: parts.every(({ ok }) => ok), pid: process.pid, startedAt, version: packageVersion(), parts };
   };
   const ports: ApiPorts = {
-    services: configuration.services.map(({ name, model }) => ({ name, model })),
+    services: configuration.services.map(({ name, model, policy }) => ({
+      name,
+      model,
+      regulated: policy.regulated === true,
+    })),
     decisions,
     router: adapters.router,
     telemetry: adapters.telemetry,
@@ -154,7 +162,12 @@ export async function runController(options: ProcessOptions): Promise<void> {
         ...ending,
       },
     ];
-    const keep = keepWorkflows(options, { client, decisions, registered: namespaceState.registered });
+    const keep = keepWorkflows(options, {
+      client,
+      decisions,
+      actKeys: [signer.key],
+      registered: namespaceState.registered,
+    });
     await runWorkers(plans.filter(hasWork), options, (running) => (state.workers = running));
     await keep;
   };
@@ -210,10 +223,10 @@ async function openDoors(
   { configuration, paths, log }: ProcessOptions,
 ): Promise<{ servers: FastifyInstance[]; address: string }> {
   const onError = (error: Error, what: string): void => log.error({ err: error }, what);
-  const { listen, tls, tokenFile } = configuration.api;
-  const token = ensureToken(tokenFile);
+  const { listen, tls, tokenFile, identity } = configuration.api;
+  const proofs = identityProofs(identity, ensureToken(tokenFile), log);
   const local = createApiServer(ports, { door: { kind: 'socket', user: userInfo().username }, tls: null, onError });
-  const remote = createApiServer(ports, { door: { kind: 'tcp', token }, tls, onError });
+  const remote = createApiServer(ports, { door: { kind: 'tcp', proofs }, tls, onError });
   await rm(paths.apiSocket, { force: true });
   // Its directory has mode 0700, so nobody else reaches the socket between these two calls.
   await local.listen({ path: paths.apiSocket });
@@ -242,6 +255,7 @@ async function keepWorkflows(
     readonly client: Client;
     readonly decisions: ReturnType<typeof temporalDecisions>;
     readonly registered: readonly string[];
+    readonly actKeys: readonly ActKey[];
   },
 ): Promise<void> {
   const configured = new Set<string>();
@@ -251,7 +265,7 @@ async function keepWorkflows(
       try {
         await ensureWorkflows(service, { ...asked, configuration });
         if (!configured.has(service.name)) {
-          if (await configureWorkflow(service, asked.decisions, configuration, log)) configured.add(service.name);
+          if (await configureWorkflow(service, { ...asked, configuration }, log)) configured.add(service.name);
         }
       } catch (error) {
         complete = false;

@@ -7,8 +7,10 @@ import {
 } from '@temporalio/client';
 import { DecisionsUnreachable, type Decisions } from '../api/ports';
 import type { ServiceStanding } from '../activities/ports';
+import type { ActSignature } from '../workflows/contract/act-signature';
 import { serviceWorkflowId } from '../workflows/contract/ids';
-import type { Answer } from '../workflows/contract/messages';
+import type { Answer, OperatorMessage } from '../workflows/contract/messages';
+import type { ActSigner } from './act-signer';
 import { signalNames } from '../workflows/contract/signals';
 import { statusQueryName, type ServiceStatus } from '../workflows/contract/status';
 
@@ -16,7 +18,7 @@ const queryLimitMs = 2_000;
 const updateLimitMs = 10_000;
 
 /** The service workflows, asked and told through Temporal. */
-export function temporalDecisions(client: Client): Decisions {
+export function temporalDecisions(client: Client, signer: ActSigner | null): Decisions {
   const handle = (service: string): WorkflowHandle => client.workflow.getHandle(serviceWorkflowId(service));
   return {
     status: (service) =>
@@ -27,7 +29,7 @@ export function temporalDecisions(client: Client): Decisions {
       guarded(service, () =>
         client.withDeadline(Date.now() + updateLimitMs, () =>
           handle(service).executeUpdate<Answer, [unknown]>(name, {
-            args: [withoutName(message)],
+            args: [withoutName(signed(service, message, signer))],
             // Temporal answers a repeated id within a run; the workflow itself remembers across runs.
             updateId: message.requestId,
           }),
@@ -38,6 +40,15 @@ export function temporalDecisions(client: Client): Decisions {
         client.withDeadline(Date.now() + queryLimitMs, () => handle(service).signal(signalNames.artifactsChanged)),
       ),
   };
+}
+
+/** Whoever has identified the actor says so by the signature; the workflow believes no other word on it. */
+function signed(
+  service: string,
+  message: OperatorMessage,
+  signer: ActSigner | null,
+): OperatorMessage & { readonly signature?: ActSignature } {
+  return signer === null ? message : { ...message, signature: signer.sign(service, message, Date.now()) };
 }
 
 /** The envelope carries no name: that is the Update's own. */

@@ -18,7 +18,7 @@ export async function runHost(options: ProcessOptions): Promise<void> {
   const adapters = await openAdapters(configuration, paths, environment);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
-  const sources = { configuration, adapters, decisions: temporalDecisions(client) };
+  const sources = { configuration, adapters, decisions: temporalDecisions(client, null) };
   const oneSlot = { maxConcurrentActivityTaskExecutions: 1, shutdownGraceTime: 500, shutdownForceTime: 8_000 };
   const plans: WorkerPlan[] = [
     { taskQueue: hostQueue(configuration.host), activities: hostWorkerActivities(sources), ...oneSlot },

@@ -3,6 +3,7 @@ import canonicalize from 'canonicalize';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Decisions } from '../api/ports';
+import type { ActKey } from '../domain/policy';
 import { CONTROL_QUEUE, detectionWorkflowId, searchAttributes, serviceWorkflowId } from '../workflows/contract/ids';
 import { NEWEST_RULES, type DetectionInput, type ServiceInput } from '../workflows/contract/inputs';
 import { parseMessage } from '../workflows/contract/messages';
@@ -13,6 +14,8 @@ export interface EnsureOptions {
   readonly configuration: Configuration;
   /** Names that the server has: an unregistered one would fail the start, or the workflow task for ever. */
   readonly registered: readonly string[];
+  /** Whose word on an actor counts. */
+  readonly actKeys: readonly ActKey[];
 }
 
 /** Starts both workflows of a service where they do not run; harmless where they do. */
@@ -22,7 +25,7 @@ export async function ensureWorkflows(service: ServiceConfiguration, options: En
     service: service.name,
     host: configuration.controlHost,
     model: service.model,
-    policy: service.policy,
+    policy: { ...service.policy, actKeys: options.actKeys },
     rules: NEWEST_RULES,
     samples: keepsSamples(service),
     searchAttributes: options.registered,
@@ -54,17 +57,21 @@ export async function ensureWorkflows(service: ServiceConfiguration, options: En
 /** Sends policy and rules when the running workflow has others. True when it has these now or will take them over. */
 export async function configureWorkflow(
   service: ServiceConfiguration,
-  decisions: Decisions,
-  configuration: Configuration,
+  {
+    decisions,
+    configuration,
+    actKeys,
+  }: Pick<EnsureOptions, 'configuration' | 'actKeys'> & { readonly decisions: Decisions },
   log: Logger,
 ): Promise<boolean> {
   const { state } = await decisions.status(service.name);
-  if (state.rules === NEWEST_RULES && same(state.policy, service.policy)) return true;
+  const policy = { ...service.policy, actKeys };
+  if (state.rules === NEWEST_RULES && same(state.policy, policy)) return true;
   const parsed = parseMessage('configure', {
     requestId: `configure-${randomUUID()}`,
     actor: { name: 'controller', proof: 'lastgood', from: configuration.host },
     reason: `policy of ${configuration.file}`,
-    policy: service.policy,
+    policy,
     rules: NEWEST_RULES,
   });
   if (!parsed.ok) throw new Error(`the policy of ${service.name} cannot be sent: ${parsed.problem}`);

@@ -79,6 +79,7 @@ class ServiceLoop {
     this.inbox = new Inbox(
       () => this.status(),
       (version) => this.state.versions.some((facts) => facts.version === version),
+      () => ({ service, keys: this.state.policy.actKeys ?? [] }),
     );
     const first = this.state.outbox[0];
     this.recorder = new Recorder(() => this.state.outbox, first ? counterOf(first) - 1 : this.state.counters.ledger, {

@@ -2,7 +2,7 @@ import type { ActName } from '../../api/types';
 import { printJson, printLines, type Context } from '../context';
 import { exitCodes } from '../exit-codes';
 import { badUse } from '../failure';
-import { renderAnswer } from '../render/acts';
+import { renderAnswer, renderProposal } from '../render/acts';
 import { followOperation } from './follow-operation';
 
 export interface ActOptions {
@@ -37,6 +37,11 @@ export async function perform(context: Context, act: Act, reason: string): Promi
   const head =
     options.wait === true ? ((await client.ledger(service, { newestFirst: true, limit: 1 })).head?.seq ?? 0) : 0;
   const answer = await client.act(service, name, { ...fields, reason, ...dryRun });
+  if ('until' in answer) {
+    if (context.json) printJson(terminal, { ...answer, decision: 'proposed', done: false });
+    else printLines(terminal, renderProposal(answer));
+    return exitCodes.needsHuman;
+  }
   const done = answer.decision === 'planned' || answer.decision === 'accepted';
   if (context.json) printJson(terminal, { service, act: name, ...answer, done });
   else printLines(terminal, renderAnswer(answer));

@@ -25,7 +25,7 @@ export async function gate(context: Context, input: { readonly what: string }): 
   const condition = conditionOf(view, context.terminal.now());
   let verdict = judge(view, condition, version);
   if (verdict.open && view.status?.state.declared?.primary !== version) {
-    const answer = await client.act(service, 'deploy', { version, dryRun: true, reason: `gate ${service}@${version}` });
+    const answer = await client.plan(service, 'deploy', { version, reason: `gate ${service}@${version}` });
     verdict =
       answer.decision === 'planned'
         ? { ...verdict, plan: answer.plan }

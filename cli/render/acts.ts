@@ -1,4 +1,5 @@
-import type { Answer } from '../../api/types';
+import type { Answer, Proposal } from '../../api/types';
+import { moment } from './words';
 
 /** What was decided on an act; for a dry run the plan. */
 export function renderAnswer(answer: Answer): string[] {
@@ -14,4 +15,12 @@ export function renderAnswer(answer: Answer): string[] {
     case 'accepted':
       return [`${answer.why}${answer.reference === null ? '' : ` (${answer.reference})`}`];
   }
+}
+
+/** An act that one person alone may not do. */
+export function renderProposal({ id, service, act, until }: Proposal): string[] {
+  return [
+    `${service} is regulated: ${act} needs a second person, and nothing was done yet.`,
+    `By ${moment(until)} somebody else with the right to it types: lastgood second ${id} --reason '…'`,
+  ];
 }

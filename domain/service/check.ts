@@ -1,5 +1,7 @@
 import { nobodyMayServe, rankCandidates, unusable } from '../rollback/candidates';
 import { blockedBy } from './readiness';
+import type { Actor } from '../ledger';
+import { isShared, needsSecondPerson } from '../roles';
 import type { OperatorMessage } from './messages';
 import { liveIsDown } from './revival';
 import type { ServiceState, VersionFacts } from './state';
@@ -13,6 +15,10 @@ const no = (why: string): Check => ({ ok: false, why });
 export function check(state: ServiceState, message: OperatorMessage, now: number): Check {
   if ((message.actor?.proof ?? 'unverified') === 'unverified' && state.policy.unverifiedOperators === 'refuse')
     return no('nobody proved who sends this; use the lastgood CLI or API, or set operators.unverified: allow');
+  if (needsSecondPerson(state.policy, message.name)) {
+    const second = checkSecond(message);
+    if (!second.ok) return second;
+  }
   switch (message.name) {
     case 'rollback':
       return checkRollback(state, message.to, now);
@@ -47,6 +53,15 @@ export function check(state: ServiceState, message: OperatorMessage, now: number
     case 'configure':
       return fine;
   }
+}
+
+/** Two proven people with two names: one person with a token beside the socket is one person. */
+function checkSecond({ name, actor, second }: OperatorMessage): Check {
+  const proven = (who: Actor | undefined): who is Actor =>
+    who !== undefined && who.proof !== 'unverified' && !isShared(who);
+  if (!proven(actor) || !proven(second))
+    return no(`the service is regulated: ${name} needs a second person; propose it with the lastgood CLI or API`);
+  return actor.name === second.name ? no(`${actor.name} cannot be the second person of their own ${name}`) : fine;
 }
 
 function known(state: ServiceState, version: string, then: (facts: VersionFacts) => Check): Check {

@@ -4,6 +4,8 @@ import type { Mode, ServicePolicy } from '../policy';
 interface Envelope {
   readonly requestId: string;
   readonly actor?: Actor;
+  /** Somebody else who agrees; proven as the actor is. */
+  readonly second?: Actor;
   readonly reason: string;
   readonly dryRun?: boolean;
 }

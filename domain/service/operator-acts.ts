@@ -53,6 +53,13 @@ export function onMessage(turn: Turn, message: OperatorMessage): Answer {
     remember(turn, message.requestId, 'r');
     return answer('refused', verdict.why);
   }
+  if (message.second)
+    turn.record(
+      'operator-act',
+      `${message.name} by ${actor.name}, seconded by ${message.second.name}: ${message.reason}`,
+      { act: message.name, second: { ...message.second } },
+      { actor },
+    );
   const outcome = act(turn, message, actor);
   // What moved nothing is no success for its sender; that it was tried stands in the ledger all the same.
   const moved = typeof outcome === 'string';

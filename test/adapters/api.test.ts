@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { EvidenceStore, PushedMetrics, Telemetry, TrafficRouter } from '../../activities/ports';
 import { DecisionsUnreachable, type ApiPorts, type Decisions } from '../../api/ports';
 import { createApiServer } from '../../api/server';
-import type { Door } from '../../api/identity';
+import type { Door } from '../../api/identity/identify';
 import type { LedgerEntry } from '../../domain/ledger';
 import type { Answer, OperatorMessage } from '../../workflows/contract/messages';
 import { MemoryLedger } from '../support/memory-ledger';
@@ -86,7 +86,7 @@ function entry(over: Partial<LedgerEntry>): LedgerEntry {
 }
 
 describe('who asks', () => {
-  const tcp: Door = { kind: 'tcp', token };
+  const tcp: Door = { kind: 'tcp', proofs: { token, tokenFile: null, oidc: null, certificates: [] } };
 
   it('needs the token at every listener but the socket', async () => {
     const server = serve({ door: tcp });

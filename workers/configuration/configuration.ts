@@ -5,6 +5,7 @@ import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { Json } from '../../domain/ledger';
 import type { ServicePolicy } from '../../domain/policy';
+import type { Role } from '../../domain/roles';
 import type { Protocol } from '../../domain/traffic-support';
 import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
@@ -27,8 +28,13 @@ export interface Configuration {
   readonly temporal: TemporalConfiguration;
   readonly api: {
     readonly listen: ListenAddress;
-    readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+    readonly tls: {
+      readonly certFile: string;
+      readonly keyFile: string;
+      readonly clientCaFile: string | null;
+    } | null;
     readonly tokenFile: string;
+    readonly identity: IdentityConfiguration;
   };
   readonly gateway: {
     readonly metrics: ListenAddress;
@@ -240,4 +246,24 @@ export function serviceNamed(configuration: Configuration, name: string): Servic
 /** Samples of inputs are kept, so that versions can be compared on real inputs. */
 export function keepsSamples(service: ServiceConfiguration): boolean {
   return service.samples.share > 0 && service.samples.maxCount > 0;
+}
+
+/** Who may speak to the controller beside the user whose processes these are. */
+export interface IdentityConfiguration {
+  /** Private key of the controllers that signs acts; made at the first start. */
+  readonly actKeyFile: string;
+  readonly tokensFile: string | null;
+  readonly oidc: {
+    readonly issuer: string;
+    readonly audience: string;
+    readonly keys: { readonly url: string } | { readonly file: string };
+    readonly nameClaim: string;
+    readonly rolesClaim: string;
+    readonly roles: Readonly<Record<string, readonly Role[]>>;
+  } | null;
+  readonly certificates: readonly {
+    readonly commonName: string;
+    readonly roles: readonly Role[];
+    readonly services: readonly string[] | null;
+  }[];
 }

@@ -1,3 +1,4 @@
+import { checkIdentity } from './identity-checks';
 import { checkAddresses } from './address-checks';
 import { checkDocker } from './docker-serving';
 import { checkEngine } from './engine-checks';
@@ -45,7 +46,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
       problem: `found ${gateway.control.listen.host}, which is not loopback: whoever reaches it moves the traffic, and the gateway has no TLS of its own, expected a loopback address with your TLS proxy in front of it`,
     });
   }
-  found.push(...checkRouters(text.router, text.host));
+  found.push(...checkIdentity(text), ...checkRouters(text.router, text.host));
   if (text.router.kind === 'haproxy') {
     found.push(...checkHaproxy(text.router.directory, services));
     // Nobody reads the gateway's rows then, so it would say "blind" for ever.

@@ -10,6 +10,7 @@ import {
 import { resolveArtifactRules } from './artifacts-schema';
 import { replicasOf, resolveHosts } from './hosts-schema';
 import { resolveHardware } from './hardware-schema';
+import { resolveIdentity } from './resolve-identity';
 import { resolveOutsideMetrics } from './metric-schema';
 import { resolvePolicy } from './policy-schema';
 import { resolvePostgres } from './ledger-schema';
@@ -111,8 +112,16 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
     },
     api: {
       listen: api.listen,
-      tls: api.tls === undefined ? null : { certFile: absolute(api.tls.certFile), keyFile: absolute(api.tls.keyFile) },
+      tls:
+        api.tls === undefined
+          ? null
+          : {
+              certFile: absolute(api.tls.certFile),
+              keyFile: absolute(api.tls.keyFile),
+              clientCaFile: orNull(api.tls.clientCaFile),
+            },
       tokenFile: orNull(api.tokenFile) ?? resolve(dataDir, 'api.token'),
+      identity: resolveIdentity(api.identity, dataDir, orNull),
     },
     gateway: {
       metrics: gateway.metrics,

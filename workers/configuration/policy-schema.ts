@@ -170,6 +170,8 @@ export const policySchema = z.strictObject({
     .array(z.strictObject({ days: z.array(count(0, 6)).min(1).max(7), fromHour: count(0, 24), toHour: count(0, 24) }))
     .max(20)
     .prefault([]),
+  /** Clearing a breaker or a quarantine and revoking need a second person. */
+  regulated: z.boolean().prefault(false),
   detection,
 });
 
@@ -244,6 +246,7 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
     onForeignQuarantined: around.onForeignQuarantined,
     freezeWindows: text.freezeWindows,
     unverifiedOperators: around.unverifiedOperators,
+    ...(text.regulated ? { regulated: true } : {}),
     detection: {
       metrics: resolveMetrics(judged.metrics as Readonly<Record<string, MetricChange | 'off' | undefined>>),
       ...(around.outside && around.outside.length > 0 ? { outside: around.outside } : {}),

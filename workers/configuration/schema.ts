@@ -15,6 +15,7 @@ import {
 import { artifactsSchema } from './artifacts-schema';
 import { hardwareSchema } from './hardware-schema';
 import { hostName, hostsSchema } from './hosts-schema';
+import { identitySchema } from './identity-schema';
 import { ledgerSchema } from './ledger-schema';
 import { outsideMetricsSchema } from './metric-schema';
 import { policySchema } from './policy-schema';
@@ -215,7 +216,9 @@ export const configurationSchema = z.strictObject({
   api: z
     .strictObject({
       listen: listenAddress.prefault('127.0.0.1:7780'),
-      tls: tls.optional(),
+      /** `clientCaFile`: authority of client certificates, for `identity.certificates`. */
+      tls: tls.extend({ clientCaFile: file.optional() }).optional(),
+      identity: identitySchema,
       /** Bearer token; default `api.token` in the data directory, made at the first start. */
       tokenFile: file.optional(),
     })

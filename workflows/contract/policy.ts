@@ -63,6 +63,11 @@ const shape = z.looseObject({
   onForeignQuarantined: z.enum(['alarm', 'revert']),
   freezeWindows: z.array(z.looseObject({ days: z.array(z.number()), fromHour: z.number(), toHour: z.number() })),
   unverifiedOperators: z.enum(['allow', 'refuse']),
+  actKeys: z
+    .array(z.looseObject({ id: z.string().min(1).max(16), publicKey: z.string().regex(/^[0-9a-f]{64}$/) }))
+    .max(4)
+    .optional(),
+  regulated: z.boolean().optional(),
   detection: z.looseObject({
     metrics: z.array(z.looseObject({ metric: z.string(), tier })),
     falseAlarmDays: z.number(),

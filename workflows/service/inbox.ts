@@ -9,7 +9,16 @@ import {
   uuid4,
 } from '@temporalio/workflow';
 import type { ServiceEvent } from '../../domain/service/events';
-import { messageNames, parseMessage, type Answer, type MessageName, type OperatorMessage } from '../contract/messages';
+import type { ActKey } from '../../domain/policy';
+import { problemOfSignature, type ActSignature } from '../contract/act-signature';
+import {
+  messageNames,
+  parseMessage,
+  type Answer,
+  type MessageName,
+  type OperatorMessage,
+  type ParsedMessage,
+} from '../contract/messages';
 import { signalNames } from '../contract/signals';
 import { statusQueryName, type ServiceStatus } from '../contract/status';
 import { readReport, reportNames } from './reports';
@@ -40,7 +49,11 @@ export class Inbox {
   private leftOut = 0;
   private lookUps = { asked: 0, begun: 0, ended: 0 };
 
-  constructor(status: () => ServiceStatus, knows: (version: string) => boolean) {
+  constructor(
+    status: () => ServiceStatus,
+    knows: (version: string) => boolean,
+    private readonly proofs: () => { readonly service: string; readonly keys: readonly ActKey[] },
+  ) {
     setHandler(defineQuery<ServiceStatus>(statusQueryName), status);
     for (const name of messageNames) this.listenForMessage(name, knows);
     for (const name of reportNames)
@@ -110,7 +123,7 @@ export class Inbox {
     setHandler(
       defineUpdate<Answer, [unknown]>(name),
       async (input) => {
-        const parsed = parseMessage(name, input);
+        const parsed = this.proven(parseMessage(name, input));
         if (!parsed.ok) throw unreadable(name, parsed.problem);
         const { message } = parsed;
         await learn(message);
@@ -118,7 +131,7 @@ export class Inbox {
       },
       {
         validator: (input) => {
-          const parsed = parseMessage(name, input);
+          const parsed = this.proven(parseMessage(name, input));
           if (!parsed.ok) throw unreadable(name, parsed.problem);
         },
       },
@@ -130,6 +143,16 @@ export class Inbox {
       if (knowsItsVersion(message, knows)) return this.putSignal({ type: 'message', message });
       return learn(message).then(() => this.putSignal({ type: 'message', message }));
     });
+  }
+
+  /** Where keys are in force, an actor counts under the signature of one of them only; whoever brings none is nobody. */
+  private proven(parsed: ParsedMessage): ParsedMessage {
+    const { service, keys } = this.proofs();
+    if (!parsed.ok || keys.length === 0) return parsed;
+    const { signature, ...signed } = parsed.message as OperatorMessage & { readonly signature?: ActSignature };
+    if (signature === undefined) return { ok: true, message: asUnproven(signed) as OperatorMessage };
+    const problem = problemOfSignature(service, { ...signed, signature }, keys, Date.now());
+    return problem === null ? { ok: true, message: signed } : { ok: false, problem: `signature: ${problem}` };
   }
 
   /** A version that was imported a moment ago is looked up before it is called unknown. */
@@ -182,7 +205,7 @@ function knowsItsVersion(message: OperatorMessage, knows: (version: string) => b
  */
 function asUnproven(input: unknown): unknown {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
-  const { actor: _claimed, ...said } = input as Record<string, unknown>;
+  const { actor: _claimed, second: _also, signature: _by, ...said } = input as Record<string, unknown>;
   return 'requestId' in said ? said : { ...said, requestId: `signal-${uuid4()}` };
 }
 

@@ -74,6 +74,10 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   'artifacts profile': ['no-such-file'],
   'artifacts pull': [],
   'artifacts sync': [],
+  whoami: [],
+  proposals: [],
+  second: ['p-1', '--reason', 'x'],
+  'token make': ['--name', 'a', '--role', 'god'],
 };
 
 function errorIn(text: string): { what: string; todo: string | null; exitCode: number } {

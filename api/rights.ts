@@ -1,0 +1,53 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Right } from '../domain/roles';
+import { authorise, type Caller } from './identity/caller';
+import { ApiError } from './problem';
+
+/** What a route needs; `open` for everybody who reaches the listener, a function where its path says it. */
+export type Needs = Right | 'open' | ((params: Readonly<Record<string, string>>) => Right | null);
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before any route that needs one runs. */
+    caller: Caller | null;
+  }
+  interface FastifyContextConfig {
+    needs?: Needs;
+  }
+}
+
+/** Every route says what it needs; one that does not would be open by oversight, and the process does not start. */
+export function demandRights(
+  app: FastifyInstance,
+  identifies: { readonly openToAll: boolean; caller(request: FastifyRequest): Promise<Caller> },
+): void {
+  app.decorateRequest('caller', null);
+  app.addHook('onRoute', ({ method, url, config }) => {
+    if (config?.needs === undefined) throw new Error(`${String(method)} ${url} does not say which right it needs`);
+  });
+  app.addHook('onRequest', async (request) => {
+    const { needs } = request.routeOptions.config;
+    if (needs === 'open' && identifies.openToAll) return;
+    const caller = await identifies.caller(request);
+    request.caller = caller;
+    const params = (request.params ?? {}) as Readonly<Record<string, string>>;
+    const right = typeof needs === 'function' ? needs(params) : needs === 'open' ? 'look' : needs;
+    if (right !== undefined && right !== null) authorise(caller, right, params['service'] ?? null);
+  });
+}
+
+export function callerOf(request: FastifyRequest): Caller {
+  if (request.caller === null) throw new ApiError(401, 'Nobody is known to have asked', 'send a token');
+  return request.caller;
+}
+
+export function onlyLocal(request: FastifyRequest): void {
+  if (callerOf(request).isLocalUser) return;
+  throw new ApiError(403, 'For the local user only', 'ask from the machine of the controller');
+}
+
+/** Services that the caller may hear of. */
+export function visible<T extends { readonly name: string }>(request: FastifyRequest, services: readonly T[]): T[] {
+  const { services: mine } = callerOf(request);
+  return services.filter(({ name }) => mine === null || mine.includes(name));
+}
