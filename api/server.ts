@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { identify, type Door } from './identity/identify';
 import type { ApiPorts } from './ports';
 import { DecisionsUnreachable } from './ports';
 import { ApiError, sendProblem } from './problem';
+import type { Caller } from './identity/caller';
+import { limitRequests } from './limits';
 import { demandRights } from './rights';
 import { registerRoutes } from './routes';
 
@@ -21,6 +24,12 @@ export interface ApiServerOptions {
 
 export const bodyLimitBytes = 2 * 1024 * 1024;
 
+/** Answers are data, for nobody's cache and no page but our own. */
+const headers: FastifyHelmetOptions = {
+  contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], styleSrc: ["'unsafe-inline'"] } },
+  crossOriginResourcePolicy: { policy: 'same-origin' },
+};
+
 /** One listener of the interface; `listen` is the caller's. */
 export function createApiServer(ports: ApiPorts, options: ApiServerOptions): FastifyInstance {
   const { tls, door } = options;
@@ -31,11 +40,6 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
     forceCloseConnections: true,
     ...(tls === null ? {} : { https: tlsOptions(tls) }),
   }) as unknown as FastifyInstance;
-  // Metrics and health are asked by probes and by Prometheus, and free of anything that is not for every local process.
-  demandRights(app, {
-    openToAll: tls === null || door.kind === 'socket',
-    caller: (request) => identify(door, request, Date.now()),
-  });
   app.setNotFoundHandler((request, reply) =>
     sendProblem(reply, 404, 'There is no such thing', `${request.method} ${request.url} is not part of this interface`),
   );
@@ -48,7 +52,21 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
     // A fault of a port (ledger, gateway, store): its message names it, and only people with the token read this.
     return sendProblem(reply, 502, 'A part of lastgood did not answer', `${error.name}: ${error.message}`);
   });
-  registerRoutes(app, ports);
+  void app.register(helmet, headers);
+  void app.register(async (scope) => {
+    const routes = scope as unknown as FastifyInstance;
+    // The socket is for the user of these processes; a limit would only hold up a person in a hurry.
+    const limited = door.kind === 'tcp' ? await limitRequests(routes) : null;
+    demandRights(routes, {
+      // Metrics and health are asked by probes and by Prometheus, and free of anything that is not for every local process.
+      openToAll: tls === null || door.kind === 'socket',
+      caller: (request) => {
+        const who = (): Promise<Caller> => identify(door, request, Date.now());
+        return limited ? limited(request, who) : who();
+      },
+    });
+    registerRoutes(routes, ports);
+  });
   return app;
 }
 

@@ -4,13 +4,14 @@ import { request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance } from 'fastify';
 import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose';
 import type { PushedMetrics, Telemetry, TrafficRouter } from '../../activities/ports';
 import type { Proofs } from '../../api/identity/identify';
 import { OidcTokens } from '../../api/identity/oidc';
 import { TokenFile } from '../../api/identity/token-file';
 import type { ApiPorts, Decisions } from '../../api/ports';
+import { demandRights } from '../../api/rights';
 import { createApiServer, type ApiServerOptions } from '../../api/server';
 import { main } from '../../cli/main';
 import type { Role } from '../../domain/roles';
@@ -433,9 +434,29 @@ describe('an act of a regulated service that takes a brake away', () => {
   });
 });
 
-test('a route that does not say what it needs does not start', () => {
+test('whoever tries more than 60 wrong tokens in a minute is refused, and so is a right one from there; others are not', async () => {
   const server = serve({});
-  expect(() => server.get('/v1/forgotten', () => 'open')).toThrow(
-    'GET /v1/forgotten does not say which right it needs',
-  );
+  const status = async (token: string, remoteAddress: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${token}` };
+    return (await server.inject({ url: '/v1/me', headers, remoteAddress })).statusCode;
+  };
+  const seen: number[] = [];
+  for (let n = 0; n < 62; n++) seen.push(await status(`guess-${n}`, '192.0.2.7'));
+  expect([seen.filter((code) => code === 401).length, seen.at(-1)]).toEqual([61, 429]);
+  expect(await status('the-token-of-the-data-directory', '192.0.2.7')).toBe(429);
+  expect(await status('the-token-of-the-data-directory', '192.0.2.8')).toBe(200);
+});
+
+test('an answer is for no cache, no frame and no page of others', async () => {
+  const { headers } = await serve({}).inject({ url: '/v1/health' });
+  expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'SAMEORIGIN' });
+  expect(headers['content-security-policy']).toContain("default-src 'none'");
+});
+
+test('a route that does not say what it needs does not start', async () => {
+  const app = Fastify();
+  closing.push(() => app.close());
+  demandRights(app as never, { openToAll: true, caller: () => Promise.reject(new Error('not asked')) });
+  expect(() => app.get('/v1/forgotten', () => 'open')).toThrow('GET /v1/forgotten does not say which right it needs');
+  await app.ready();
 });
