@@ -11,6 +11,7 @@ import { until } from '../support/poll';
  */
 const steps: [activity: string, part: 'controller' | 'host'][] = [
   ['shiftTraffic', 'host'],
+  ['prepareTarget', 'host'],
   ['loadTarget', 'host'],
   ['recordDecisions', 'controller'],
   ['validateArtifact', 'controller'],
@@ -19,6 +20,19 @@ const steps: [activity: string, part: 'controller' | 'host'][] = [
   ['shadowReplay', 'controller'],
   ['stopInstance', 'host'],
 ];
+
+/** What `prepareTarget` does in one call where it lives. */
+const madeTogether = ['validateArtifact', 'loadTarget', 'probeInstance'];
+
+/** The call that is made once is lost, before it began or after it was done; everything else dies on both sides. */
+function deathsOf(activity: string): [activity: string, when: 'before' | 'after'][] {
+  if (activity === 'prepareTarget') return [[activity, 'after']];
+  const both: ReturnType<typeof deathsOf> = [
+    [activity, 'before'],
+    [activity, 'after'],
+  ];
+  return madeTogether.includes(activity) ? [['prepareTarget', 'before'], ...both] : both;
+}
 
 let installation: Installation;
 
@@ -45,15 +59,15 @@ test.each(steps)(
     await installation.startUp();
     const traffic = await installation.load({ perSecond: 20 });
     const former = installation.pid(part);
-    installation.armFailpoint(activity, 'before');
-    installation.armFailpoint(activity, 'after');
+    const deaths = deathsOf(activity);
+    for (const [name, when] of deaths) installation.armFailpoint(name, when);
     const { from, after } = await degrade(installation, { tier: 'short-window' });
     const settled = await api.entry('settled', after, ({ kind }) => kind === 'settled', 50_000);
     const to = String(settled.facts['to']);
     await until('the new version in traffic', async () => (await traffic.tally()).byVersion[to], 5_000);
     // A copy is stopped after the rollback that left it.
-    for (const when of ['before', 'after'] as const)
-      await until(`the death ${when}`, () => installation.failpointWasHit(activity, when), 20_000);
+    for (const [name, when] of deaths)
+      await until(`the death ${when} ${name}`, () => installation.failpointWasHit(name, when), 20_000);
     await installation.restarted(part, former);
     if (activity === 'stopInstance')
       await api.whenState('nothing left to retire', ({ retiring }) => retiring.length === 0, 30_000);
