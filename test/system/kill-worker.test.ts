@@ -21,17 +21,28 @@ const steps: [activity: string, part: 'controller' | 'host'][] = [
   ['stopInstance', 'host'],
 ];
 
-/** What `prepareTarget` does in one call where it lives. */
-const madeTogether = ['validateArtifact', 'loadTarget', 'probeInstance'];
+type Death = [activity: string, when: 'before' | 'after'];
 
-/** The call that is made once is lost, before it began or after it was done; everything else dies on both sides. */
-function deathsOf(activity: string): [activity: string, when: 'before' | 'after'][] {
-  if (activity === 'prepareTarget') return [[activity, 'after']];
-  const both: ReturnType<typeof deathsOf> = [
+/**
+ * `prepareTarget` makes three steps in one call, and has one attempt: each of them is made by itself only after that was
+ * lost. On the host that is the death before the load as well.
+ */
+function deathsOf(activity: string): Death[] {
+  const [before, after]: [Death, Death] = [
     [activity, 'before'],
     [activity, 'after'],
   ];
-  return madeTogether.includes(activity) ? [['prepareTarget', 'before'], ...both] : both;
+  switch (activity) {
+    case 'prepareTarget':
+      return [after];
+    case 'loadTarget':
+      return [['prepareTarget', 'before'], after];
+    case 'validateArtifact':
+    case 'probeInstance':
+      return [['prepareTarget', 'before'], before, after];
+    default:
+      return [before, after];
+  }
 }
 
 let installation: Installation;
@@ -62,7 +73,7 @@ test.each(steps)(
     const deaths = deathsOf(activity);
     for (const [name, when] of deaths) installation.armFailpoint(name, when);
     const { from, after } = await degrade(installation, { tier: 'short-window' });
-    const settled = await api.entry('settled', after, ({ kind }) => kind === 'settled', 50_000);
+    const settled = await api.entry('settled', after, ({ kind }) => kind === 'settled', 60_000);
     const to = String(settled.facts['to']);
     await until('the new version in traffic', async () => (await traffic.tally()).byVersion[to], 5_000);
     // A copy is stopped after the rollback that left it.
@@ -88,5 +99,5 @@ test.each(steps)(
     await until('as few copies as the policy allows', () => installation.copies().length <= 3, 15_000);
     expect(await api.verification()).toMatchObject({ ok: true });
   },
-  90_000,
+  120_000,
 );
