@@ -69,6 +69,32 @@ export class AnswerLate extends Error {
   override readonly name = 'AnswerLate';
 }
 
+/**
+ * As {@link within}, but asked once more when nothing has come after `againAfterMs`: a single question that got lost must
+ * not cost the whole limit. Whichever answers first counts, so only reads belong here.
+ */
+export async function askedAgain<T>(
+  limits: { readonly againAfterMs: number; readonly limitMs: number },
+  what: string,
+  ask: () => Promise<T>,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const first = ask();
+  const second = new Promise<T>((resolve, reject) => {
+    timer = setTimeout(() => void ask().then(resolve, reject), limits.againAfterMs);
+  });
+  try {
+    // What the first one says at once, also that it cannot be asked, is the answer; a second one that fails is none.
+    const either = new Promise<T>((resolve, reject) => {
+      first.then(resolve, reject);
+      second.then(resolve, () => undefined);
+    });
+    return await within(limits.limitMs, what, either);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Rejects with {@link AnswerLate} when the promise takes longer; what it does goes on, so only reads belong here. */
 export async function within<T>(limitMs: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -23,6 +23,7 @@ import type {
   Telemetry,
   TrafficRouter,
 } from './ports';
+import { prepareTarget } from './prepare-target';
 import { probeInstance } from './probe-instance';
 import { recordDecisions } from './record-decisions';
 import { recoverState } from './recover-state';
@@ -92,6 +93,7 @@ export function controlActivities(ports: ControlPorts): StepActivities {
 export function hostActivities(ports: HostPorts): HostActivities {
   return guarded<HostActivities>({
     loadTarget: loadTarget(ports),
+    prepareTarget: prepareTarget(ports),
     stopInstance: stopInstance(ports),
     inspectInstances: inspectInstances(ports),
   });

@@ -10,13 +10,16 @@ import { problemsText } from './validate-artifact';
 
 type Input = Parameters<HostActivities['loadTarget']>[0];
 type Outcome = Awaited<ReturnType<HostActivities['loadTarget']>>;
-interface Ports {
+export interface LoadPorts {
   readonly artifacts: ArtifactStore;
   readonly serving: (service: string) => ServingRuntime;
   readonly engine: (service: string) => Engine;
 }
 
 const readyPollMs = 25;
+/** A light copy is ready at once: it is not left waiting for the clock. */
+const quickPollMs = 5;
+const quickForMs = 250;
 const readyTimeoutMs = 1_000;
 /** Looking at the process costs more than asking it; a copy that died is found this often. */
 const inspectEveryMs = 500;
@@ -28,38 +31,57 @@ const WILL_FAIL_AGAIN = ['InstanceFailed', 'ServingRefused', 'DockerRefused', 'D
  * Idempotent by the instance's name: a copy of that name that runs is found instead of started again. What it resolves to
  * was read back: the address answered ready and said what it loaded. A copy that fails by its own fault is an outcome.
  */
-export function loadTarget(ports: Ports): HostActivities['loadTarget'] {
+export function loadTarget(ports: LoadPorts): HostActivities['loadTarget'] {
   return async (input) =>
     await withHeartbeat(1_000, async (signal, progress) => {
       const beganAt = performance.now();
       const runtime = ports.serving(input.service);
-      const found = await isRunning(runtime, input);
-      const artifact = runtime.kind === 'external' ? null : await materialised(ports.artifacts, input);
+      const [found, artifact] = await Promise.all([
+        isRunning(runtime, input),
+        runtime.kind === 'external' ? null : materialised(ports.artifacts, input),
+      ]);
       if (artifact !== null && 'ok' in artifact) return artifact;
-      const started = await start(runtime, input, artifact?.directory ?? null, { signal, progress });
-      if ('ok' in started) return started;
-      const ready = await untilReady(ports, runtime, input, started, signal);
-      if (!ready.ok) return ready;
-      const problems = artifact === null ? [] : ((await ports.artifacts.recheck?.(input.service, input.version)) ?? []);
-      // What it loaded may be neither what was compared before nor what is there now.
-      if (problems.length > 0)
-        return { ok: false, why: `changed while ${ready.instance} loaded it: ${problemsText(problems)}` };
-      const { address, instance } = ready;
-      const { selector } = started;
-      const backend = { address, instance, digest: input.digest, ...(selector && { selector }) };
-      return { ok: true, backend, ms: Math.round(performance.now() - beganAt), found };
+      const loaded = await load(ports, input, { artifact, found }, { signal, progress });
+      return loaded.ok ? { ...loaded, ms: Math.round(performance.now() - beganAt) } : loaded;
     });
 }
 
-async function isRunning(runtime: ServingRuntime, { service, instance }: Input): Promise<boolean> {
+/** Starts the copy of an artifact whose every byte was compared, or finds it, and waits until it is ready. */
+export async function load(
+  ports: LoadPorts,
+  input: Input,
+  { artifact, found }: { readonly artifact: { readonly directory: string } | null; readonly found: boolean },
+  told: { readonly signal: AbortSignal; readonly progress: (words: string) => void },
+): Promise<Outcome> {
+  const beganAt = performance.now();
+  const runtime = ports.serving(input.service);
+  const started = await start(runtime, input, artifact?.directory ?? null, told);
+  if ('ok' in started) return started;
+  const ready = await untilReady(ports, runtime, input, started, told.signal);
+  if (!ready.ok) return ready;
+  const problems = artifact === null ? [] : ((await ports.artifacts.recheck?.(input.service, input.version)) ?? []);
+  // What it loaded may be neither what was compared before nor what is there now.
+  if (problems.length > 0)
+    return { ok: false, why: `changed while ${ready.instance} loaded it: ${problemsText(problems)}` };
+  const { address, instance } = ready;
+  const { selector } = started;
+  const backend = { address, instance, digest: input.digest, ...(selector && { selector }) };
+  return { ok: true, backend, ms: Math.round(performance.now() - beganAt), found };
+}
+
+export async function isRunning(
+  runtime: ServingRuntime,
+  { service, instance }: Pick<Input, 'service' | 'instance'>,
+): Promise<boolean> {
   const { instances } = await runtime.inspect(service);
   return instances.some((found) => found.instance === instance && found.state !== 'exited');
 }
 
-async function materialised(
+/** Its verified directory: every byte was compared with the manifest, and the manifest with the decision. */
+export async function materialised(
   artifacts: ArtifactStore,
-  { service, version, digest }: Input,
-): Promise<{ readonly directory: string } | Extract<Outcome, { ok: false }>> {
+  { service, version, digest }: Pick<Input, 'service' | 'version' | 'digest'>,
+): Promise<{ readonly directory: string } | { readonly ok: false; readonly why: string }> {
   try {
     const artifact = await artifacts.materialise(service, version);
     if (artifact.digest === digest) return artifact;
@@ -93,7 +115,7 @@ function withLastWords(error: Error): string {
 }
 
 async function untilReady(
-  ports: Ports,
+  ports: LoadPorts,
   runtime: ServingRuntime,
   input: Input,
   started: InstanceState,
@@ -106,6 +128,7 @@ async function untilReady(
   if (address === null) return { ok: false, why: `${instance} reported no address` };
   const engine = engineOn(ports.engine(service), started);
   const until = performance.now() + readyWithinMs;
+  const quickUntil = performance.now() + quickForMs;
   let inspectAt = performance.now() + inspectEveryMs;
   let why = 'it was not asked';
   while (performance.now() < until) {
@@ -129,7 +152,7 @@ async function untilReady(
       if (ended !== null) return { ok: false, why: ended };
       inspectAt = performance.now() + inspectEveryMs;
     }
-    await pause(readyPollMs, undefined, { signal });
+    await pause(performance.now() < quickUntil ? quickPollMs : readyPollMs, undefined, { signal });
   }
   return { ok: false, why: `${instance} was not ready within ${readyWithinMs} ms: ${why}` };
 }

@@ -3,7 +3,7 @@ import { sameRoute, type Backend, type RouteRecord } from '../domain/route';
 import type { ApplyResult, RouterState } from '../gateway/protocol';
 import type { RouterActivities, ShiftOutcome, StepOutcome } from '../workflows/contract/activities';
 import { engineOn } from './engine-on';
-import { messageOf, within } from './failures';
+import { askedAgain, messageOf, within } from './failures';
 import { askProbe, lookAt } from './golden-probes';
 import type { ArtifactStore, Engine, ServiceStanding, StandingView, TrafficRouter } from './ports';
 
@@ -17,6 +17,8 @@ interface Ports {
 
 /** All on one host and on the users' clock: what takes longer than these is down. */
 const readTimeoutMs = 1_500;
+/** The standing is a query to a workflow that is at work at this moment, and the users wait for it. */
+const standingLimits = { againAfterMs: 300, limitMs: readTimeoutMs };
 const lookTimeoutMs = 1_000;
 const seenTimeoutMs = 1_000;
 /** An attempt this close to its end may have been given up already by those who wait for it. */
@@ -38,7 +40,7 @@ export function shiftTraffic(ports: Ports): RouterActivities['shiftTraffic'] {
     const { record, service } = input;
     const [state, view, looked] = await Promise.all([
       within(readTimeoutMs, `the route of ${service}`, ports.router.read(service)),
-      within(readTimeoutMs, `the standing of ${service}`, ports.standing.read(service)),
+      askedAgain(standingLimits, `the standing of ${service}`, () => ports.standing.read(service)),
       lookTwice(ports, input),
     ]);
     // In force on one of several routers only: applying it again is what brings it to the others.

@@ -31,13 +31,16 @@ export function validateArtifact({
       if (problems.length > 0) return { ok: false, why: problemsText(problems) };
       const outside = await externalRefusal(external, service, info, { signal });
       if (outside.why !== null) return { ok: false, why: outside.why };
-      const remarks = [...((await artifacts.remarks?.(service, version)) ?? []), ...outside.notes];
-      if (remarks.length === 0) return { ok: true };
-      return { ok: true, note: `${WHOLE}; ${remarks.join('; ')}`.slice(0, noteLimit) };
+      return { ok: true, ...noteOn([...((await artifacts.remarks?.(service, version)) ?? []), ...outside.notes]) };
     });
 }
 
-function holder({ observed }: VersionInfo): string {
+/** Nothing where nobody has a remark. */
+export function noteOn(remarks: readonly string[]): { readonly note?: string } {
+  return remarks.length === 0 ? {} : { note: `${WHOLE}; ${remarks.join('; ')}`.slice(0, noteLimit) };
+}
+
+export function holder({ observed }: VersionInfo): string {
   return observed === undefined ? 'the store holds' : 'its address serves';
 }
 

@@ -80,6 +80,14 @@ const hostOptions: Options<HostActivities> = {
     heartbeatTimeout: 5_000,
     retry: eager,
   },
+  // A short cut: who finds the slot taken, a worker that is away or an older one goes the long way, where each step has
+  // its own limits and repeats. The caller bounds it.
+  prepareTarget: {
+    scheduleToStartTimeout: 1_000,
+    startToCloseTimeout: 15_000,
+    heartbeatTimeout: 3_000,
+    retry: { maximumAttempts: 1 },
+  },
   // Never urgent. Grace is in the input, at most minutes; the heartbeat is for the death of the worker.
   stopInstance: {
     scheduleToStartTimeout: 60_000,

@@ -1,10 +1,13 @@
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { hasCode, isMissing, readTextIfThere, writeFileAtomic } from '../disk/atomic-file';
 import { ServingRefused } from './errors';
 
 const LIMIT_BYTES = 64 * 1024;
+/** Reading one small file costs next to nothing; a whole look at a copy goes through /proc. */
+const REPORT_POLL_MS = 5;
 
 /**
  * What was started under a name. Written before the process exists (`pid` null) and again when it does; nothing in it is
@@ -108,6 +111,14 @@ export class InstanceFiles {
     } catch {
       // A server that does not write its report in one piece: the next look finds it whole.
       return null;
+    }
+  }
+
+  /** Resolves when the copy has reported its port, after `ms` at the latest; its users wait for it. */
+  async untilReported(record: InstanceRecord, ms: number): Promise<void> {
+    for (const until = performance.now() + ms; performance.now() < until;) {
+      if ((await this.reportedPort(record)) !== null) return;
+      await pause(REPORT_POLL_MS);
     }
   }
 

@@ -190,7 +190,7 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
         throw new InstanceFailed(`${record.instance} reported no address within ${timeoutMs} ms and was stopped`, tail);
       }
       signal.throwIfAborted();
-      await pause(POLL_MS);
+      await files.untilReported(record, POLL_MS);
     }
   }
 
@@ -222,8 +222,9 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
     async start(request, signal) {
       signal.throwIfAborted();
       const record = await withFileLock(files.lock(request.instance), LOCK_WAIT_MS, () => ensureRun(request));
-      await dropOldEvidence(request.service);
-      return untilAddress(record, signal);
+      // Beside the copy's own start, which takes longer.
+      const [state] = await Promise.all([untilAddress(record, signal), dropOldEvidence(request.service)]);
+      return state;
     },
     async inspect(service) {
       const { records, unreadable } = await files.all();

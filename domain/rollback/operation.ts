@@ -46,6 +46,11 @@ export interface OperationInput {
   readonly stopFirst?: { readonly expectedMs: number; readonly maxMs: number };
   /** How long a decision waits for its record, and what then: absent in operations that began before it was given. */
   readonly ledger?: { readonly waitMs: number; readonly down: 'proceed' | 'hold' };
+  /**
+   * Validate, load and probe are made in one call where they take no longer than this, and one by one after that: absent
+   * in operations that began before it was given, which make them one by one.
+   */
+  readonly together?: { readonly withinMs: number };
   readonly limits: Pick<ServicePolicy, 'attempts' | 'steps' | 'verify' | 'gradual' | 'standby'>;
 }
 

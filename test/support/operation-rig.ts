@@ -63,6 +63,7 @@ export class World {
       | 'observeRoute'
       | 'observeDrain'
       | 'loadTarget'
+      | 'prepareTarget'
       | 'stopInstance'
       | 'inspectInstances'
       | 'shiftTraffic'
@@ -97,6 +98,16 @@ export class World {
         this.running.add(instance);
         const backend = { address: 'http://127.0.0.1:9', instance, digest: digestOf(version) };
         return this.called('load', version, { ok: true, backend, ms: 3, found });
+      },
+      prepareTarget: async ({ version, instance }) => {
+        this.running.add(instance);
+        const backend = { address: 'http://127.0.0.1:9', instance, digest: digestOf(version) };
+        return this.called('prepare', version, {
+          validate: { ms: 2 },
+          load: { ms: 3, backend, found: false },
+          probe: { ms: 4, probes: 8 },
+          failed: null,
+        });
       },
       stopInstance: async ({ instance }) =>
         this.called('stop', instance, { outcome: this.running.delete(instance) ? 'stopped' : 'absent', why: '' }),
@@ -218,6 +229,7 @@ const activityNames: readonly (keyof Activities)[] = [
   'observeDrain',
   'observeRoute',
   'loadTarget',
+  'prepareTarget',
   'stopInstance',
   'inspectInstances',
   'shiftTraffic',

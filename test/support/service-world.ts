@@ -146,6 +146,8 @@ export class ServiceWorld {
         const backend = { address: 'http://127.0.0.1:9', instance, digest: `sha256:${version}` };
         return this.called('load', version, { ok: true, backend, ms: 3, found });
       },
+      // Left to the steps, which the tests are about.
+      prepareTarget: async () => ({ validate: null, load: null, probe: null, failed: null }),
       inspectInstances: async () =>
         [...this.running].map((instance) => {
           const version = /@(.*)#/.exec(instance)?.[1] ?? '';

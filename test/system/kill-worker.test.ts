@@ -11,6 +11,7 @@ import { until } from '../support/poll';
  */
 const steps: [activity: string, part: 'controller' | 'host'][] = [
   ['shiftTraffic', 'host'],
+  ['prepareTarget', 'host'],
   ['loadTarget', 'host'],
   ['recordDecisions', 'controller'],
   ['validateArtifact', 'controller'],
@@ -19,6 +20,30 @@ const steps: [activity: string, part: 'controller' | 'host'][] = [
   ['shadowReplay', 'controller'],
   ['stopInstance', 'host'],
 ];
+
+type Death = [activity: string, when: 'before' | 'after'];
+
+/**
+ * `prepareTarget` makes three steps in one call, and has one attempt: each of them is made by itself only after that was
+ * lost. On the host that is the death before the load as well.
+ */
+function deathsOf(activity: string): Death[] {
+  const [before, after]: [Death, Death] = [
+    [activity, 'before'],
+    [activity, 'after'],
+  ];
+  switch (activity) {
+    case 'prepareTarget':
+      return [after];
+    case 'loadTarget':
+      return [['prepareTarget', 'before'], after];
+    case 'validateArtifact':
+    case 'probeInstance':
+      return [['prepareTarget', 'before'], before, after];
+    default:
+      return [before, after];
+  }
+}
 
 let installation: Installation;
 
@@ -45,15 +70,15 @@ test.each(steps)(
     await installation.startUp();
     const traffic = await installation.load({ perSecond: 20 });
     const former = installation.pid(part);
-    installation.armFailpoint(activity, 'before');
-    installation.armFailpoint(activity, 'after');
+    const deaths = deathsOf(activity);
+    for (const [name, when] of deaths) installation.armFailpoint(name, when);
     const { from, after } = await degrade(installation, { tier: 'short-window' });
-    const settled = await api.entry('settled', after, ({ kind }) => kind === 'settled', 50_000);
+    const settled = await api.entry('settled', after, ({ kind }) => kind === 'settled', 60_000);
     const to = String(settled.facts['to']);
     await until('the new version in traffic', async () => (await traffic.tally()).byVersion[to], 5_000);
     // A copy is stopped after the rollback that left it.
-    for (const when of ['before', 'after'] as const)
-      await until(`the death ${when}`, () => installation.failpointWasHit(activity, when), 20_000);
+    for (const [name, when] of deaths)
+      await until(`the death ${when} ${name}`, () => installation.failpointWasHit(name, when), 20_000);
     await installation.restarted(part, former);
     if (activity === 'stopInstance')
       await api.whenState('nothing left to retire', ({ retiring }) => retiring.length === 0, 30_000);
@@ -74,5 +99,5 @@ test.each(steps)(
     await until('as few copies as the policy allows', () => installation.copies().length <= 3, 15_000);
     expect(await api.verification()).toMatchObject({ ok: true });
   },
-  90_000,
+  120_000,
 );

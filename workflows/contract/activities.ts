@@ -146,6 +146,20 @@ export interface HostActivities {
     model: string;
     readyWithinMs: number;
   }): Promise<StepOutcome<{ readonly backend: Backend; readonly ms: number; readonly found: boolean }>>;
+  /**
+   * Validate, load and probe of one candidate in one call, each only after the one before has succeeded, for at most
+   * about `withinMs`. What it did not get to is left to the steps themselves, which find what it began; a copy that needs
+   * longer, a large artifact and parts outside of the process are left to them from the beginning. Read back as by
+   * `loadTarget`; idempotent by the instance's name.
+   */
+  prepareTarget(input: {
+    service: string;
+    version: string;
+    digest: string;
+    instance: string;
+    model: string;
+    withinMs: number;
+  }): Promise<PreparedTarget>;
   /** Asks the router in the same activity and refuses while a record in force names the instance. */
   stopInstance(input: {
     service: string;
@@ -154,6 +168,15 @@ export interface HostActivities {
   }): Promise<{ outcome: 'stopped' | 'absent' | 'refused'; why: string }>;
   /** Everything of the service that runs on this host, found by inspection. */
   inspectInstances(service: string): Promise<readonly InspectedInstance[]>;
+}
+
+/** What `prepareTarget` got done: a step is null where it was left to the step itself, and where an earlier one failed. */
+export interface PreparedTarget {
+  readonly validate: { readonly ms: number; readonly note?: string } | null;
+  readonly load: { readonly ms: number; readonly backend: Backend; readonly found: boolean } | null;
+  readonly probe: { readonly ms: number; readonly probes: number; readonly note?: string } | null;
+  /** By the candidate's own fault. */
+  readonly failed: { readonly step: 'validate' | 'load' | 'probe'; readonly why: string } | null;
 }
 
 export interface InspectedInstance {

@@ -220,7 +220,8 @@ export class Operation {
     return { kind: 'failed', why };
   }
 
-  private async unlessStopped<T>(call: () => Promise<T>, stoppable: boolean): Promise<T | 'stopped'> {
+  /** Given up when a stop arrives; resolves only after whoever did it has heard so. */
+  async unlessStopped<T>(call: () => Promise<T>, stoppable: boolean): Promise<T | 'stopped'> {
     if (!stoppable) return await call();
     const scope = new CancellationScope();
     const running = scope.run(call);

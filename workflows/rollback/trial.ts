@@ -1,16 +1,19 @@
 import { hostOfInstance, instanceOn } from '../../domain/hosts';
 import type { PlanStep } from '../../domain/rollback/plan';
 import { instanceName, type Backend } from '../../domain/route';
+import type { PreparedTarget } from '../contract/activities';
 import { control, hostOf } from '../proxies';
 import { lostCall } from './activity-failure';
 import { clearMemory, openGap } from './gap';
 import type { Operation, StepResult, Trial, TrialEnd } from './operation';
 import { loadOnHosts, probeCopies, slotWithinMs, workShare } from './replicas';
 import { shift, stages, toSafest } from './shift';
+import { madeAhead, prepareTogether } from './together';
 
 /** The steps of one candidate's plan, in order; each must succeed before the next one begins. */
 export async function tryCandidate(operation: Operation, begun: Trial): Promise<TrialEnd> {
   let trial = begun;
+  let ahead: PreparedTarget | null = null;
   for (const step of trial.plan.slice(begun.from)) {
     const here: Trial = { ...trial, from: trial.plan.indexOf(step) };
     if (!isBehindShift(step)) {
@@ -20,7 +23,14 @@ export async function tryCandidate(operation: Operation, begun: Trial): Promise<
         return { kind: 'stuck', step: step.step, why: `the time for attempts (${totalMs} ms) is over`, trial: here };
       }
     }
-    const end = await runStep(operation, here, step);
+    if (step.step === 'validate') {
+      const prepared = await prepareTogether(operation, here, step);
+      if (prepared?.kind === 'stopped') return prepared;
+      ahead = prepared;
+    }
+    const made = ahead && madeAhead(operation, here, step, ahead);
+    if (made !== null && 'why' in made) return { kind: 'failed', step: step.step, why: made.why, trial: here };
+    const end = made ?? (await runStep(operation, here, step));
     if ('kind' in end) return end;
     trial = { ...trial, ...end };
   }

@@ -10,9 +10,16 @@ import type { SearchAttributePair } from '@temporalio/common';
 import type { Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
 import { rollbackWorkflowId } from '../contract/ids';
+import type { OperationInput } from '../contract/rollback';
 import { signalNames } from '../contract/signals';
 import { control } from '../proxies';
 import { inBytes } from '../summary';
+
+/**
+ * Longer than the steps of a copy that is light, shorter than anybody waits for a word of which step is under way: what
+ * takes longer is told step by step.
+ */
+const TOGETHER_MS = 3_000;
 
 /** False when its child was there before. */
 export async function startOperation(
@@ -22,7 +29,7 @@ export async function startOperation(
   try {
     await startChild('rollbackWorkflow', {
       workflowId: rollbackWorkflowId(input.service, input.operation),
-      args: [input],
+      args: [{ ...input, together: { withinMs: TOGETHER_MS } } satisfies OperationInput],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       cancellationType: ChildWorkflowCancellationType.ABANDON,
       // Repeated after a lost effect, the same operation is found running or ended, never started twice.

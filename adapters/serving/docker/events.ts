@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import type { InstanceEvent } from '../../../activities/ports';
@@ -6,6 +5,7 @@ import { opaque, type DockerClient } from './client';
 import type { Containers, OwnContainer } from './containers';
 import { endOf, hasEnded, momentOf } from './inspection';
 import { label } from './labels';
+import { linesOf } from './lines';
 
 /** `health_status: unhealthy`, `oom`, `die`; what an exec (a health check) does is no event of the copy. */
 const eventSchema = z.object({
@@ -84,7 +84,7 @@ async function attach({ client, service, signal }: EventSource): Promise<AsyncIt
     (docker) => docker.getEvents({ filters, abortSignal: opaque(signal) }),
     { limitMs: ATTACH_LIMIT_MS, signal },
   );
-  return createInterface({ input: stream, crlfDelay: Infinity });
+  return linesOf(stream);
 }
 
 function eventOf(line: string, owner: string): (InstanceEvent & { readonly id: string }) | null {

@@ -1,8 +1,8 @@
 import { createReadStream, readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { DockerDiskFull, DockerFault, DockerRefused, DockerUnreachable, ImageUnavailable } from '../errors';
 import { diskFullText, isDiskFull, isStatus, type DockerClient } from './client';
+import { linesOf } from './lines';
 import { IMAGE_ID, type DockerImage } from './template';
 
 /** A registry or a disk that says nothing for so long has stopped. */
@@ -114,8 +114,7 @@ async function follow(client: DockerClient, what: string, options: BringOptions,
     return await client.call(
       what,
       async (docker, abortSignal) => {
-        const lines = createInterface({ input: await begin(docker, abortSignal), crlfDelay: Infinity });
-        for await (const line of lines) {
+        for await (const line of linesOf(await begin(docker, abortSignal))) {
           clearTimeout(timer);
           timer = setTimeout(() => stalled.abort(), stallMs);
           const said = wordsOf(line);

@@ -124,6 +124,28 @@ describe('shiftTraffic', () => {
     expect(await run({ record: without })).toMatchObject({ outcome: 'refused' });
   });
 
+  it('asks for the standing again where the first question got lost, within the same attempt', async () => {
+    const { read } = world.standing;
+    let asked = 0;
+    world.standing.read = () => (++asked === 1 ? new Promise(() => undefined) : read());
+    expect(await run()).toMatchObject({ outcome: 'shifted', epoch: 8 });
+    expect(asked).toBe(2);
+  });
+
+  it('obeys what the standing says to the second question', async () => {
+    let asked = 0;
+    world.standing.read = () =>
+      ++asked === 1 ? new Promise(() => undefined) : Promise.resolve({ ...world.view, breakerOpen: true });
+    expect(await run()).toMatchObject({ outcome: 'stopped' });
+    expect(await primary()).toBe('1.3');
+  });
+
+  it('faults, and applies nothing, when nobody tells the standing', async () => {
+    world.standing.read = () => new Promise(() => undefined);
+    await expect(run()).rejects.toMatchObject({ name: 'AnswerLate' });
+    expect(await primary()).toBe('1.3');
+  });
+
   it('faults, and applies nothing, when the standing cannot be read', async () => {
     world.standing.read = (): Promise<never> => Promise.reject(new Error('no worker answers the query'));
 
