@@ -5,14 +5,14 @@ import { withFileLock } from '../../disk/file-lock';
 import { z } from 'zod';
 import { HaproxyServiceUnknown } from './errors';
 import { openGenerations, type Generation } from './generation';
-import { planLanes, versionsNamed } from './lanes';
+import { needsLane, planLanes, versionsNamed } from './lanes';
 import { address, checkedDirectory, lockFile, mapFile, type HaproxyService } from './layout';
 import { entriesOf, type MapView } from './map-entries';
 import { openMasterCli, type MasterCli } from './master-cli';
 import type { HaproxyRouterOptions } from './options';
 import { reachAll, reachOpened } from './reach';
 import { fallbackOf, holdsOf, refusalOf, schemeRefusal, writtenBy, type Refusal } from './record-state';
-import { inFlight, ofEach, pinnedSessions, requestsOf, viewOf } from './running';
+import { busyLanes, inFlight, ofEach, pinnedSessions, SERVER_COUNTERS, viewOf } from './running';
 import { selectorRefusal } from './selectors';
 import { sequenceAt } from './sequence';
 import { writeStartFiles } from './start-files';
@@ -71,7 +71,7 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       const worker = (current as { pid: number }).pid;
       const view = await viewOf(cli, worker, mapFile(directory, name));
       const written = writtenBy(stored, view);
-      const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, 'show stat -1 4 -1'));
+      const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, SERVER_COUNTERS));
       const holds = written === null ? new Map<string, number>() : holdsOf(written.record, now);
       const pinned = await pinnedSessions(cli, worker, service, { numbers: stored.numbers, holds, nowMs: now });
       return { view, written, pinned, inFlight: inFlight(stats.values(), name, stored.lanes) };
@@ -104,18 +104,27 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
   }
 
   async function apply(input: RouteRecord): Promise<ApplyResult> {
-    known(input.service);
+    const { name } = known(input.service);
+    const parsed = routeRecordSchema.safeParse(input);
     return await alone(() =>
       conversation(async (cli) => {
+        // A guess, so that the counters come along instead of being asked for while users wait; what counts is read below.
+        const reading = readStoredRoute(directory, name).catch(() => null);
+        const [before, workers] = await Promise.all([reading, cli.workers()]);
+        const withCounters = before !== null && parsed.success && needsLane(before, parsed.data);
         // Opened before anything is looked at: if this process is held up from here on, a later one wins.
-        const opened = await openGenerations(cli, mapFile(directory, input.service));
-        return await applyAlone(cli, opened, input);
+        const opened = await openGenerations(cli, workers, mapFile(directory, name), { withCounters });
+        return await applyAlone(cli, opened, name, parsed);
       }),
     );
   }
 
-  async function applyAlone(cli: MasterCli, opened: readonly Generation[], input: RouteRecord): Promise<ApplyResult> {
-    const name = input.service;
+  async function applyAlone(
+    cli: MasterCli,
+    opened: readonly Generation[],
+    name: string,
+    parsed: ReturnType<typeof routeRecordSchema.safeParse>,
+  ): Promise<ApplyResult> {
     const file = mapFile(directory, name);
     const stored = await readStoredRoute(directory, name);
     const view = opened[0]?.view;
@@ -124,7 +133,6 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     const refused = (why: Refusal['why'], detail: string): Refusal => {
       return { applied: false, why, epoch: highest, floor: stored.floor, detail };
     };
-    const parsed = routeRecordSchema.safeParse(input);
     if (!parsed.success) return refused('invalid', z.prettifyError(parsed.error));
     const record = parsed.data;
     const again = stored.intended !== null && sameRoute(stored.intended.record, record) ? stored.intended : null;
@@ -138,11 +146,8 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       const refusal = refusalOf(record, stored, highest);
       if (refusal !== null) return refused(refusal.why, refusal.detail);
     }
-    const placed = new Set(Object.values(stored.lanes).map(({ version }) => version));
     // Only who needs a new lane asks which are busy: the counters are most of what HAProxy would have to answer.
-    const busy = versionsNamed(record).every((version) => placed.has(version))
-      ? new Set<number>()
-      : await busyLanes(cli, name);
+    const busy = needsLane(stored, record) ? busyLanes(await countersOf(cli, opened), name) : new Set<number>();
     const scheme = schemeRefusal(record, known(name));
     if (scheme !== null) return refused('invalid', scheme);
     const unnamed = selectorRefusal(record, versionsNamed(record), known(name));
@@ -173,10 +178,10 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     return { applied: true, epoch: record.epoch, persistedAt: written.at };
   }
 
-  async function busyLanes(cli: MasterCli, name: string): Promise<Set<number>> {
-    const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, 'show stat -1 4 -1'));
-    const running = [...stats.values()].flatMap((answer) => requestsOf(answer, name));
-    return new Set(running.filter(({ requests }) => requests > 0).map(({ lane }) => lane));
+  async function countersOf(cli: MasterCli, opened: readonly Generation[]): Promise<string[]> {
+    const known = opened.flatMap(({ counters }) => counters ?? []);
+    if (known.length === opened.length) return known;
+    return [...(await ofEach(cli, ({ pid }) => cli.ask(pid, SERVER_COUNTERS))).values()];
   }
 
   return {

@@ -8,10 +8,17 @@ import type { Lane } from './stored-route';
 /** What is said of a worker that has ended while it was asked: it answers nobody any more. */
 const gone = /Can't find the target|Can't connect to the target/i;
 
+/** The counters of every server. */
+export const SERVER_COUNTERS = 'show stat -1 4 -1';
+
 /** Asks every worker, also those that only finish what they began: their clients may send further requests to them. */
-export async function ofEach<T>(cli: MasterCli, work: (worker: Worker) => Promise<T>): Promise<Map<number, T>> {
+export async function ofEach<T>(
+  cli: MasterCli,
+  work: (worker: Worker) => Promise<T>,
+  workers?: readonly Worker[],
+): Promise<Map<number, T>> {
   const answers = new Map<number, T>();
-  for (const worker of await cli.workers()) {
+  for (const worker of workers ?? (await cli.workers())) {
     try {
       answers.set(worker.pid, await work(worker));
     } catch (fault) {
@@ -51,6 +58,12 @@ export function inFlight(
     }
   }
   return running;
+}
+
+/** Lanes in which a request is in flight, over all workers. @param answers of {@link SERVER_COUNTERS} */
+export function busyLanes(answers: Iterable<string>, service: string): Set<number> {
+  const running = [...answers].flatMap((answer) => requestsOf(answer, service));
+  return new Set(running.filter(({ requests }) => requests > 0).map(({ lane }) => lane));
 }
 
 export interface LaneRequests {
