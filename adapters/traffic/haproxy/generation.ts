@@ -26,6 +26,8 @@ export interface Change {
 interface OpenOptions {
   /** Asked along, for whoever needs to know which lanes are busy. */
   readonly withCounters?: boolean;
+  /** It is open: from here on may be looked at what decides, while the rest is answered. */
+  readonly onOpened?: () => void;
 }
 
 /**
@@ -36,11 +38,11 @@ export async function openGeneration(
   cli: MasterCli,
   worker: Worker,
   file: string,
-  { withCounters = false }: OpenOptions = {},
+  { withCounters = false, onOpened }: OpenOptions = {},
 ): Promise<Generation> {
   const commands = [`prepare map ${file}`, `show map ${file}`, 'show servers state'];
   if (withCounters) commands.push(SERVER_COUNTERS);
-  const [opened = '', map = '', servers = '', counters = null] = await cli.askAll(worker.pid, commands);
+  const [opened = '', map = '', servers = '', counters = null] = await cli.askAll(worker.pid, commands, onOpened);
   const view = viewIn(map, file);
   const made = /^New version created: (\d+)$/.exec(opened);
   if (made === null) throw new HaproxyAnswerRefused(`prepare map ${file}: expected a new version, found ${opened}`);
@@ -54,7 +56,11 @@ export async function openGenerations(
   file: string,
   options: OpenOptions,
 ): Promise<Generation[]> {
-  return [...(await ofEach(cli, (worker) => openGeneration(cli, worker, file, options), workers)).values()];
+  const { onOpened, ...others } = options;
+  const last = workers.at(-1);
+  const open = async (worker: Worker): Promise<Generation> =>
+    await openGeneration(cli, worker, file, worker === last && onOpened ? options : others);
+  return [...(await ofEach(cli, open, workers)).values()];
 }
 
 /**

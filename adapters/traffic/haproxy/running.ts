@@ -1,6 +1,4 @@
-import type { RouterState } from '../../../gateway/protocol';
 import { HaproxyAnswerRefused } from './errors';
-import { hasSessions, sessionTable, type HaproxyService } from './layout';
 import { mapView, type MapView } from './map-entries';
 import type { MasterCli, Worker } from './master-cli';
 import type { Lane } from './stored-route';
@@ -87,38 +85,4 @@ export function requestsOf(answer: string, service: string): LaneRequests[] {
     if (match === null) return [];
     return [{ lane: Number(match[1]), slot: fields[server ?? 0] ?? '', requests: Number(fields[current ?? 0] ?? 0) }];
   });
-}
-
-/**
- * Live pinned sessions by version. Asked of the worker in charge: it has the table of the others from its peer.
- * @param holds until when the record lets sessions of a version stay
- */
-export async function pinnedSessions(
-  cli: MasterCli,
-  worker: number,
-  service: HaproxyService,
-  asked: {
-    readonly numbers: Readonly<Record<string, number>>;
-    readonly holds: ReadonlyMap<string, number>;
-    readonly nowMs: number;
-  },
-): Promise<RouterState['pinned']> {
-  const { numbers, holds, nowMs } = asked;
-  if (!hasSessions(service) || holds.size === 0) return {};
-  const versionOf = new Map(Object.entries(numbers).map(([version, number]) => [number, version]));
-  const answer = await cli.ask(worker, `show table ${sessionTable(service.name)}`);
-  const result: RouterState['pinned'] = {};
-  const clock = Math.floor(nowMs / 10) % 2 ** 32;
-  for (const [, number, birth] of answer.matchAll(/ gpt0=(\d+) gpt1=(\d+)/g)) {
-    const version = versionOf.get(Number(number));
-    const until = version === undefined ? undefined : holds.get(version);
-    if (version === undefined || until === undefined) continue;
-    const ageMs = ((clock - Number(birth) + 2 ** 32) % 2 ** 32) * 10;
-    const endsAt = Math.min(nowMs - ageMs + service.sessionMaxMs, until);
-    if (endsAt <= nowMs) continue;
-    const entry = (result[version] ??= { sessions: 0, lastEndsAt: 0 });
-    entry.sessions += 1;
-    entry.lastEndsAt = Math.max(entry.lastEndsAt, endsAt);
-  }
-  return result;
 }
