@@ -1,7 +1,7 @@
 import type { EvaluationSummary, VersionInfo } from '../../../domain/version';
 import { ArtifactRefused } from '../errors';
 import { RegistryError, RegistryUnreachable, RegistryVersionRefused } from './errors';
-import { lookAgain, moveWords, type Move } from './look';
+import { lookAgain, moveWords, placeOf, type Move } from './look';
 import { notesBack, type NotesBack } from './notes-back';
 import { pullVersion, type PullOptions } from './pull';
 import type { RegistryRecords, Seen } from './records';
@@ -121,7 +121,11 @@ async function fetchWanted(versions: readonly RegistryVersion[], seen: Seen, opt
     if (wanted.length === 0 || unreachable !== null || round === ROUNDS_MAX) return result(unreachable);
     for (const entry of wanted.reverse()) {
       try {
-        const { outcome, info, lacks } = await pullVersion(entry, options);
+        const { outcome, info, lacks } = await pullVersion(
+          entry,
+          options,
+          placeOf(entry, options.registry, seen, now()),
+        );
         await noteOrigin(entry, info, options);
         pulled.push({ version: entry.version, outcome, bytes: info.bytes, lacks });
       } catch (fault) {
