@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { defaultLimits } from '../adapters/artifacts/content';
 import { RegistryMissing } from '../adapters/artifacts/registry/errors';
+import { listWithin } from '../adapters/artifacts/registry/list-within';
 import { placeOf, type Move } from '../adapters/artifacts/registry/look';
 import { versionMeant } from '../adapters/artifacts/registry/names';
 import { pullVersion, type Pulled, type PullOptions } from '../adapters/artifacts/registry/pull';
@@ -60,7 +61,7 @@ export async function pullFromRegistry(parts: Parts, service: string, request: P
   const records = registryRecords(parts.configuration);
   return await records.alone(service, async () => {
     const seen = await records.read(service);
-    const versions = await registry.list(request.signal);
+    const versions = await listWithin(registry, request.signal);
     const pulled: Pulled[] = [];
     for (const entry of chosen(versions, request.wanted, registry.where)) {
       const progress = request.progress?.(entry.version);
@@ -82,7 +83,7 @@ function chosen(versions: readonly RegistryVersion[], wanted: PullRequest['wante
 
 /** Every version of the registry, newest first; changes nothing. */
 export async function listRegistry(parts: Parts, service: string, signal: AbortSignal): Promise<RegistryVersion[]> {
-  return await registryOf(parts, service).registry.list(signal);
+  return await listWithin(registryOf(parts, service).registry, signal);
 }
 
 /** What was seen at the last look; null: there was none. */

@@ -2,6 +2,7 @@ import type { EvaluationSummary, VersionInfo } from '../../../domain/version';
 import { ArtifactRefused } from '../errors';
 import { RegistryError, RegistryUnreachable, RegistryVersionRefused } from './errors';
 import { lookAgain, moveWords, placeOf, type Move } from './look';
+import { listWithin } from './list-within';
 import { notesBack, type NotesBack } from './notes-back';
 import { pullVersion, type PullOptions } from './pull';
 import type { RegistryRecords, Seen } from './records';
@@ -69,7 +70,7 @@ export async function syncRegistry(options: SyncOptions): Promise<SyncReport> {
   const { registry, records, rules, signal, dryRun } = options;
   const { service } = rules;
   return await records.alone(service, async () => {
-    const versions = await registry.list(signal);
+    const versions = await listWithin(registry, signal);
     const look = lookAgain(await records.read(service), registry.where, versions, options.now());
     const { lookedAt } = look.seen;
     if (!dryRun) {
