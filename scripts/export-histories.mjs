@@ -1,5 +1,5 @@
-// Writes the histories that test/replay replays: runs the stories of test/replay/stories.ts on a dev server.
-// `node scripts/export-histories.mjs`, after a change that is meant to change histories; commit what it wrote.
+// Keeps the histories that test/replay replays: runs the stories of test/replay on a dev server.
+// `node scripts/export-histories.mjs`, after a new story was written; commit what it kept. What is kept already stays as it is.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { defaultLimits } from '../adapters/artifacts/content';
 import { RegistryMissing } from '../adapters/artifacts/registry/errors';
-import type { Move } from '../adapters/artifacts/registry/look';
+import { listWithin } from '../adapters/artifacts/registry/list-within';
+import { placeOf, type Move } from '../adapters/artifacts/registry/look';
 import { versionMeant } from '../adapters/artifacts/registry/names';
 import { pullVersion, type Pulled, type PullOptions } from '../adapters/artifacts/registry/pull';
 import { RegistryRecords, type Seen } from '../adapters/artifacts/registry/records';
@@ -57,13 +58,15 @@ export interface PullRequest {
 /** Brings versions in because somebody asked for them, validated or not; oldest first. */
 export async function pullFromRegistry(parts: Parts, service: string, request: PullRequest): Promise<Pulled[]> {
   const { registry } = registryOf(parts, service);
-  return await registryRecords(parts.configuration).alone(service, async () => {
-    const versions = await registry.list(request.signal);
+  const records = registryRecords(parts.configuration);
+  return await records.alone(service, async () => {
+    const seen = await records.read(service);
+    const versions = await listWithin(registry, request.signal);
     const pulled: Pulled[] = [];
     for (const entry of chosen(versions, request.wanted, registry.where)) {
       const progress = request.progress?.(entry.version);
       const options = pullOptions(parts, service, { signal: request.signal, ...(progress ? { progress } : {}) });
-      const result = await pullVersion(entry, options);
+      const result = await pullVersion(entry, options, placeOf(entry, registry, seen, Date.now()));
       if (result.outcome === 'imported') await noteOrigin(entry, result.info, { ...options, now: Date.now });
       pulled.push(result);
     }
@@ -80,7 +83,7 @@ function chosen(versions: readonly RegistryVersion[], wanted: PullRequest['wante
 
 /** Every version of the registry, newest first; changes nothing. */
 export async function listRegistry(parts: Parts, service: string, signal: AbortSignal): Promise<RegistryVersion[]> {
-  return await registryOf(parts, service).registry.list(signal);
+  return await listWithin(registryOf(parts, service).registry, signal);
 }
 
 /** What was seen at the last look; null: there was none. */

@@ -25,6 +25,14 @@ export async function checkHaproxy(configuration: Configuration): Promise<Findin
   return [...judgeHaproxy(inspection, options.masterSocket), ...doors];
 }
 
+/** For `validate`: that its master answers; how it is installed is for `doctor`. */
+export async function askHaproxySocket(configuration: Configuration): Promise<Finding[]> {
+  const { haproxyOptions, inspectHaproxy } = await import('../../workers/router');
+  const options = haproxyOptions(configuration);
+  if (options === null) return [];
+  return judgeHaproxy(await inspectHaproxy(options), options.masterSocket).filter(({ what }) => what === 'HAProxy');
+}
+
 /** The release that the adapter was tried with. */
 const triedRelease = '2.6';
 

@@ -9,6 +9,8 @@ import { checkRouters } from './routers';
 import { askDockerOf } from './docker';
 import { askTritonOf } from './triton';
 import { askEmbedder } from './embedder';
+import { askExternal } from './external-parts';
+import { askHaproxySocket } from './haproxy';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { splitAddress, whyUnreachable } from './network';
 import { askHardware } from './hardware';
@@ -29,6 +31,7 @@ export async function askSources(configuration: Configuration, environment: Envi
         await askStore(service, adapters.store),
         ...(await askRegistry(service, { configuration, adapters })),
         ...(await askServing(service, adapters, environment)),
+        ...(await askExternal(service, adapters.store)),
         ...(await Promise.all(service.dependencies.map((url) => askUrl(`${service.name}: dependency ${url}`, url)))),
         ...(await askHardware(service)),
         sampling(service),
@@ -43,6 +46,7 @@ export async function askSources(configuration: Configuration, environment: Envi
       ...(await askOutside(configuration, Date.now())),
       ...(await checkAlertTargets(configuration, environment)),
       ...(await checkRouters(configuration)),
+      ...(await askHaproxySocket(configuration)),
     ];
   } finally {
     await adapters.close();

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -126,6 +127,31 @@ describeDvc('DVC and GTO as a registry')('with a repository made by DVC and GTO'
       ['1.10.0', ['prod']],
     ]);
     expect(() => versionMeant('1.3.0', versions, 'here')).toThrow('no version "1.3.0"; found 1.0.0, 1.2.0, 1.10.0');
+  });
+
+  it('I8: a tag that is dated back is no older than the look that found it; what was there at the first look is as old as its tag', async () => {
+    const damaged = copyDvcRepository(made);
+    const rig = await storeRig(open(damaged));
+    const live = Date.now() + 10_000;
+    const first = await syncRegistry(rig.sync({ keep: 1, now: () => live - 1_000 }));
+    expect(first.pulled.map(({ version }) => version)).toEqual(['1.0.0']);
+    const [oldest] = await rig.store.list('mail');
+    expect(oldest?.importedAt).toBeLessThan(live - 5_000);
+
+    const commit = git(damaged.repository, 'rev-parse', 'mail@v1.2.0^{commit}').trim();
+    const date = '2020-01-01T00:00:00Z';
+    const env = { ...process.env, GIT_COMMITTER_DATE: date, GIT_COMMITTER_NAME: 'm', GIT_COMMITTER_EMAIL: 'm@x' };
+    execFileSync('git', ['tag', '-a', '-m', 'x', 'mail@v0.9.0', commit], { cwd: damaged.repository, env });
+    expect((await open(damaged).list(signal)).at(-1)).toMatchObject({
+      version: '0.9.0',
+      createdAt: Date.parse(date),
+    });
+    await syncRegistry(rig.sync({ keep: 9, lookBack: 9, now: () => live }));
+    const places = new Map((await rig.store.list('mail')).map(({ version, importedAt }) => [version, importedAt]));
+    // The store's own clock is before the look's here, and it never says later than it is.
+    expect(places.get('0.9.0')).toBeGreaterThan(Date.parse('2026-01-01T00:00:00Z'));
+    expect(places.get('0.9.0')).toBeGreaterThanOrEqual(Math.max(...places.values()));
+    expect(places.get('1.0.0')).toBe(oldest?.importedAt);
   });
 
   it('brings a directory, a part of it, one file, the output of a stage and what is in Git itself, without DVC', async () => {

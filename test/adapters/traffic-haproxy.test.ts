@@ -108,7 +108,7 @@ describeHaproxy('the contract of a traffic router against HAProxy')('HAProxy', (
     const router = haproxy.router();
     await router.apply(record(1, '1.0'));
     await infer(haproxy, 'alice');
-    const until = Date.now() + 1_500;
+    const until = Date.now() + 4_000;
     await router.apply(record(2, '1.1', { pins: [{ version: '1.0', until }] }));
     expect((await infer(haproxy, 'alice')).version).toBe('1.0');
     expect((await infer(haproxy, 'bob')).version).toBe('1.1');

@@ -53,13 +53,14 @@ export class ServiceWorkers {
 
   private constructor(readonly env: TestWorkflowEnvironment) {}
 
-  static async start(env: TestWorkflowEnvironment): Promise<ServiceWorkers> {
+  static async start(env: TestWorkflowEnvironment, hosts: readonly string[] = [host]): Promise<ServiceWorkers> {
     const self = new ServiceWorkers(env);
     const names = Object.keys(new ServiceWorld('any').fakes()) as (keyof Activities)[];
     const activities = Object.fromEntries(names.map((name) => [name, self.activity(name)]));
     const base = { connection: env.nativeConnection, namespace: env.namespace ?? 'default', activities };
     self.run(await Worker.create({ ...base, taskQueue: CONTROL_QUEUE, workflowBundle: await serviceBundle() }));
-    for (const taskQueue of [hostQueue(host), routerQueue(host)]) self.run(await Worker.create({ ...base, taskQueue }));
+    for (const taskQueue of [...hosts.map(hostQueue), routerQueue(host)])
+      self.run(await Worker.create({ ...base, taskQueue }));
     return self;
   }
 

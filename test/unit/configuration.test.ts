@@ -675,7 +675,7 @@ describe('a metric of an Alertmanager', () => {
       `alerts: { alertmanagers: [{ url: '${url}'${more} }] }\n${smallest}`;
     expect(problemsOf(away).join()).toMatch(/source\.alertmanager\.url: .*with a tokenFile.*expected https/);
     expect(problemsOf(sinks('http://am.test', ', tokenFile: t')).join()).toMatch(
-      /alertmanagers\.0\.url: .*a tokenFile/,
+      /alerts\.alertmanagers\[0\]\.url: .*a tokenFile/,
     );
     for (const text of [away.replace(', tokenFile: t', ''), sinks('http://am.test')])
       expect(() => load(text)).not.toThrow();

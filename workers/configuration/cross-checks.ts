@@ -13,7 +13,7 @@ import { checkTls, checkTraffic } from './traffic-checks';
 import { checkTriton, sharedModels } from './triton-serving';
 
 export interface Contradiction {
-  readonly path: readonly string[];
+  readonly path: readonly (string | number)[];
   readonly problem: string;
 }
 

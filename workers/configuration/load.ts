@@ -17,7 +17,7 @@ import { resolvePostgres } from './ledger-schema';
 import { resolveRegistry } from './registry-schema';
 import { resolveServing } from './resolve-serving';
 import { resolveRouter } from './router-schema';
-import { describeIssues } from './problems';
+import { describeIssues, pathText } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
 import { configurationSchema, policyFileSchema, type ConfigurationText, type ServiceText } from './schema';
@@ -80,7 +80,7 @@ function refuseForeignServices(fileName: string, yaml: YamlFile, known: readonly
 
 function finish(file: string, yaml: YamlFile, text: ConfigurationText, options: LoadOptions): Configuration {
   const found = [...crossChecks(text), ...directoryProblems(text, dirname(resolve(file)))];
-  const problems = found.map(({ path, problem }) => `${file}:${yaml.place(path)}: ${path.join('.')}: ${problem}`);
+  const problems = found.map(({ path, problem }) => `${file}:${yaml.place(path)}: ${pathText(path)}: ${problem}`);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return resolveConfiguration(resolve(file), text, options);
 }

@@ -148,7 +148,8 @@ function asPart(part: PropertyKey): string | number {
   return typeof part === 'number' ? part : String(part);
 }
 
-function pathText(path: readonly (string | number)[]): string {
+/** `alerts.alertmanagers[0].url` */
+export function pathText(path: readonly (string | number)[]): string {
   if (path.length === 0) return '(whole file)';
   return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`)).join('');
 }

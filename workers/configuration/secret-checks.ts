@@ -5,7 +5,7 @@ import type { ConfigurationText, ServiceText } from './schema';
 /** Secrets that would cross a network in plain sight: a password or token goes over https, or stays on this machine. */
 export function checkSecrets(text: ConfigurationText): Contradiction[] {
   const found: Contradiction[] = [];
-  const look = (url: string, secret: string, ...path: string[]): void => {
+  const look = (url: string, secret: string, ...path: (string | number)[]): void => {
     if (isPlain(url))
       found.push({
         path,
@@ -13,7 +13,7 @@ export function checkSecrets(text: ConfigurationText): Contradiction[] {
       });
   };
   text.alerts.alertmanagers.forEach(({ url, tokenFile }, index) => {
-    if (tokenFile !== undefined) look(url, 'a tokenFile', 'alerts', 'alertmanagers', String(index), 'url');
+    if (tokenFile !== undefined) look(url, 'a tokenFile', 'alerts', 'alertmanagers', index, 'url');
   });
   for (const [name, service] of Object.entries(text.services)) lookAtService(name, service, look);
   return found;
@@ -22,7 +22,7 @@ export function checkSecrets(text: ConfigurationText): Contradiction[] {
 function lookAtService(
   name: string,
   { registry, metrics }: ServiceText,
-  look: (url: string, secret: string, ...path: string[]) => void,
+  look: (url: string, secret: string, ...path: (string | number)[]) => void,
 ): void {
   if (registry?.kind === 'mlflow' && registry.auth !== undefined)
     look(registry.url, 'registry.auth', 'services', name, 'registry', 'url');

@@ -1,4 +1,4 @@
-import type { RegistryVersion } from './registry';
+import type { Registry, RegistryVersion } from './registry';
 import type { Seen } from './records';
 
 /** An alias or a stage that names another version than at the look before; null: none. */
@@ -39,10 +39,12 @@ export function lookAgain(before: Seen | null, where: string, versions: readonly
     if (was.goneSince === null) gone.push(version);
     facts[version] = { ...was, goneSince: was.goneSince ?? at };
   }
-  for (const [version, { id }] of there) {
+  for (const [version, { id, origin }] of there) {
     const was = known?.versions[version];
     if (was !== undefined && was.goneSince !== null) back.push(version);
-    facts[version] = { id, seenAt: at, goneSince: null };
+    const same = was !== undefined && (was.origin === undefined || was.origin === origin);
+    const cameAt = known === null ? null : same ? (was.cameAt ?? null) : at;
+    facts[version] = { id, seenAt: at, goneSince: null, cameAt, origin };
   }
   const since = (alias: string, version: string): number => {
     const was = known?.aliases[alias];
@@ -59,6 +61,22 @@ export function lookAgain(before: Seen | null, where: string, versions: readonly
     refused: Object.fromEntries(Object.entries(known?.refused ?? {}).filter(([version]) => there.has(version))),
   };
   return { seen, moves, gone, back, isFirst: known === null };
+}
+
+/**
+ * The moment that counts where a version must not be newer than another one. The date of a tag is whatever its author
+ * wrote: a version that came after the first look is not older than the look that found it. A server's own date stands.
+ */
+export function placeOf(
+  { version, createdAt, origin }: Pick<RegistryVersion, 'version' | 'createdAt' | 'origin'>,
+  { kind, where }: Pick<Registry, 'kind' | 'where'>,
+  seen: Seen | null,
+  now: number,
+): number {
+  if (kind !== 'dvc' || seen?.where !== where) return createdAt;
+  const was = seen.versions[version];
+  const isKnown = was !== undefined && (was.origin === undefined || was.origin === origin);
+  return Math.max(createdAt, isKnown ? (was.cameAt ?? 0) : now);
 }
 
 /** A move, in words. */

@@ -31,9 +31,14 @@ const LIMIT_REPORT_BYTES = 4 * 1024 * 1024;
 /**
  * Brings one version into the store: every file into staging, then our own manifest with the digest of each, then the
  * store's own import. The same content gives the same manifest, so a second pull is `already-there`. Rejects with a
- * `RegistryError` or with the store's `ArtifactRefused`; the store is then as before, and staging is empty again.
+ * `RegistryError` or with the store's `ArtifactRefused`; the store is then as before, and staging is empty again. `placedAt`: its
+ * place among the versions, see `placeOf`.
  */
-export async function pullVersion(entry: RegistryVersion, options: PullOptions): Promise<Pulled> {
+export async function pullVersion(
+  entry: RegistryVersion,
+  options: PullOptions,
+  placedAt: number = entry.createdAt,
+): Promise<Pulled> {
   const { registry, store, rules, signal } = options;
   const what = `${rules.service}@${entry.version}`;
   if (entry.state !== 'ready')
@@ -46,7 +51,7 @@ export async function pullVersion(entry: RegistryVersion, options: PullOptions):
       ? await takeManifest(directory, what, entry, rules)
       : await makeManifest(directory, files, source, entry, options);
     signal.throwIfAborted();
-    const result = await store.import(directory, { madeAt: entry.createdAt });
+    const result = await store.import(directory, { madeAt: placedAt });
     return { ...result, lacks };
   });
 }

@@ -14,8 +14,20 @@ const seenSchema = z.strictObject({
   schema: z.literal(1),
   where: z.string(),
   lookedAt: time,
-  /** By our name. `goneSince`: the look at which it was no longer there. */
-  versions: z.record(z.string(), z.strictObject({ id: z.string(), seenAt: time, goneSince: time.nullable() })),
+  /**
+   * By our name. `goneSince`: the look at which it was no longer there. `cameAt`: the look that found it, of this `origin`,
+   * where the one before had not; null: it was there when this registry was first looked at. Both absent in older records.
+   */
+  versions: z.record(
+    z.string(),
+    z.strictObject({
+      id: z.string(),
+      seenAt: time,
+      goneSince: time.nullable(),
+      cameAt: time.nullable().exactOptional(),
+      origin: z.string().exactOptional(),
+    }),
+  ),
   /** Alias or stage → where it pointed, and since which look. */
   aliases: z.record(z.string(), z.strictObject({ version: z.string(), since: time })),
   /** Versions that could not be taken; they are not fetched again and again. */

@@ -1,7 +1,8 @@
 import type { EvaluationSummary, VersionInfo } from '../../../domain/version';
 import { ArtifactRefused } from '../errors';
 import { RegistryError, RegistryUnreachable, RegistryVersionRefused } from './errors';
-import { lookAgain, moveWords, type Move } from './look';
+import { lookAgain, moveWords, placeOf, type Move } from './look';
+import { listWithin } from './list-within';
 import { notesBack, type NotesBack } from './notes-back';
 import { pullVersion, type PullOptions } from './pull';
 import type { RegistryRecords, Seen } from './records';
@@ -69,7 +70,7 @@ export async function syncRegistry(options: SyncOptions): Promise<SyncReport> {
   const { registry, records, rules, signal, dryRun } = options;
   const { service } = rules;
   return await records.alone(service, async () => {
-    const versions = await registry.list(signal);
+    const versions = await listWithin(registry, signal);
     const look = lookAgain(await records.read(service), registry.where, versions, options.now());
     const { lookedAt } = look.seen;
     if (!dryRun) {
@@ -121,7 +122,11 @@ async function fetchWanted(versions: readonly RegistryVersion[], seen: Seen, opt
     if (wanted.length === 0 || unreachable !== null || round === ROUNDS_MAX) return result(unreachable);
     for (const entry of wanted.reverse()) {
       try {
-        const { outcome, info, lacks } = await pullVersion(entry, options);
+        const { outcome, info, lacks } = await pullVersion(
+          entry,
+          options,
+          placeOf(entry, options.registry, seen, now()),
+        );
         await noteOrigin(entry, info, options);
         pulled.push({ version: entry.version, outcome, bytes: info.bytes, lacks });
       } catch (fault) {

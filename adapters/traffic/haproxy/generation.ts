@@ -2,7 +2,7 @@ import { HaproxyAnswerRefused, HaproxyOvertaken } from './errors';
 import type { LanePlan } from './lanes';
 import type { Entries, MapView } from './map-entries';
 import type { MasterCli, Worker } from './master-cli';
-import { ofEach, viewIn } from './running';
+import { ofEach, SERVER_COUNTERS, viewIn } from './running';
 import { isFilled, slotCommands, slotStates, type SlotState } from './slots';
 
 /** A new generation of the map in one worker, and what was there when it was opened. */
@@ -11,6 +11,8 @@ export interface Generation {
   readonly number: number;
   readonly view: MapView;
   readonly slots: readonly SlotState[];
+  /** Answer of `show stat` for the servers; null where it was not asked for. */
+  readonly counters: string | null;
 }
 
 /** What every worker has to have. */
@@ -21,22 +23,44 @@ export interface Change {
   readonly entries: Entries;
 }
 
+interface OpenOptions {
+  /** Asked along, for whoever needs to know which lanes are busy. */
+  readonly withCounters?: boolean;
+  /** It is open: from here on may be looked at what decides, while the rest is answered. */
+  readonly onOpened?: () => void;
+}
+
 /**
  * Opens a new generation of the map. HAProxy refuses to put one in force when a later one is: so whoever opened first and
  * was held up cannot overwrite what came after it. What is looked at is looked at later.
  */
-export async function openGeneration(cli: MasterCli, worker: Worker, file: string): Promise<Generation> {
+export async function openGeneration(
+  cli: MasterCli,
+  worker: Worker,
+  file: string,
+  { withCounters = false, onOpened }: OpenOptions = {},
+): Promise<Generation> {
   const commands = [`prepare map ${file}`, `show map ${file}`, 'show servers state'];
-  const [opened = '', map = '', servers = ''] = await cli.askAll(worker.pid, commands);
+  if (withCounters) commands.push(SERVER_COUNTERS);
+  const [opened = '', map = '', servers = '', counters = null] = await cli.askAll(worker.pid, commands, onOpened);
   const view = viewIn(map, file);
   const made = /^New version created: (\d+)$/.exec(opened);
   if (made === null) throw new HaproxyAnswerRefused(`prepare map ${file}: expected a new version, found ${opened}`);
-  return { worker, number: Number(made[1]), view, slots: slotStates(servers) };
+  return { worker, number: Number(made[1]), view, slots: slotStates(servers), counters };
 }
 
 /** In every worker, the one in charge first. */
-export async function openGenerations(cli: MasterCli, file: string): Promise<Generation[]> {
-  return [...(await ofEach(cli, (worker) => openGeneration(cli, worker, file))).values()];
+export async function openGenerations(
+  cli: MasterCli,
+  workers: readonly Worker[],
+  file: string,
+  options: OpenOptions,
+): Promise<Generation[]> {
+  const { onOpened, ...others } = options;
+  const last = workers.at(-1);
+  const open = async (worker: Worker): Promise<Generation> =>
+    await openGeneration(cli, worker, file, worker === last && onOpened ? options : others);
+  return [...(await ofEach(cli, open, workers)).values()];
 }
 
 /**

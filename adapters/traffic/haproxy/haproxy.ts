@@ -5,14 +5,15 @@ import { withFileLock } from '../../disk/file-lock';
 import { z } from 'zod';
 import { HaproxyServiceUnknown } from './errors';
 import { openGenerations, type Generation } from './generation';
-import { planLanes, versionsNamed } from './lanes';
-import { address, checkedDirectory, lockFile, mapFile, type HaproxyService } from './layout';
+import { needsLane, planLanes, versionsNamed } from './lanes';
+import { keepRows, keptRows, pinnedSessions, rowsOfBoth, tableRows, type Held, type TableRow } from './kept-sessions';
+import { address, checkedDirectory, hasSessions, lockFile, mapFile, type HaproxyService } from './layout';
 import { entriesOf, type MapView } from './map-entries';
 import { openMasterCli, type MasterCli } from './master-cli';
 import type { HaproxyRouterOptions } from './options';
 import { reachAll, reachOpened } from './reach';
 import { fallbackOf, holdsOf, refusalOf, schemeRefusal, writtenBy, type Refusal } from './record-state';
-import { inFlight, ofEach, pinnedSessions, requestsOf, viewOf } from './running';
+import { busyLanes, inFlight, ofEach, SERVER_COUNTERS, viewOf } from './running';
 import { selectorRefusal } from './selectors';
 import { sequenceAt } from './sequence';
 import { writeStartFiles } from './start-files';
@@ -24,6 +25,9 @@ import {
   type StoredRoute,
   type WrittenRoute,
 } from './stored-route';
+
+/** Sessions that begin while a share lasts are kept so late at most. */
+const SESSIONS_EVERY_MS = 10_000;
 
 /**
  * HAProxy as a traffic router. Rejects with a `HaproxyError`; a refused record is a value.
@@ -39,6 +43,7 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
   const deadlineMs = options.deadlineMs ?? 2_000;
   const lockWaitMs = options.lockWaitMs ?? 1_000;
   let queue: Promise<unknown> = Promise.resolve();
+  const remembered = new Map<string, { readonly epoch: number; readonly at: number; readonly held: number }>();
 
   /** Looks up only what was configured: a name becomes part of files and commands. */
   function known(name: string): HaproxyService {
@@ -71,13 +76,16 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       const worker = (current as { pid: number }).pid;
       const view = await viewOf(cli, worker, mapFile(directory, name));
       const written = writtenBy(stored, view);
-      const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, 'show stat -1 4 -1'));
+      const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, SERVER_COUNTERS));
       const holds = written === null ? new Map<string, number>() : holdsOf(written.record, now);
-      const pinned = await pinnedSessions(cli, worker, service, { numbers: stored.numbers, holds, nowMs: now });
-      return { view, written, pinned, inFlight: inFlight(stats.values(), name, stored.lanes) };
+      const table = hasSessions(service) && holds.size > 0 ? await tableRows(cli, worker, service) : [];
+      return { view, written, holds, table, inFlight: inFlight(stats.values(), name, stored.lanes) };
     });
-    const { view, written, pinned } = state;
+    const { view, written, holds, table } = state;
     await rememberFallback(name, stored, view);
+    const held = { numbers: stored.numbers, holds };
+    const rows = holds.size === 0 ? [] : rowsOfBoth(table, await keptRows(directory, service));
+    if (written !== null) await rememberSessions(service, written.record.epoch, rows, held);
     return {
       service: name,
       record: written?.record ?? null,
@@ -86,7 +94,7 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       inForceSince: written?.at ?? null,
       fallback: written === null ? null : fallbackOf(written.record, view.fallbackSince),
       inFlight: state.inFlight,
-      pinned,
+      pinned: pinnedSessions(rows, service, held, now),
       lastSeq: sequenceAt(now),
     };
   }
@@ -103,28 +111,61 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     });
   }
 
-  async function apply(input: RouteRecord): Promise<ApplyResult> {
-    known(input.service);
-    return await alone(() =>
-      conversation(async (cli) => {
-        // Opened before anything is looked at: if this process is held up from here on, a later one wins.
-        const opened = await openGenerations(cli, mapFile(directory, input.service));
-        return await applyAlone(cli, opened, input);
-      }),
-    );
+  /**
+   * For a full restart of HAProxy. Not under the lock, for no shift may wait for it: a file that was overtaken lacks some
+   * sessions until the next look. A disk that fails costs pins at a restart, no look at the route.
+   */
+  async function rememberSessions(
+    service: HaproxyService,
+    epoch: number,
+    rows: readonly TableRow[],
+    held: Held,
+  ): Promise<void> {
+    if (!hasSessions(service)) return;
+    const [last, now] = [remembered.get(service.name), performance.now()];
+    const same = last?.epoch === epoch && last.held === held.holds.size;
+    if (last && same && (last.held === 0 || now - last.at < SESSIONS_EVERY_MS)) return;
+    remembered.set(service.name, { epoch, at: now, held: held.holds.size });
+    await keepRows(directory, service, rows, held).catch(() => remembered.delete(service.name));
   }
 
-  async function applyAlone(cli: MasterCli, opened: readonly Generation[], input: RouteRecord): Promise<ApplyResult> {
-    const name = input.service;
+  async function apply(input: RouteRecord): Promise<ApplyResult> {
+    const { name } = known(input.service);
+    const parsed = routeRecordSchema.safeParse(input);
+    const result = await alone(() =>
+      conversation(async (cli) => {
+        // A guess, so that the counters come along instead of being asked for while users wait; what counts is read below.
+        const reading = readStoredRoute(directory, name).catch(() => null);
+        const [before, workers] = await Promise.all([reading, cli.workers()]);
+        const withCounters = before !== null && parsed.success && needsLane(before, parsed.data);
+        // Opened before anything is looked at: if this process is held up from here on, a later one wins.
+        let looking: Promise<StoredRoute> | undefined;
+        const look = (): Promise<StoredRoute> => (looking ??= readStoredRoute(directory, name));
+        const onOpened = (): void => void look().catch(() => undefined);
+        const opened = await openGenerations(cli, workers, mapFile(directory, name), { withCounters, onOpened });
+        return await applyAlone(cli, opened, await look(), name, parsed);
+      }),
+    );
+    // The users are moved; those who may stay are written down before it is said, as far as that can be had.
+    const holds = result.applied && parsed.success && holdsOf(parsed.data, Date.now()).size > 0;
+    if (holds) await read(name).catch(() => undefined);
+    return result;
+  }
+
+  async function applyAlone(
+    cli: MasterCli,
+    opened: readonly Generation[],
+    stored: StoredRoute,
+    name: string,
+    parsed: ReturnType<typeof routeRecordSchema.safeParse>,
+  ): Promise<ApplyResult> {
     const file = mapFile(directory, name);
-    const stored = await readStoredRoute(directory, name);
     const view = opened[0]?.view;
     const inForce = view === undefined ? null : writtenBy(stored, view);
     const highest = Math.max(stored.intended?.record.epoch ?? 0, inForce === null ? (view?.epoch ?? 0) : 0);
     const refused = (why: Refusal['why'], detail: string): Refusal => {
       return { applied: false, why, epoch: highest, floor: stored.floor, detail };
     };
-    const parsed = routeRecordSchema.safeParse(input);
     if (!parsed.success) return refused('invalid', z.prettifyError(parsed.error));
     const record = parsed.data;
     const again = stored.intended !== null && sameRoute(stored.intended.record, record) ? stored.intended : null;
@@ -138,11 +179,8 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
       const refusal = refusalOf(record, stored, highest);
       if (refusal !== null) return refused(refusal.why, refusal.detail);
     }
-    const placed = new Set(Object.values(stored.lanes).map(({ version }) => version));
     // Only who needs a new lane asks which are busy: the counters are most of what HAProxy would have to answer.
-    const busy = versionsNamed(record).every((version) => placed.has(version))
-      ? new Set<number>()
-      : await busyLanes(cli, name);
+    const busy = needsLane(stored, record) ? busyLanes(await countersOf(cli, opened), name) : new Set<number>();
     const scheme = schemeRefusal(record, known(name));
     if (scheme !== null) return refused('invalid', scheme);
     const unnamed = selectorRefusal(record, versionsNamed(record), known(name));
@@ -165,18 +203,17 @@ export function haproxyRouter(options: HaproxyRouterOptions): TrafficRouter & { 
     const { digest } = written;
     const entries = entriesOf(record, plan, { digest, fallbackSince: since, former: inForce?.record ?? null });
     const change = { file, service: name, plan, entries };
-    await announceRoute(directory, name, next);
-    const left = await reachOpened(cli, opened, change);
+    const left = await reachOpened(cli, opened, change, announceRoute(directory, name, next));
     await writeStoredRoute(directory, name, next);
     await writeStartFiles(options, name, next, written);
     await reachAll(cli, left, { ...change, digest, epoch: record.epoch });
     return { applied: true, epoch: record.epoch, persistedAt: written.at };
   }
 
-  async function busyLanes(cli: MasterCli, name: string): Promise<Set<number>> {
-    const stats = await ofEach(cli, ({ pid }) => cli.ask(pid, 'show stat -1 4 -1'));
-    const running = [...stats.values()].flatMap((answer) => requestsOf(answer, name));
-    return new Set(running.filter(({ requests }) => requests > 0).map(({ lane }) => lane));
+  async function countersOf(cli: MasterCli, opened: readonly Generation[]): Promise<string[]> {
+    const known = opened.flatMap(({ counters }) => counters ?? []);
+    if (known.length === opened.length) return known;
+    return [...(await ofEach(cli, ({ pid }) => cli.ask(pid, SERVER_COUNTERS))).values()];
   }
 
   return {

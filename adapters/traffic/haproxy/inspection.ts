@@ -5,6 +5,7 @@ import { configText } from './config-text';
 import { HaproxyError } from './errors';
 import type { HaproxyRouterOptions } from './options';
 import { checkedDirectory, configFile, mapFile } from './layout';
+import { makeSessionsFile } from './kept-sessions';
 import { openMasterCli } from './master-cli';
 import { viewOf } from './running';
 import { certificateFile, certificateText } from './wire';
@@ -63,9 +64,10 @@ export async function writeHaproxyFiles(options: HaproxyRouterOptions): Promise<
     await writeFileAtomic(pem, text, 0o640);
     renewed = true;
   }
-  for (const { name } of options.services) {
-    const map = mapFile(directory, name);
+  for (const service of options.services) {
+    const map = mapFile(directory, service.name);
     if ((await readTextIfThere(map, limitBytes)) === null) await writeFileAtomic(map, '', 0o640);
+    await makeSessionsFile(directory, service);
   }
   return { file, changed: changed || renewed };
 }

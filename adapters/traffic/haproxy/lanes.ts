@@ -35,6 +35,12 @@ export function versionsNamed(record: RouteRecord): string[] {
   return [...named];
 }
 
+/** A version of the record has no lane yet: then it counts which of the others are busy. */
+export function needsLane({ lanes }: Pick<StoredRoute, 'lanes'>, record: RouteRecord): boolean {
+  const placed = new Set(Object.values(lanes).map(({ version }) => version));
+  return !versionsNamed(record).every((version) => placed.has(version));
+}
+
 /** Where each version of the record goes. A version that has a lane keeps it; `busy` lanes are taken only when nothing else is left. */
 export function planLanes(stored: StoredRoute, record: RouteRecord, busy: ReadonlySet<number>): Planned {
   const named = versionsNamed(record);

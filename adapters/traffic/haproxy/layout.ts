@@ -94,6 +94,9 @@ export function slotId(role: SlotRole, number: number): number {
 export const configFile = (directory: string): string => join(directory, 'haproxy.cfg');
 export const serverStateFile = (directory: string): string => join(directory, 'servers.state');
 export const mapFile = (directory: string, service: string): string => join(directory, `${checkedName(service)}.map`);
+/** Sessions that must survive a restart of HAProxy; it reads them when it starts. */
+export const sessionsFile = (directory: string, service: string): string =>
+  join(directory, `${checkedName(service)}.sessions.map`);
 export const routeFile = (directory: string, service: string): string =>
   join(directory, `${checkedName(service)}.route.json`);
 /** Where the gateway process takes the answer record. */

@@ -13,8 +13,8 @@ export interface MasterCli {
   workers(): Promise<Worker[]>;
   /** The answer of one worker, without its ending empty line. */
   ask(worker: number, command: string): Promise<string>;
-  /** As {@link ask} one after the other, all on their way at once. A command may carry lines of payload (`<<`). */
-  askAll(worker: number, commands: readonly string[]): Promise<string[]>;
+  /** As {@link ask} one after the other, all on their way at once. A command may carry lines of payload (`<<`). `onFirst`: its first answer is there. */
+  askAll(worker: number, commands: readonly string[], onFirst?: () => void): Promise<string[]>;
   close(): void;
 }
 
@@ -30,17 +30,29 @@ const limitBytes = 64 * 1024 * 1024;
  */
 export async function openMasterCli(path: string, deadlineMs: number): Promise<MasterCli> {
   const line = new Line(path, deadlineMs);
-  await line.opened;
-  await line.send('prompt');
+  // Not waited for: the first commands go with it.
+  const begun = Promise.all([line.opened, line.send('prompt')]);
+  begun.catch(() => undefined);
   let talksTo = 0;
 
-  async function askAll(worker: number, commands: readonly string[]): Promise<string[]> {
-    if (talksTo !== worker) {
-      const said = await line.send(worker === 0 ? '@master' : `@!${worker}`);
-      if (said !== '') throw new HaproxyAnswerRefused(`worker ${worker} at ${path}: ${said}`);
-      talksTo = worker;
-    }
-    return await Promise.all(commands.map((command) => line.send(command)));
+  async function askAll(worker: number, commands: readonly string[], onFirst?: () => void): Promise<string[]> {
+    const switched = talksTo === worker ? Promise.resolve('') : line.send(worker === 0 ? '@master' : `@!${worker}`);
+    // From the master the commands go along: where the worker is gone the master gets them, and knows none of them.
+    // Another worker would obey.
+    if (talksTo !== 0) await reached(worker, switched);
+    const each = commands.map((command) => line.send(command));
+    if (onFirst) each[0]?.then(onFirst).catch(() => undefined);
+    const answers = Promise.all(each);
+    answers.catch(() => undefined);
+    await begun;
+    await reached(worker, switched);
+    return await answers;
+  }
+
+  async function reached(worker: number, switched: Promise<string>): Promise<void> {
+    const said = await switched;
+    if (said !== '') throw new HaproxyAnswerRefused(`worker ${worker} at ${path}: ${said}`);
+    talksTo = worker;
   }
 
   async function ask(worker: number, command: string): Promise<string> {

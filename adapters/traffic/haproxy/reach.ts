@@ -7,21 +7,31 @@ import { ofEach, viewOf } from './running';
 const roundsMax = 4;
 
 /**
- * Puts the route in force where a generation was opened.
+ * Puts the route in force where a generation was opened. It is filled while the record is being written down (`announced`),
+ * and in force only afterwards.
  * @returns workers that cannot follow: a reload has left them without the servers of the route
  */
-export async function reachOpened(cli: MasterCli, opened: readonly Generation[], change: Change): Promise<Set<number>> {
+export async function reachOpened(
+  cli: MasterCli,
+  opened: readonly Generation[],
+  change: Change,
+  announced: Promise<void>,
+): Promise<Set<number>> {
+  announced.catch(() => undefined);
   const left = new Set<number>();
   for (const generation of opened) {
     const { pid } = generation.worker;
     try {
-      if ((await fillGeneration(cli, generation, change)) === 'cannot follow') left.add(pid);
+      const filled = await fillGeneration(cli, generation, change);
+      await announced;
+      if (filled === 'cannot follow') left.add(pid);
       else await putInForce(cli, generation, change);
     } catch (fault) {
       // A reload since it was opened has made it an old one: those that are there now are looked at next.
       if (!(fault instanceof HaproxyAnswerRefused)) throw fault;
     }
   }
+  await announced;
   return left;
 }
 

@@ -1,4 +1,4 @@
-import { hasSessions, mapFile, sessionTable, type HaproxyService } from './layout';
+import { hasSessions, mapFile, sessionsFile, sessionTable, type HaproxyService } from './layout';
 import { selectorText, steppingText } from './selector-rules-text';
 
 /**
@@ -27,7 +27,7 @@ export function rulesText(directory: string, service: HaproxyService, noRoute: s
     http-request set-var(txn.lg_number) var(txn.lg_route),field(10,|) if { var(txn.lg_fallback) -m found }
     http-request set-var(txn.lg_version) var(txn.lg_route),field(13,|) if { var(txn.lg_fallback) -m found }
     http-request set-var(txn.lg_why) str(fallback) if { var(txn.lg_fallback) -m found }
-${hasSessions(service) ? pinText(service, map) : ''}
+${hasSessions(service) ? pinText(service, map, sessionsFile(directory, name)) : ''}
     # The share of what no pin holds.
     http-request set-var(txn.lg_weight) var(txn.lg_route),field(6,|)
     http-request set-var(txn.lg_until) var(txn.lg_route),field(7,|)
@@ -65,7 +65,7 @@ ${hasSessions(service) ? keepText() : ''}
 `;
 }
 
-function pinText(service: HaproxyService, map: string): string {
+function pinText(service: HaproxyService, map: string, sessions: string): string {
   const { name, sessionMaxMs } = service;
   return `
     # A session stays on the version that it began on while the record lets it and its lifetime lasts.
@@ -73,14 +73,21 @@ ${idText(service)}    acl tracked sc0_tracked
     http-request track-sc0 var(txn.lg_session) table ${sessionTable(name)} if { var(txn.lg_session) -m found }
     http-request set-var(txn.lg_clock) date(0,ms),div(10),and(4294967295)
     http-request set-var(txn.lg_birth) sc_get_gpt(1,0) if tracked
-    http-request set-var(txn.lg_age) var(txn.lg_clock),sub(txn.lg_birth),and(4294967295) if tracked
     http-request set-var(txn.lg_held) sc_get_gpt(0,0) if tracked
-    acl young var(txn.lg_age) -m int lt ${Math.ceil(sessionMaxMs / 10)}
+    # The table does not know it: it may have begun before this process did, which read then who had to stay where.
     acl held var(txn.lg_held) -m int gt 0
+    acl kept var(txn.lg_kept) -m found
+    http-request set-var(txn.lg_kept) var(txn.lg_session),map(${sessions}) if tracked !held
+    http-request set-var(txn.lg_held) var(txn.lg_kept),field(1,|) if kept
+    http-request set-var(txn.lg_birth) var(txn.lg_kept),field(2,|) if kept
+    http-request set-var(txn.lg_age) var(txn.lg_clock),sub(txn.lg_birth),and(4294967295) if tracked
+    acl young var(txn.lg_age) -m int lt ${Math.ceil(sessionMaxMs / 10)}
     http-request set-var(txn.lg_hold) str(hold.),concat(,txn.lg_epoch),concat(.,txn.lg_held),map(${map}) if tracked held young
     http-request set-var(txn.lg_holds_until) var(txn.lg_hold),field(2,|) if { var(txn.lg_hold) -m found }
     http-request set-var(txn.lg_hold_left) var(txn.lg_holds_until),sub(txn.lg_now) if { var(txn.lg_hold) -m found }
     http-request set-var(txn.lg_pinned) bool(true) if { var(txn.lg_hold_left) -m int gt 0 }
+    http-request sc-set-gpt(0,0) var(txn.lg_held) if kept { var(txn.lg_pinned) -m found }
+    http-request sc-set-gpt(1,0) var(txn.lg_birth) if kept { var(txn.lg_pinned) -m found }
     http-request set-var(txn.lg_to_main) var(txn.lg_held),sub(txn.lg_main) if { var(txn.lg_pinned) -m found }
     acl elsewhere var(txn.lg_to_main) -m int gt 0
     acl elsewhere var(txn.lg_to_main) -m int lt 0

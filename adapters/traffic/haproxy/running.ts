@@ -1,6 +1,4 @@
-import type { RouterState } from '../../../gateway/protocol';
 import { HaproxyAnswerRefused } from './errors';
-import { hasSessions, sessionTable, type HaproxyService } from './layout';
 import { mapView, type MapView } from './map-entries';
 import type { MasterCli, Worker } from './master-cli';
 import type { Lane } from './stored-route';
@@ -8,10 +6,17 @@ import type { Lane } from './stored-route';
 /** What is said of a worker that has ended while it was asked: it answers nobody any more. */
 const gone = /Can't find the target|Can't connect to the target/i;
 
+/** The counters of every server. */
+export const SERVER_COUNTERS = 'show stat -1 4 -1';
+
 /** Asks every worker, also those that only finish what they began: their clients may send further requests to them. */
-export async function ofEach<T>(cli: MasterCli, work: (worker: Worker) => Promise<T>): Promise<Map<number, T>> {
+export async function ofEach<T>(
+  cli: MasterCli,
+  work: (worker: Worker) => Promise<T>,
+  workers?: readonly Worker[],
+): Promise<Map<number, T>> {
   const answers = new Map<number, T>();
-  for (const worker of await cli.workers()) {
+  for (const worker of workers ?? (await cli.workers())) {
     try {
       answers.set(worker.pid, await work(worker));
     } catch (fault) {
@@ -53,6 +58,12 @@ export function inFlight(
   return running;
 }
 
+/** Lanes in which a request is in flight, over all workers. @param answers of {@link SERVER_COUNTERS} */
+export function busyLanes(answers: Iterable<string>, service: string): Set<number> {
+  const running = [...answers].flatMap((answer) => requestsOf(answer, service));
+  return new Set(running.filter(({ requests }) => requests > 0).map(({ lane }) => lane));
+}
+
 export interface LaneRequests {
   readonly lane: number;
   readonly slot: string;
@@ -74,38 +85,4 @@ export function requestsOf(answer: string, service: string): LaneRequests[] {
     if (match === null) return [];
     return [{ lane: Number(match[1]), slot: fields[server ?? 0] ?? '', requests: Number(fields[current ?? 0] ?? 0) }];
   });
-}
-
-/**
- * Live pinned sessions by version. Asked of the worker in charge: it has the table of the others from its peer.
- * @param holds until when the record lets sessions of a version stay
- */
-export async function pinnedSessions(
-  cli: MasterCli,
-  worker: number,
-  service: HaproxyService,
-  asked: {
-    readonly numbers: Readonly<Record<string, number>>;
-    readonly holds: ReadonlyMap<string, number>;
-    readonly nowMs: number;
-  },
-): Promise<RouterState['pinned']> {
-  const { numbers, holds, nowMs } = asked;
-  if (!hasSessions(service) || holds.size === 0) return {};
-  const versionOf = new Map(Object.entries(numbers).map(([version, number]) => [number, version]));
-  const answer = await cli.ask(worker, `show table ${sessionTable(service.name)}`);
-  const result: RouterState['pinned'] = {};
-  const clock = Math.floor(nowMs / 10) % 2 ** 32;
-  for (const [, number, birth] of answer.matchAll(/ gpt0=(\d+) gpt1=(\d+)/g)) {
-    const version = versionOf.get(Number(number));
-    const until = version === undefined ? undefined : holds.get(version);
-    if (version === undefined || until === undefined) continue;
-    const ageMs = ((clock - Number(birth) + 2 ** 32) % 2 ** 32) * 10;
-    const endsAt = Math.min(nowMs - ageMs + service.sessionMaxMs, until);
-    if (endsAt <= nowMs) continue;
-    const entry = (result[version] ??= { sessions: 0, lastEndsAt: 0 });
-    entry.sessions += 1;
-    entry.lastEndsAt = Math.max(entry.lastEndsAt, endsAt);
-  }
-  return result;
 }

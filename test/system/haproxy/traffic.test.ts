@@ -217,7 +217,7 @@ describeHaproxy('requests through HAProxy during swaps, crashes, reloads and res
       expect(again.headers['x-lastgood-version']).toBe('1.1');
     });
 
-    it('killed whole and started again it is on the same route before anybody asks; sessions begin anew there', async () => {
+    it('killed whole and started again it is on the same route before anybody asks, and sessions are where they were', async () => {
       const { haproxy, record } = await rig();
       const router = haproxy.router();
       await router.apply(record(1, '1.1'));
@@ -241,9 +241,18 @@ describeHaproxy('requests through HAProxy during swaps, crashes, reloads and res
       const answer = await request(`${haproxy.address}/echo`, { method: 'POST', body: '{}' });
       await answer.body.dump();
       expect([answer.statusCode, answer.headers['x-lastgood-version']]).toEqual([200, '1.2']);
-      expect(await router.read('mail')).toMatchObject({ record: wanted, pinned: {} });
-      // Its table was in memory only: the session is on the version in force, which is never the one that was left.
+      const before = await router.read('mail');
+      expect(before).toMatchObject({ record: wanted, pinned: { '1.1': { sessions: 1 } } });
+      expect(await versionOfAlice()).toBe('1.1');
+      // Told by the table itself now, with the birth that it had; births are in hundredths of a second.
+      const again = (await router.read('mail')).pinned['1.1'];
+      expect(again?.sessions).toBe(1);
+      expect(Math.abs((again?.lastEndsAt ?? 0) - (before.pinned['1.1']?.lastEndsAt ?? 0))).toBeLessThanOrEqual(10);
+      // And it ends like any other pin.
+      await router.apply(record(3, '1.2'));
       expect(await versionOfAlice()).toBe('1.2');
+      expect(await router.read('mail')).toMatchObject({ pinned: {} });
+      expect(haproxy.read('mail.sessions.map')).toBe('');
     });
 
     it('a rollback just after a reload also reaches the clients that the old worker still holds', async () => {
