@@ -18,6 +18,8 @@ import { EVENTS } from './event-names';
  * | `POST /control/v1/services/{s}/feedback` {@link feedbackBatchSchema} | {@link feedbackResultSchema} |
  * | `POST /control/v1/services/{s}/observations` {@link observationBatchSchema} | 200 {@link observationsTakenSchema}, 409 {@link observationsRefusedSchema} |
  * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
+ * | `GET /control/v1/services/{s}/cache` | `{off: true}` where answers are not kept, else {@link gatewayCacheStateSchema} |
+ * | `POST /control/v1/services/{s}/cache` {@link gatewayCacheDropSchema} | `{dropped: entries}`: none of them is served any more |
  * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
  * | `GET /control/v1/services/{s}/answers?at=MS` | {@link answerAtSchema} |
  * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}, probeAddress: {service → where probes go instead}}` |
@@ -290,6 +292,8 @@ export const answerSchema = z.object({
   ms: z.number(),
   class: z.string().nullable(),
   score: z.number().nullable(),
+  /** It came from the cache: the request that the model answered with it, on the copy that is named here. */
+  cached: z.string().exactOptional(),
 });
 export type Answer = z.infer<typeof answerSchema>;
 
@@ -306,6 +310,54 @@ export const answerAtSchema = z.object({
   gaps: z.array(gapSchema),
 });
 export type AnswersAt = z.infer<typeof answerAtSchema>;
+
+const cacheStrategy = z.enum(['invalidate', 'version-tagged', 'auto']);
+
+/** Answers are kept for other requests that ask the same. */
+export const gatewayCacheConfigSchema = z.strictObject({
+  strategy: cacheStrategy,
+  /** Of all entries together. */
+  maxBytes: z.int().min(0),
+  /** Of one answer's body. */
+  maxEntryBytes: z.int().min(0),
+  maxAgeMs: z.int().min(0),
+  /** A request waits so long for the answer of one that asks the same. */
+  coalesceMaxMs: z.int().min(0),
+  /** Headers of requests that change no answer; all others are part of the key. */
+  ignoreHeaders: z.array(z.string()),
+  slaP99Ms: z.number().exactOptional(),
+  modelPerSecond: z.number().exactOptional(),
+});
+export type GatewayCacheConfig = z.infer<typeof gatewayCacheConfigSchema>;
+
+export const gatewayCacheStateSchema = z.object({
+  strategy: cacheStrategy,
+  /** Version that new requests go to. */
+  current: z.string().nullable(),
+  /** What was done at the last change of the version, and why. */
+  choice: z.object({ strategy: z.enum(['invalidate', 'version-tagged']), why: z.string(), at: instant }).nullable(),
+  versions: z.record(z.string(), z.object({ entries: z.int(), bytes: z.int() })),
+  bytes: z.int(),
+  maxBytes: z.int(),
+  /** Since the start of the process. */
+  hits: z.int(),
+  misses: z.int(),
+  coalesced: z.int(),
+  evicted: z.int(),
+  /** Requests that wait now for the answer of an equal one. */
+  waiting: z.int(),
+  /** Of the last five minutes; null where nothing was asked. */
+  hitRate: z.number().nullable(),
+  requestsPerSecond: z.number().nullable(),
+  missP99Ms: z.number().nullable(),
+  lastDrop: z.object({ at: instant, by: z.string(), versions: z.array(z.string()), entries: z.int() }).nullable(),
+});
+export type GatewayCacheState = z.infer<typeof gatewayCacheStateSchema>;
+/** `versions` null: all of them. */
+export const gatewayCacheDropSchema = z.strictObject({
+  versions: z.array(version).nullable(),
+  by: z.string().max(300),
+});
 
 const controlPort = z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() });
 export const gatewayPeerSchema = z.strictObject({
@@ -379,6 +431,8 @@ export const gatewayConfigSchema = z.strictObject({
         maxAgeMs: z.int(),
         redactFields: z.array(z.string()),
       }),
+      /** Absent: answers are not kept for other requests. */
+      cache: gatewayCacheConfigSchema.exactOptional(),
       feedbackHorizonMs: z.int(),
       answerRetentionDays: z.int(),
       /** Metrics whose values may be pushed. */
