@@ -3,15 +3,14 @@ import { retryAfterSeconds, type Gap, type VersionSelector } from '../domain/rou
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { KeptAnswer } from './cache/answer-cache';
-import { CacheUse, type CacheClient } from './cache/cache-use';
-import { keyOf } from './cache/request-key';
+import { openCacheUse, type CacheClient, type CacheUse } from './cache/cache-use';
 import type { Waiting } from './deadlines';
 import { gapRefusal } from './gap-answers';
 import { requestHeaders, type Headers } from './headers';
 import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
 import type { Refusal } from './naming/refusal';
 import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
-import { answerKept, answerOurselves, breakOff } from './own-answer';
+import { answerKept, answerOurselves, breakOff, type OwnAnswer } from './own-answer';
 import { Passing } from './passing';
 import type { Service, Way } from './service';
 import { asksForWebSocket, REFUSED } from './refused-protocols';
@@ -76,7 +75,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private send(): void {
     this.startedAt = this.account.startedAt = performance.now();
     this.service.deadlines.add(this);
-    this.use = this.openUse();
+    this.use = openCacheUse(this.service.cache, this.account.isProbe, { req: this.req, body: this.body, client: this });
     // One of a single gateway waits for nobody, and makes no closure for it.
     if (this.service.returning === null) this.choose();
     else {
@@ -94,13 +93,6 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     else if (gap) this.refuseInGap(gap);
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
-  }
-
-  private openUse(): CacheUse | null {
-    const { cache } = this.service;
-    if (cache === null || this.account.isProbe) return null;
-    const key = keyOf(this.req, this.body, cache.ignored);
-    return key === null ? null : new CacheUse(cache, key, this);
   }
 
   onKept(way: Way, kept: KeptAnswer, how: 'hit' | 'coalesced'): void {
@@ -203,7 +195,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     const refusal = gapRefusal(gap, now);
     this.service.gapAnswers.count(gap, now, this.service.route.record?.epoch ?? 0);
     this.service.meters.refused(refusal.reason);
-    this.endWith(503, refusal.reason, refusal.detail, undefined, retryAfterSeconds(gap, now));
+    this.endWith({ status: 503, ...refusal, version: undefined, retryAfterSeconds: retryAfterSeconds(gap, now) });
   }
 
   onFailure(attempt: Attempt, error: Error): void {
@@ -320,27 +312,19 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private fail(status: number, reason: string, detail: string, way: Way | null): void {
     this.attempt?.giveUp();
     const version = this.account.failed(way, this.attempt?.target, status, this.body);
-    this.endWith(status, reason, detail, version);
+    this.endWith({ status, reason, detail, version });
   }
 
   /** Refused before any version was involved; counts in no version's telemetry. */
   private refuse(status: number, reason: string, detail: string): void {
     this.service.meters.refused(reason);
-    this.endWith(status, reason, detail, undefined);
+    this.endWith({ status, reason, detail, version: undefined });
   }
 
-  private endWith(
-    status: number,
-    reason: string,
-    detail: string,
-    version: string | undefined,
-    retryAfter?: number,
-  ): void {
+  private endWith(answer: Omit<OwnAnswer, 'id'>): void {
     this.close();
     if (this.body instanceof Upload) this.body.abort();
-    const { id } = this.account;
-    const later = retryAfter === undefined ? {} : { retryAfterSeconds: retryAfter };
-    answerOurselves(this.req, this.res, { id, status, reason, detail, version, ...later });
+    answerOurselves(this.req, this.res, { id: this.account.id, ...answer });
   }
 
   private onClientClosed(): void {

@@ -1,9 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { Read } from '../answer-reader';
 import type { Headers } from '../headers';
 import type { Way } from '../service';
 import type { Target } from '../upstream';
 import type { AnswerCache, Flight, KeptAnswer, Shelf } from './answer-cache';
-import { mayBeKept } from './request-key';
+import { keyOf, mayBeKept } from './request-key';
 
 /** Those who wait for one answer; more go to the model themselves. */
 const WAITING_MAX = 1_000;
@@ -158,4 +159,14 @@ export class CacheUse {
     // Each of them begins anew in a turn of its own: a thousand at once would hold up everybody else.
     for (const wake of [...led.flight.waiting]) setImmediate(wake, outcome);
   }
+}
+
+/** Null where the request is not looked for: no cache, a probe, which is about the model, or nothing that may be kept. */
+export function openCacheUse(
+  cache: AnswerCache | null,
+  isProbe: boolean,
+  asked: { readonly req: IncomingMessage; readonly body: unknown; readonly client: CacheClient },
+): CacheUse | null {
+  const key = cache === null || isProbe ? null : keyOf(asked.req, asked.body, cache.ignored);
+  return cache === null || key === null ? null : new CacheUse(cache, key, asked.client);
 }
