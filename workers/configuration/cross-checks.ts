@@ -1,4 +1,5 @@
 import { checkAddresses } from './address-checks';
+import { checkCaches } from './caches-schema';
 import { checkDocker } from './docker-serving';
 import { checkEngine } from './engine-checks';
 import { durationOf, isLoopback } from './fields';
@@ -63,6 +64,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     ...checkTraffic(text),
     ...checkTls(text),
     ...checkAddresses(text),
+    ...checkCaches(text),
     ...checkSecrets(text),
   );
   found.push(...sharedPorts(text), ...sharedModels(services));
