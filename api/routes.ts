@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Actor, LedgerEntry } from '../domain/ledger';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
+import { registerCaches } from './caches';
 import type { Caller } from './identity';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
@@ -98,6 +99,10 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
   registerPushed(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
+  registerCaches(app, ports, {
+    service: (request) => known(request).name,
+    actor: (request) => callerOf(request).actor,
+  });
 
   app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {
     const { name, model } = known(request);
