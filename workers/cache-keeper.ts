@@ -33,12 +33,13 @@ async function keep(cache: OutputCache, keeper: CacheKeeper): Promise<void> {
   const { log, metrics, signal } = keeper;
   const about = { service: cache.service, cache: cache.name };
   let known: string | null = '';
-  let swept: string | null = null;
+  let swept: number | null = null;
   while (!signal.aborted) {
     let why: string | null = null;
     try {
       const state = await lookAt(cache, keeper);
-      if (state.tag !== swept && (await sweepAll(cache, signal))) swept = state.tag;
+      const changedAt = changeOf(state);
+      if (changedAt !== swept && (await sweepAll(cache, signal))) swept = changedAt;
     } catch (error) {
       why = (error as Error).message;
       metrics.observe(about, null, null);
@@ -50,6 +51,11 @@ async function keep(cache: OutputCache, keeper: CacheKeeper): Promise<void> {
     known = why;
     await pause(everyMs, signal);
   }
+}
+
+/** The last change, after which something may be garbage. Not its tag: a return to a version has the tag of before. */
+export function changeOf({ last }: CacheState): number | null {
+  return last?.at ?? null;
 }
 
 /** One look; exported for tests. */

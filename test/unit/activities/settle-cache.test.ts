@@ -2,7 +2,7 @@ import { bringTo, settleCache } from '../../../activities/settle-cache';
 import type { TrafficRouter } from '../../../activities/ports';
 import type { CacheSettling } from '../../../workflows/contract/activities';
 import { CacheMetrics } from '../../../workers/cache-metrics';
-import { lookAt } from '../../../workers/cache-keeper';
+import { changeOf, lookAt } from '../../../workers/cache-keeper';
 import { FakeOutputCache } from '../../support/fakes/output-cache';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -98,6 +98,16 @@ describe('the keeper of caches', () => {
     await bringTo(cache, unasked, settling());
     await look(cache, routerAt(9, '1.3'));
     expect(cache.pointer?.tag).not.toBe(bad);
+  });
+
+  it('looks for garbage after each change, also after one whose tag is that of before', async () => {
+    const cache = new FakeOutputCache(service, 'responses');
+    const first = await look(cache, routerAt(3, '1.2'));
+    await bringTo(cache, unasked, settling({ epoch: 4, version: '1.3', drop: ['1.3'], at: (first.last?.at ?? 0) + 1 }));
+    await bringTo(cache, unasked, settling({ epoch: 5, version: '1.2', drop: ['1.3'], at: Date.now() + 2 }));
+    const again = await look(cache, routerAt(5, '1.2'));
+    expect(again.tag).toBe(first.tag);
+    expect(changeOf(again)).not.toBe(changeOf(first));
   });
 
   it('says nothing in a gap, where nobody serves', async () => {
