@@ -10,7 +10,7 @@ import { until } from '../support/poll';
 import { describeRedis, RedisServer } from '../support/redis-server';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
 
-const limitMs = 90_000;
+const limitMs = 120_000;
 
 describeRedis('an installation with output caches')('an installation with output caches', () => {
   let up: UpProcess;
@@ -129,5 +129,5 @@ services:
       { cache: 'answers', state: { kind: 'gateway', version: 'blue' } },
     ]);
     expect(await up.end('SIGTERM')).toBe('0');
-  }, 300_000);
+  }, 600_000);
 });
