@@ -10,6 +10,8 @@ const permanent = new Set([
   'ArtifactCorrupt',
   'ArtifactMissing',
   'ArtifactRefused',
+  'CacheRefused',
+  'CacheUnknown',
   'DockerDiskFull',
   'DockerRefused',
   'EvidenceChanged',

@@ -17,6 +17,7 @@ import type {
   ExternalParts,
   InputFits,
   Ledger,
+  OutputCaches,
   OutsideMetrics,
   ServiceStanding,
   ServingRuntime,
@@ -28,6 +29,7 @@ import { probeInstance } from './probe-instance';
 import { recordDecisions } from './record-decisions';
 import { recoverState } from './recover-state';
 import { sendAlert } from './send-alert';
+import { settleCache } from './settle-cache';
 import { shadowReplay } from './shadow-replay';
 import { shiftTraffic } from './shift-traffic';
 import { stopInstance } from './stop-instance';
@@ -44,6 +46,8 @@ export interface ControlPorts {
   readonly evidence: EvidenceStore;
   /** Absent where nothing runs outside of the serving processes. */
   readonly external?: ExternalParts;
+  /** Absent where no service has one. */
+  readonly caches?: OutputCaches;
   readonly engine: (service: string) => Engine;
   /** False where a request has effects beyond its answer. */
   readonly repeatable: (service: string) => boolean;
@@ -84,6 +88,7 @@ export function controlActivities(ports: ControlPorts): StepActivities {
     probeInstance: probeInstance(ports),
     shadowReplay: shadowReplay(ports),
     verifyShift: verifyShift(ports),
+    settleCache: settleCache({ router: ports.router, caches: ports.caches ?? { of: () => [] } }),
     observeDrain: observeDrain(ports),
     observeRoute: observeRoute(ports),
   });

@@ -389,4 +389,5 @@ export interface Environment {
   ): Promise<{ changed: string[]; unmeasured: string[]; facts: { [key: string]: Json } }>;
 }
 
+export type * from './ports/output-cache';
 export type { Actor, Alert, AlertSeverity };

@@ -2,6 +2,7 @@ import type {
   ArtifactStore,
   EvidenceStore,
   Ledger,
+  OutputCaches,
   PushedMetrics,
   Telemetry,
   TrafficRouter,
@@ -35,6 +36,7 @@ export interface ApiPorts {
   /** An Alertmanager has said something: the alerts that the service declares are asked for at once. How many. */
   alertsChanged(service: string): number;
   readonly evidence: Pick<EvidenceStore, 'read'>;
+  readonly caches: OutputCaches;
   readonly ledger: Ledger;
   readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };
   readonly metrics: { readonly contentType: string; text(): Promise<string> };

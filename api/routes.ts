@@ -5,6 +5,7 @@ import type { Actor, LedgerEntry } from '../domain/ledger';
 import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
+import { registerCaches } from './caches';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
@@ -136,6 +137,10 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   registerProposals(app, ports, proposals);
   registerPushed(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
+  registerCaches(app, ports, {
+    service: (request) => known(request).name,
+    actor: (request) => callerOf(request).actor,
+  });
 
   app.get(
     '/v1/services/:service/versions',

@@ -1,6 +1,6 @@
-import type { ArtifactStore, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
 import type { Actor, ChainedEntry, LedgerKind } from '../domain/ledger';
 import type { Right, Role } from '../domain/roles';
+import type { ArtifactStore, CacheState, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
 import type { Standing, VersionInfo } from '../domain/version';
 import type { Answer, MessageName } from '../workflows/contract/messages';
 import type { ServiceStatus } from '../workflows/contract/status';
@@ -29,6 +29,8 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/services/{s}/observations` `{key, items: [{metric, value, at, n?}]}` | {@link ObservationsTaken}; 400 when refused, and nothing of it is kept |
  * | `POST /v1/services/{s}/reports/{evidently\|whylogs}?at=TIME` the report as the tool wrote it | {@link ObservationsTaken} with `missing` |
  * | `GET /v1/services/{s}/versions` | `{versions: VersionView[]}` |
+ * | `GET /v1/services/{s}/caches` | `{caches: CacheView[]}` |
+ * | `POST /v1/services/{s}/caches/invalidations` `{reason, cache?, requestId?, atMs?}` | {@link CacheInvalidated}; 502 where one could not be told |
  * | `POST /v1/artifacts/import` `{path}` (local user only) | {@link ImportResult} |
  * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
@@ -135,6 +137,18 @@ export interface VersionView extends VersionInfo {
   readonly human: { readonly by: string; readonly at: number } | null;
   readonly live: boolean;
   readonly standby: boolean;
+}
+
+/** One output cache; `state` null: it does not answer, and why. */
+export interface CacheView {
+  readonly cache: string;
+  readonly strategy: CacheState['strategy'];
+  readonly state: CacheState | null;
+  readonly why: string;
+}
+
+export interface CacheInvalidated {
+  readonly outcomes: readonly { readonly cache: string; readonly done: boolean; readonly why: string }[];
 }
 
 export interface ImportResult {

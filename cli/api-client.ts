@@ -5,6 +5,8 @@ import type {
   Answer,
   AnswerLookup,
   AnswersAt,
+  CacheInvalidated,
+  CacheView,
   IncidentSummary,
   LedgerPage,
   LedgerVerification,
@@ -48,8 +50,15 @@ export interface ApiClient {
   incidents(query: { service?: string; limit?: number }): Promise<readonly IncidentSummary[]>;
   /** Writes down what is about to leave the artifact store. */
   recordPruning(service: string, pruning: Pruning): Promise<void>;
+  caches(service: string): Promise<readonly CacheView[]>;
+  /** Those that could not be told are in the answer. */
+  invalidateCaches(service: string, act: Readonly<Record<string, unknown>>): Promise<CacheInvalidated>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
+}
+
+function isOutcome(json: unknown): boolean {
+  return typeof json === 'object' && json !== null && 'outcomes' in json;
 }
 
 /** The title of what the controller answers to a name that it does not have. */
@@ -86,6 +95,14 @@ export function apiClient(settings: Settings): ApiClient {
       const { status, text } = await answerOf(settings, 'GET', path);
       if (status === 200) return text;
       throw refusal(settings, status, readJson(text, path), `GET ${path}`);
+    },
+    caches: async (service) =>
+      (await ask<{ caches: CacheView[] }>('GET', `/v1/services/${part(service)}/caches`)).caches,
+    invalidateCaches: async (service, act) => {
+      const path = `/v1/services/${part(service)}/caches/invalidations`;
+      const { status, json } = await call(settings, 'POST', path, act);
+      if (status < 300 || isOutcome(json)) return json as CacheInvalidated;
+      throw refusal(settings, status, json, `POST ${path}`);
     },
     verification: (service) => ask('GET', `/v1/services/${part(service)}/ledger/verification`),
     incidents: async (query) =>

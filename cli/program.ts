@@ -96,6 +96,21 @@ function addReading(program: Command, run: Run): void {
         (await import('./commands/which')).which(context, some({ requestId, service: o.service, at: o.at })),
       ),
     );
+  const caches = program.command('caches').description('output caches, which hold what versions answered');
+  verb(caches, 'show [service]', 'what each may serve, hit rate, last change', { isDefault: true }).action(
+    (service: string | undefined, o: Options) =>
+      run(o, async (context) => (await import('./commands/caches')).showCaches(context, some({ service }))),
+  );
+  verb(caches, 'invalidate <service> [cache]', 'nothing that is stored now is served again')
+    .option('--reason <text>', 'why; stands in the ledger')
+    .action((service: string, cache: string | undefined, o: CommonOptions & { reason?: string }) =>
+      run(o, async (context) =>
+        (await import('./commands/caches')).invalidateCaches(context, {
+          service,
+          ...some({ cache, reason: o.reason }),
+        }),
+      ),
+    );
   const audit = program.command('audit').description('the ledger itself');
   verb(audit, 'verify [service]', 'recompute the chain and compare it with its anchors').action(
     (service: string | undefined, o: Options) =>

@@ -4,9 +4,14 @@ import type { CommonOptions, Context } from './context';
 export type Run = (options: CommonOptions, run: (context: Context) => Promise<number>) => Promise<void>;
 
 /** A verb with the options that all of them take. */
-export function verb(parent: Command, name: string, description: string): Command {
+export function verb(
+  parent: Command,
+  name: string,
+  description: string,
+  how: { readonly isDefault?: true } = {},
+): Command {
   return parent
-    .command(name)
+    .command(name, how)
     .description(description)
     .option('-c, --config <file>', 'configuration file', undefined)
     .option('--api <url>', 'controller on another address, such as https://host:7780')

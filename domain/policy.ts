@@ -1,4 +1,5 @@
 import type { ReplicaPlan } from './hosts';
+import type { CacheStrategy } from './caches/choice';
 import type { Tier } from './detection/types';
 
 /** Public half of a key that signs acts: a short name for it, and 32 bytes in hex (Ed25519). */
@@ -89,6 +90,14 @@ export interface TargetPolicy {
   readonly measureEveryMs: number;
 }
 
+/** An output cache that must not serve answers of a version that was left. Where it is stays with the controller. */
+export interface CachePolicy {
+  readonly name: string;
+  readonly strategy: CacheStrategy;
+  /** Longest life of an entry. */
+  readonly ttlMs: number;
+}
+
 /**
  * Everything that governs one service; pinned into the service workflow by `configure`. Defaults are those of
  * `workers/configuration`; demos and benchmarks bring files of their own.
@@ -145,6 +154,8 @@ export interface ServicePolicy {
   readonly swap?: { readonly how: 'stop-first'; readonly gapMaxMs: number };
   /** Absent for a service on one host. */
   readonly replicas?: ReplicaPlan;
+  /** Absent where there is none. */
+  readonly caches?: readonly CachePolicy[];
   readonly ledgerWaitMs: number;
   readonly ledgerDown: Readonly<Record<Tier, 'proceed' | 'hold'>>;
   readonly undetermined: Readonly<Record<Tier, 'rollback' | 'hold'>>;

@@ -12,6 +12,7 @@ export type Right =
   | 'look'
   | 'import'
   | 'prune'
+  | 'invalidateCaches'
   /** Labels, values of metrics, reports of other tools: what detection measures by. */
   | 'observe'
   /** The watchdog's word on a time in which nobody decided. */
@@ -33,6 +34,7 @@ const table: { readonly [right in Right]: readonly Role[] } = {
   clearBreaker: ['breaker-clearer'],
   clearQuarantine: ['breaker-clearer'],
   observe: ['operator'],
+  invalidateCaches: ['operator'],
   prune: [],
   tellBlindness: [],
 };

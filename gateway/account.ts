@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { NOTHING_READ, type Read } from './answer-reader';
+import { linePrefix } from './answer-record';
 import { tapFor, type AnswerTap } from './answer-tap';
+import type { KeptAnswer } from './cache/answer-cache';
 import { isSaneRequestId, sameToken, uuidV7 } from './request-id';
 import type { Service, Way } from './service';
 import type { Target } from './upstream';
@@ -72,8 +74,28 @@ export class Account {
     if (this.tap?.take(chunk) === false) this.tap = null;
   }
 
+  /** Asked by lastgood itself: about the model, so never answered from a cache. */
+  get isProbe(): boolean {
+    return this.probe;
+  }
+
+  /**
+   * It was given what the version answered to another request. The record says whose answer it was (I14); in the telemetry
+   * it counts nowhere: neither its time nor its class is news of the model.
+   */
+  fromCache({ choice, epoch }: Way, kept: KeptAnswer): void {
+    const { id, service, session } = this;
+    const now = Date.now();
+    if (session !== undefined && service.route.record) {
+      service.sessions.answered(session, choice.version, service.route.record, now);
+    }
+    const { backend, predicted, requestId, score, status } = kept;
+    const prefix = linePrefix(service.config.name, choice.version, backend, epoch, choice.reason);
+    service.answers.add(id, now, prefix, status, performance.now() - this.startedAt, predicted, score, requestId);
+  }
+
   /** The whole answer is on its way. */
-  answered(way: Way, target: Target | undefined, status: number, body: unknown): void {
+  answered(way: Way, target: Target | undefined, status: number, body: unknown): Read {
     const { service } = this;
     const ms = performance.now() - this.startedAt;
     const read = this.tap ? this.tap.read() : NOTHING_READ;
@@ -87,6 +109,7 @@ export class Account {
     if (this.failedWays) this.countRepeats(this.failedWays, target);
     this.sample(way, body, status >= 500, read);
     this.write(way, target, status, ms, predicted, score);
+    return read;
   }
 
   /** No first byte in time; the request goes on. */

@@ -66,7 +66,10 @@ export class AnswerRecord {
     mkdirSync(this.dir, { recursive: true, mode: 0o700 });
   }
 
-  /** `id` and `prefix` are ours or checked already; only the class needs quoting. `atMs` is the end of the answer. */
+  /**
+   * `id`, `prefix` and `cached` are ours or checked already; only the class needs quoting. `atMs` is the end of the answer.
+   * `cached`: the request that the answer was made for, where it came from the cache.
+   */
   add(
     id: string,
     atMs: number,
@@ -75,9 +78,11 @@ export class AnswerRecord {
     ms: number,
     predicted: string | null,
     score: number | null,
+    cached: string | null = null,
   ): void {
     const quoted = predicted === null ? 'null' : JSON.stringify(predicted);
-    const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}}\n`;
+    const from = cached === null ? '' : `,"cached":"${cached}"`;
+    const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}${from}}\n`;
     if (this.waiting.length >= WAITING_MAX) {
       this.lost = { fromMs: this.lost?.fromMs ?? atMs, toMs: atMs };
       return;

@@ -5,7 +5,7 @@ import { answersAround, findAnswers } from './answer-files';
 import { describeIssues } from './config';
 import { streamTelemetry } from './control-follow';
 import { ControlError, numberParam, readJson, sendJson } from './control-http';
-import { CONTROL_PREFIX, feedbackBatchSchema, observationBatchSchema } from './protocol';
+import { CONTROL_PREFIX, feedbackBatchSchema, gatewayCacheDropSchema, observationBatchSchema } from './protocol';
 import type { Service } from './service';
 
 const ROUTE_LIMIT_BYTES = 1 << 20;
@@ -122,6 +122,12 @@ async function serviceRequest(
       const limit = Math.min(numberParam(query, 'limit', OBSERVATIONS_MAX), OBSERVATIONS_MAX);
       const [from, to] = [numberParam(query, 'from'), numberParam(query, 'to')];
       return sendJson(res, 200, { values: service.observations.values(query.get('metric') ?? '', from, to, limit) });
+    }
+    case 'GET cache':
+      return sendJson(res, 200, service.cache?.state(now) ?? { off: true });
+    case 'POST cache': {
+      const { versions, by } = parse(gatewayCacheDropSchema, await readJson(req, ROUTE_LIMIT_BYTES));
+      return sendJson(res, 200, { dropped: service.cache?.drop(versions, by, Date.now()) ?? 0 });
     }
     case 'GET answers': {
       const at = numberParam(query, 'at');

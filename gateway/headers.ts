@@ -18,6 +18,7 @@ const NOT_FORWARDED = new Set([
   'x-lastgood-probe',
   'x-lastgood-version',
   'x-lastgood-reason',
+  'x-lastgood-cache',
 ]);
 
 /** What a backend gets: the client's headers without those of the hop, and the request's id. Flat list of pairs. */
@@ -47,6 +48,7 @@ export function answerHeaders(headers: Headers, id: string, version: string): st
       case 'x-request-id':
       case 'x-lastgood-version':
       case 'x-lastgood-reason':
+      case 'x-lastgood-cache':
         continue;
       default: {
         const value = headers[name];

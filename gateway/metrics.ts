@@ -161,8 +161,36 @@ export function metricsRegistry(services: readonly Service[], returning: ReturnC
     'Changed certificate files of the entrance that could not be used; the former ones stay.',
     each((service, labels) => (service.entrance ? [{ value: service.entrance.reloadErrors, labels }] : [])),
   );
+  addCaches(add, each);
   if (returning) addReturns(add, returning);
   return registry;
+}
+
+type Each = (read: (service: Service, labels: { service: string }) => Value[]) => () => Value[];
+
+/** Of services whose answers are kept for other requests; none of these requests is in the series of a version. */
+function addCaches(add: Add, each: Each): void {
+  const outcomes = ['hit', 'miss', 'coalesced'] as const;
+  add(
+    'cache_requests_total',
+    'counter',
+    'Requests that were looked for in the cache: answered from it (hit, or with the answer of an equal request in flight) or by the model (miss).',
+    each(({ cache }, labels) =>
+      outcomes.flatMap((outcome) => (cache ? [{ value: cache.counts[outcome], labels: { ...labels, outcome } }] : [])),
+    ),
+  );
+  add(
+    'cache_evicted_total',
+    'counter',
+    'Kept answers that were given up because the memory of the cache was full.',
+    each(({ cache }, labels) => (cache ? [{ value: cache.counts.evicted, labels }] : [])),
+  );
+  add(
+    'cache_bytes',
+    'gauge',
+    'Memory of the kept answers.',
+    each(({ cache }, labels) => (cache ? [{ value: cache.usedBytes, labels }] : [])),
+  );
 }
 
 /** Of a gateway that is one of several. */

@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { KeptAnswer } from './cache/answer-cache';
+import { answerHeaders } from './headers';
 
 export interface OwnAnswer {
   readonly id: string;
@@ -25,6 +27,15 @@ export function answerOurselves(req: IncomingMessage, res: ServerResponse, answe
   if (!req.complete) headers.push('connection', 'close');
   res.writeHead(status, headers);
   res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+/** Gives what the version answered to another request. */
+export function answerKept(res: ServerResponse, kept: KeptAnswer, id: string, how: 'hit' | 'coalesced'): void {
+  const { 'content-length': _length, age: _age, ...headers } = kept.headers;
+  const age = Math.max(0, Math.floor((Date.now() - kept.atMs) / 1_000));
+  const ours = ['x-lastgood-cache', how, 'age', String(age), 'content-length', String(kept.body.length)];
+  res.writeHead(kept.status, [...answerHeaders(headers, id, kept.version), ...ours]);
+  res.end(kept.body);
 }
 
 /** Breaks an answer off so that no client takes it for whole. */

@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import type { RouteRecord } from '../domain/route';
+import { gatewayCacheConfigSchema } from './cache/schemas';
 import { EVENTS } from './event-names';
+import { controlPort, gatewayPeerSchema } from './peer-schema';
+
+export * from './cache/schemas';
+export type { GatewayPeer } from './peer-schema';
 
 /**
  * The gateway's control interface as schemas. It is a listener of its own (a Unix socket, or loopback with a bearer
@@ -18,6 +23,8 @@ import { EVENTS } from './event-names';
  * | `POST /control/v1/services/{s}/feedback` {@link feedbackBatchSchema} | {@link feedbackResultSchema} |
  * | `POST /control/v1/services/{s}/observations` {@link observationBatchSchema} | 200 {@link observationsTakenSchema}, 409 {@link observationsRefusedSchema} |
  * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
+ * | `GET /control/v1/services/{s}/cache` | `{off: true}` where answers are not kept, else {@link gatewayCacheStateSchema} |
+ * | `POST /control/v1/services/{s}/cache` {@link gatewayCacheDropSchema} | `{dropped: entries}`: none of them is served any more |
  * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
  * | `GET /control/v1/services/{s}/answers?at=MS` | {@link answerAtSchema} |
  * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}, probeAddress: {service → where probes go instead}}` |
@@ -290,6 +297,8 @@ export const answerSchema = z.object({
   ms: z.number(),
   class: z.string().nullable(),
   score: z.number().nullable(),
+  /** It came from the cache: the request that the model answered with it, on the copy that is named here. */
+  cached: z.string().exactOptional(),
 });
 export type Answer = z.infer<typeof answerSchema>;
 
@@ -306,17 +315,6 @@ export const answerAtSchema = z.object({
   gaps: z.array(gapSchema),
 });
 export type AnswersAt = z.infer<typeof answerAtSchema>;
-
-const controlPort = z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() });
-export const gatewayPeerSchema = z.strictObject({
-  name: z.string().min(1).max(64),
-  /** Its control interface: a socket of this machine, or `https://host:port` (`http://` on loopback only) with its token. */
-  control: z.union([
-    z.strictObject({ socket: z.string() }),
-    z.strictObject({ url: z.url(), tokenFile: z.string(), caFile: z.string().exactOptional() }),
-  ]),
-});
-export type GatewayPeer = z.infer<typeof gatewayPeerSchema>;
 
 /**
  * What the gateway process is started with (written by the supervisor as JSON, one file). It has no secrets but the
@@ -379,6 +377,8 @@ export const gatewayConfigSchema = z.strictObject({
         maxAgeMs: z.int(),
         redactFields: z.array(z.string()),
       }),
+      /** Absent: answers are not kept for other requests. */
+      cache: gatewayCacheConfigSchema.exactOptional(),
       feedbackHorizonMs: z.int(),
       answerRetentionDays: z.int(),
       /** Metrics whose values may be pushed. */

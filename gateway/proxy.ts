@@ -2,13 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { retryAfterSeconds, type Gap, type VersionSelector } from '../domain/route';
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
+import type { KeptAnswer } from './cache/answer-cache';
+import { openCacheUse, type CacheClient, type CacheUse } from './cache/cache-use';
 import type { Waiting } from './deadlines';
 import { gapRefusal } from './gap-answers';
 import { requestHeaders, type Headers } from './headers';
 import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
 import type { Refusal } from './naming/refusal';
 import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
-import { answerOurselves, breakOff } from './own-answer';
+import { answerKept, answerOurselves, breakOff, type OwnAnswer } from './own-answer';
 import { Passing } from './passing';
 import type { Service, Way } from './service';
 import { asksForWebSocket, REFUSED } from './refused-protocols';
@@ -19,7 +21,7 @@ import type { Target, Tries } from './upstream';
 const ROUTES_MAX = 8;
 
 /** One request's life: choose a version, try its backends, pass the answer on. What becomes of it is its account's. */
-export class Exchange implements AttemptOwner, Waiting {
+export class Exchange implements AttemptOwner, CacheClient, Waiting {
   startedAt = 0;
   private readonly account: Account;
   private body: Buffer | Upload | null = null;
@@ -31,6 +33,8 @@ export class Exchange implements AttemptOwner, Waiting {
   private status = 0;
   /** From the first byte of an answer on. */
   private passing: Passing | null = null;
+  /** Null where its answer is not looked for in the cache. */
+  private use: CacheUse | null = null;
 
   constructor(
     private readonly service: Service,
@@ -71,6 +75,7 @@ export class Exchange implements AttemptOwner, Waiting {
   private send(): void {
     this.startedAt = this.account.startedAt = performance.now();
     this.service.deadlines.add(this);
+    this.use = openCacheUse(this.service.cache, this.account.isProbe, { req: this.req, body: this.body, client: this });
     // One of a single gateway waits for nobody, and makes no closure for it.
     if (this.service.returning === null) this.choose();
     else {
@@ -83,10 +88,21 @@ export class Exchange implements AttemptOwner, Waiting {
   private choose(): void {
     const way = this.service.choose(this.account.session, Date.now());
     const { gap } = this.service;
+    if (way && this.use?.takes(way) === true) return;
     if (way) this.take(way);
     else if (gap) this.refuseInGap(gap);
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
+  }
+
+  onKept(way: Way, kept: KeptAnswer, how: 'hit' | 'coalesced'): void {
+    this.close();
+    answerKept(this.res, kept, this.account.id, how);
+    this.account.fromCache(way, kept);
+  }
+
+  onWaited(): void {
+    if (!this.over) this.choose();
   }
 
   private take(way: Way): void {
@@ -179,7 +195,7 @@ export class Exchange implements AttemptOwner, Waiting {
     const refusal = gapRefusal(gap, now);
     this.service.gapAnswers.count(gap, now, this.service.route.record?.epoch ?? 0);
     this.service.meters.refused(refusal.reason);
-    this.endWith(503, refusal.reason, refusal.detail, undefined, retryAfterSeconds(gap, now));
+    this.endWith({ status: 503, ...refusal, version: undefined, retryAfterSeconds: retryAfterSeconds(gap, now) });
   }
 
   onFailure(attempt: Attempt, error: Error): void {
@@ -244,8 +260,10 @@ export class Exchange implements AttemptOwner, Waiting {
     const length = headers['content-length'];
     const known = typeof length === 'string' && req.method !== 'HEAD' && status !== 304 ? Number(length) : -1;
     account.answering(way, status, headers, known);
-    const head = { status, headers, requestId: account.id, version: way.choice.version };
-    this.passing = new Passing(res, head, known, renaming);
+    const isMiss = this.use?.isMiss === true;
+    const copy = this.use?.answering(status, renaming?.headers ?? headers, known) ?? null;
+    const head = { status, headers, requestId: account.id, version: way.choice.version, isMiss };
+    this.passing = new Passing(res, head, known, renaming, copy);
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
@@ -269,9 +287,14 @@ export class Exchange implements AttemptOwner, Waiting {
   }
 
   private finish(): void {
+    const { account, use } = this;
     const way = this.way as Way;
+    const target = this.attempt?.target as Target;
+    // Who waits for this answer gets it, instead of being told that the request is over.
+    this.use = null;
     this.close();
-    this.account.answered(way, this.attempt?.target, this.status, this.body);
+    const read = account.answered(way, target, this.status, this.body);
+    use?.finished(way, target, account.id, this.startedAt, read);
   }
 
   private cut(): void {
@@ -289,27 +312,19 @@ export class Exchange implements AttemptOwner, Waiting {
   private fail(status: number, reason: string, detail: string, way: Way | null): void {
     this.attempt?.giveUp();
     const version = this.account.failed(way, this.attempt?.target, status, this.body);
-    this.endWith(status, reason, detail, version);
+    this.endWith({ status, reason, detail, version });
   }
 
   /** Refused before any version was involved; counts in no version's telemetry. */
   private refuse(status: number, reason: string, detail: string): void {
     this.service.meters.refused(reason);
-    this.endWith(status, reason, detail, undefined);
+    this.endWith({ status, reason, detail, version: undefined });
   }
 
-  private endWith(
-    status: number,
-    reason: string,
-    detail: string,
-    version: string | undefined,
-    retryAfter?: number,
-  ): void {
+  private endWith(answer: Omit<OwnAnswer, 'id'>): void {
     this.close();
     if (this.body instanceof Upload) this.body.abort();
-    const { id } = this.account;
-    const later = retryAfter === undefined ? {} : { retryAfterSeconds: retryAfter };
-    answerOurselves(this.req, this.res, { id, status, reason, detail, version, ...later });
+    answerOurselves(this.req, this.res, { id: this.account.id, ...answer });
   }
 
   private onClientClosed(): void {
@@ -324,6 +339,7 @@ export class Exchange implements AttemptOwner, Waiting {
   private close(): void {
     this.over = true;
     this.service.deadlines.remove(this);
+    this.use?.close();
     this.leave();
   }
 }

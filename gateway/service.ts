@@ -1,6 +1,7 @@
 import type { AnswerReason, Gap, RouteRecord } from '../domain/route';
 import { AnswerReader } from './answer-reader';
 import { AnswerRecord, linePrefix } from './answer-record';
+import { AnswerCache } from './cache/answer-cache';
 import { Deadlines } from './deadlines';
 import { Feedback } from './feedback';
 import { Observations } from './observations';
@@ -43,6 +44,8 @@ export class Service {
   readonly deadlines: Deadlines;
   readonly upstreams: Upstreams;
   readonly gapAnswers: GapAnswers;
+  /** Null where answers are not kept for other requests. */
+  readonly cache: AnswerCache | null;
   private readonly connector: UpstreamConnector;
   /** Null where clients come in without TLS. */
   entrance: TlsEntrance | null = null;
@@ -81,7 +84,8 @@ export class Service {
     this.gapAnswers = new GapAnswers(this.telemetry);
     this.sessionIds = new SessionIds(config);
     this.readAtMs = nowMs;
-    this.openLanes();
+    this.cache = config.cache && config.repeatable ? new AnswerCache(config.cache, nowMs) : null;
+    this.openLanes(null);
   }
 
   /** At once, or when peers have said which route is the newest; looked at again then, for there may be a second gap. */
@@ -114,14 +118,15 @@ export class Service {
     const before = this.route.record;
     this.gapAnswers.flush();
     const result = this.route.apply(input, nowMs);
-    if (this.route.record !== before) this.openLanes();
+    if (this.route.record !== before) this.openLanes(before);
     return result;
   }
 
   /** See `RouteStore.takeUnwritten`. */
   takeUnwritten(record: RouteRecord, nowMs: number): boolean {
+    const before = this.route.record;
     const taken = this.route.takeUnwritten(record, nowMs);
-    if (taken) this.openLanes();
+    if (taken) this.openLanes(before);
     return taken;
   }
 
@@ -156,6 +161,7 @@ export class Service {
     this.feedback.removeOld(nowMs);
     this.observations.removeOld(nowMs);
     if (this.samples.on) this.samples.trim(nowMs);
+    this.cache?.sweep(nowMs);
   }
 
   /** Writes everything down; after it only reads. */
@@ -173,9 +179,10 @@ export class Service {
     this.upstreams.destroy();
   }
 
-  private openLanes(): void {
+  private openLanes(before: RouteRecord | null): void {
     const { record } = this.route;
     if (!record) return;
+    this.cache?.routed(record.primary, before?.share?.version ?? null, Date.now());
     this.lanes = this.upstreams.lanesOf(record);
     this.ways = new Map();
   }

@@ -8,6 +8,7 @@ import type {
   InputFits,
   InstanceEvent,
   Ledger,
+  OutputCaches,
   OutsideMetrics,
 } from '../activities/ports';
 import type {
@@ -36,6 +37,7 @@ export interface ControlSources extends ActivitySources {
   readonly environment: Environment;
   readonly outside: OutsideMetrics;
   readonly evidence: EvidenceStore;
+  readonly caches: OutputCaches;
   readonly fits: InputFits;
   /** What happens to copies, for the metrics. */
   readonly onCopyEvent?: (service: string, event: InstanceEvent['event']) => void;
@@ -43,13 +45,14 @@ export interface ControlSources extends ActivitySources {
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
 export function controlWorkerActivities(sources: ControlSources): ControlActivities {
-  const { adapters, alerts, ledger, configuration, environment, outside, evidence, fits } = sources;
+  const { adapters, alerts, ledger, configuration, environment, outside, evidence, caches, fits } = sources;
   const ports = {
     ledger,
     alerts,
     environment,
     outside,
     evidence,
+    caches,
     fits,
     artifacts: adapters.versions,
     external: externalOf(configuration),

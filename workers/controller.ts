@@ -22,6 +22,9 @@ import { ControllerMetrics, countedLedger } from './metrics';
 import { openAlertLooks } from './alertmanager';
 import { openEngineMetrics } from './engine-metrics';
 import { openEvidence, openOutside } from './outside';
+import { keepCaches } from './cache-keeper';
+import { CacheMetrics } from './cache-metrics';
+import { openCaches } from './caches';
 import { keepRegistries } from './registry-keeper';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
@@ -64,6 +67,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     else log.info({ service }, 'the Alertmanager answers again');
   });
   const evidence = openEvidence(configuration);
+  const caches = openCaches(configuration, paths, environment, adapters.telemetry);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
   const signer = ActSigner.of(configuration.api.identity.actKeyFile);
@@ -100,6 +104,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     pushed: outside,
     alertsChanged: (service) => alertLooks.now(service),
     evidence,
+    caches,
     ledger,
     artifacts: adapters.store,
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
@@ -139,6 +144,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       environment: hostEnvironment,
       outside,
       evidence,
+      caches,
       fits,
       onCopyEvent: metrics.countCopyEvent.bind(metrics),
     };
@@ -196,12 +202,16 @@ export async function runController(options: ProcessOptions): Promise<void> {
   };
   try {
     const keeper = { configuration, adapters, decisions, ledger, log, signal };
-    await Promise.all([work(), watchTemporal(), poll(), keepRegistries(keeper), keepFits(fits, signal)]);
+    const cacheMetrics = new CacheMetrics(metrics.registry);
+    const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal };
+    const keepers = [keepRegistries(keeper), keepFits(fits, signal), keepCaches(kept)];
+    await Promise.all([work(), watchTemporal(), poll(), ...keepers]);
   } finally {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();
     await engines.close();
     await alertLooks.close();
+    await caches.close();
     await adapters.close();
     await outside.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));

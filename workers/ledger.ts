@@ -37,8 +37,9 @@ export function postgresOptions(
 
 export { askPostgresLedger } from '../adapters/ledger/postgres-ledger';
 
-function passwordOf(
-  { password }: PostgresConfiguration,
+/** @throws ConfigurationError when it cannot be read */
+export function passwordOf(
+  { password }: Pick<PostgresConfiguration, 'password'>,
   environment: Environment,
   place: string,
 ): (() => string) | null {

@@ -48,6 +48,8 @@ const controlOptions: Options<ControlActivities> = {
   shadowReplay: { startToCloseTimeout: '5 minutes', heartbeatTimeout: 3_000, retry: eager },
   // On the clock of the users: a dead worker may cost 3 s, no more.
   verifyShift: { startToCloseTimeout: '30 minutes', heartbeatTimeout: 3_000, retry: eager },
+  // Bounded by the step's deadline, or by the pause of the repair. One answer of a cache takes milliseconds.
+  settleCache: { startToCloseTimeout: 4_000, scheduleToCloseTimeout: 10_000, retry: eager },
   // Polled by a timer of the workflow, so a failed look is simply made again later.
   observeDrain: { startToCloseTimeout: 5_000, scheduleToCloseTimeout: 15_000, retry: eager },
   observeRoute: { startToCloseTimeout: 5_000, scheduleToCloseTimeout: 15_000, retry: eager },

@@ -1,6 +1,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { makePlan, type PlanStep } from '../domain/rollback/plan';
 import type { Candidate, OperationInput } from './contract/rollback';
+import { settleCaches } from './rollback/caches';
 import { Chronicle } from './rollback/chronicle';
 import { loadLeftAgain, mayGoOnInGap } from './rollback/gap';
 import { Operation, type Ending, type Trial, type TrialEnd } from './rollback/operation';
@@ -117,6 +118,8 @@ async function askPerson(operation: Operation, stuck: Stuck): Promise<Ending | T
       case 'abort':
         return { outcome: 'failed', why: `ended by a person at ${stuck.step}: ${stuck.why}` };
       case 'accept':
+        // Whatever serves by now is what people were asked to accept; nothing of what was left may come from a cache.
+        if (operation.shifted) await settleCaches(operation, operation.primary);
         return { outcome: 'settled', why: `accepted by a person as it is, at ${stuck.step}: ${stuck.why}` };
       case 'retry':
         if (stuck.trial === null) continue;
@@ -147,5 +150,6 @@ function newTrial(candidate: Candidate, plan: readonly PlanStep[]): Trial {
 
 function standardPlan(input: OperationInput): PlanStep[] {
   const stopFirst = input.stopFirst && ({ stopFirst: true } as const);
-  return makePlan({ procedure: 'standard', samples: false, policy: input.limits, ...stopFirst });
+  const caches = input.caches && ({ caches: true } as const);
+  return makePlan({ procedure: 'standard', samples: false, policy: input.limits, ...stopFirst, ...caches });
 }

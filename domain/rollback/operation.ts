@@ -1,5 +1,5 @@
 import type { ReplicaPlan } from '../hosts';
-import type { ServicePolicy } from '../policy';
+import type { CachePolicy, ServicePolicy } from '../policy';
 import type { PlanStep, Procedure } from './plan';
 import type { Backend, RouteRecord } from '../route';
 import type { Actor } from '../ledger';
@@ -44,6 +44,8 @@ export interface OperationInput {
   readonly model: string;
   /** Memory holds one copy: absent where the target is loaded beside what serves. */
   readonly stopFirst?: { readonly expectedMs: number; readonly maxMs: number };
+  /** Output caches that follow the traffic: absent where there are none. */
+  readonly caches?: readonly CachePolicy[];
   /** How long a decision waits for its record, and what then: absent in operations that began before it was given. */
   readonly ledger?: { readonly waitMs: number; readonly down: 'proceed' | 'hold' };
   /**

@@ -7,7 +7,8 @@ import type { Tier } from '../detection/types';
  */
 export type Procedure = 'emergency' | 'standard' | 'gradual';
 
-export type StepName = 'validate' | 'gap' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'settle';
+export type StepName =
+  'validate' | 'gap' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'caches' | 'settle';
 
 /** One step of a plan; it must succeed within its deadline before the next one begins. */
 export interface PlanStep {
@@ -23,6 +24,8 @@ export interface PlanFacts {
   readonly samples: boolean;
   /** Memory holds one copy: the old one is stopped before the target is loaded, whatever the procedure. */
   readonly stopFirst?: true;
+  /** There are output caches that hold answers of the version that is left. */
+  readonly caches?: true;
   /** Only what the deadlines are made from, so that an operation can plan again from its pinned limits. */
   readonly policy: Pick<ServicePolicy, 'steps' | 'verify' | 'gradual'>;
 }
@@ -33,11 +36,22 @@ export function procedureFor(tier: Tier | null, freshStandby: boolean): Procedur
   return tier === 'trend' ? 'gradual' : 'standard';
 }
 
+/** A cache that does not answer is given up after this, and is brought to the version in the background. */
+const CACHES_MS = 5_000;
+
+/** Behind verify, in front of settle: a cache that is down never stops the traffic, nor undoes what was verified. */
+function cacheSteps(caches: true | undefined): PlanStep[] {
+  if (!caches) return [];
+  return [
+    { step: 'caches', deadlineMs: CACHES_MS, because: 'no answer of the version that was left is served any more' },
+  ];
+}
+
 /** The plan as data. The workflow runs it, `--dry-run` prints it, the ledger stores it. */
-export function makePlan({ procedure, samples, policy, stopFirst }: PlanFacts): PlanStep[] {
+export function makePlan({ procedure, samples, policy, stopFirst, caches }: PlanFacts): PlanStep[] {
   const { steps, verify, gradual } = policy;
   const plan: PlanStep[] = [];
-  if (stopFirst) return withGap(policy);
+  if (stopFirst) return withGap(policy, caches);
   if (procedure === 'emergency') {
     plan.push({
       step: 'shift',
@@ -71,12 +85,13 @@ export function makePlan({ procedure, samples, policy, stopFirst }: PlanFacts): 
     });
   }
   plan.push({ step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' });
+  plan.push(...cacheSteps(caches));
   plan.push({ step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' });
   return plan;
 }
 
 /** Nothing can be compared side by side and no part of the traffic can go first: there are never two copies. */
-function withGap({ steps, verify }: PlanFacts['policy']): PlanStep[] {
+function withGap({ steps, verify }: PlanFacts['policy'], caches: true | undefined): PlanStep[] {
   return [
     {
       step: 'validate',
@@ -93,6 +108,7 @@ function withGap({ steps, verify }: PlanFacts['policy']): PlanStep[] {
     { step: 'probe', deadlineMs: steps.probeMs, because: 'readiness, reported digest and golden probes' },
     { step: 'shift', deadlineMs: steps.shiftMs, because: 'the gap ends: the new record is in force and read back' },
     { step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' },
+    ...cacheSteps(caches),
     { step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' },
   ];
 }

@@ -30,7 +30,9 @@ export function gapWords({ expectedMs, maxMs, from }: ExpectedGap): string {
 /** The plan of a change of this service. An emergency needs a second copy in memory, so there is none with a gap. */
 export function planFor(state: ServiceState, procedure: Procedure, samples: boolean): PlanStep[] {
   const stopFirst = expectedGap(state) !== null;
-  return makePlan({ procedure, samples, policy: state.policy, ...(stopFirst && { stopFirst }) });
+  const caches = state.policy.caches !== undefined;
+  const more = { ...(stopFirst && { stopFirst }), ...(caches && { caches }) };
+  return makePlan({ procedure, samples, policy: state.policy, ...more });
 }
 
 /** Nobody serves, and no operation is left that would end that: it was stopped, or its workflow is gone. */

@@ -58,6 +58,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     host: state.host,
     ...(policy.replicas && { replicas: policy.replicas }),
     ...(gap && { stopFirst: { expectedMs: gap.expectedMs, maxMs: gap.maxMs } }),
+    ...(policy.caches && { caches: policy.caches }),
     model: state.versions.find(({ version }) => version === request.candidates[0]?.version)?.model ?? state.service,
     ledger: { waitMs: policy.ledgerWaitMs, down: request.ledgerDown },
     limits: {

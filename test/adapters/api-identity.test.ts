@@ -69,6 +69,7 @@ function serve(proofs: Partial<Proofs>, tls: ApiServerOptions['tls'] = null): Fa
     alertsChanged: () => 1,
     evidence: stub({}),
     ledger,
+    caches: stub({}),
     artifacts: stub({}),
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('up 1\n') },
     health: () => Promise.resolve({ ok: true, pid: 1, startedAt: 2, version: '0', parts: [] }),

@@ -7,6 +7,7 @@ import { createApiServer } from '../../api/server';
 import type { Door } from '../../api/identity/identify';
 import type { LedgerEntry } from '../../domain/ledger';
 import type { Answer, OperatorMessage } from '../../workflows/contract/messages';
+import { FakeOutputCache } from '../support/fakes/output-cache';
 import { MemoryLedger } from '../support/memory-ledger';
 
 const token = 'a-token-of-enough-characters';
@@ -41,6 +42,7 @@ interface Given {
   readonly pushed?: Partial<PushedMetrics>;
   readonly alertsChanged?: ApiPorts['alertsChanged'];
   readonly evidence?: Pick<EvidenceStore, 'read'>;
+  readonly caches?: ApiPorts['caches'];
   readonly ledger?: ApiPorts['ledger'];
   readonly artifacts?: Partial<ApiPorts['artifacts']>;
   readonly door?: Door;
@@ -57,6 +59,7 @@ function serve(given: Given = {}): FastifyInstance {
     pushed: stub<PushedMetrics>('pushed', given.pushed ?? {}),
     alertsChanged: given.alertsChanged ?? (() => 0),
     evidence: stub<Pick<EvidenceStore, 'read'>>('evidence', given.evidence ?? {}),
+    caches: given.caches ?? { of: () => [] },
     ledger: given.ledger ?? new MemoryLedger(),
     artifacts: stub<ApiPorts['artifacts']>('artifacts', given.artifacts ?? {}),
     metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('lastgood_up 1\n') },
@@ -271,6 +274,68 @@ describe('the ledger', () => {
     expect((await ledger.read('mail')).map(({ kind, summary }) => [kind, summary])).toEqual([
       ['blind', 'nobody could decide for 8 s: Temporal'],
     ]);
+  });
+});
+
+describe('the output caches', () => {
+  const caches = (): { responses: FakeOutputCache; embeddings: FakeOutputCache; of: () => FakeOutputCache[] } => {
+    const [responses, embeddings] = ['responses', 'embeddings'].map((name) => new FakeOutputCache('mail', name)) as [
+      FakeOutputCache,
+      FakeOutputCache,
+    ];
+    return { responses, embeddings, of: () => [responses, embeddings] };
+  };
+  const change = { epoch: 4, version: '1.2', drop: [], strategy: 'version-tagged', at: 1_000, by: 'deploy-1' } as const;
+  const url = '/v1/services/mail/caches';
+
+  it('are shown with what they may serve, and with why where one does not answer', async () => {
+    const given = caches();
+    await given.responses.settle(change, 'as configured');
+    given.embeddings.fail();
+    const { caches: shown } = (await serve({ caches: given }).inject({ url })).json<{ caches: unknown[] }>();
+    expect(shown).toMatchObject([
+      { cache: 'responses', state: { version: '1.2', epoch: 4, last: { why: 'as configured', by: 'deploy-1' } } },
+      { cache: 'embeddings', state: null, why: 'it was told to be away' },
+    ]);
+  });
+
+  it('are emptied by a person once for a request, on record before it happens, and one that is down is named', async () => {
+    const given = caches();
+    const ledger = new MemoryLedger();
+    await given.responses.settle(change, '');
+    given.embeddings.fail();
+    const payload = { requestId: 'r-1', atMs: 5_000, reason: 'wrong prices' };
+    const call = { method: 'POST', url: `${url}/invalidations`, payload } as const;
+    const server = serve({ caches: given, ledger });
+    const answer = await server.inject(call);
+    expect(answer.statusCode).toBe(502);
+    expect(answer.json()).toEqual({
+      outcomes: [
+        { cache: 'responses', done: true, why: '' },
+        { cache: 'embeddings', done: false, why: 'it was told to be away' },
+      ],
+    });
+    const emptied = given.responses.pointer;
+    expect(emptied).toMatchObject({ at: 5_000, by: 'ada: wrong prices', version: '1.2' });
+    await server.inject(call);
+    expect(given.responses.pointer).toEqual(emptied);
+    expect(await ledger.read('mail')).toMatchObject([
+      {
+        kind: 'operator-act',
+        key: 'caches/r-1',
+        actor: { name: 'ada' },
+        facts: { caches: ['responses', 'embeddings'] },
+      },
+    ]);
+  });
+
+  it('are not emptied without a reason, nor by a name that is none', async () => {
+    const given = caches();
+    const server = serve({ caches: given });
+    const post = async (payload: object): Promise<number> =>
+      (await server.inject({ method: 'POST', url: `${url}/invalidations`, payload })).statusCode;
+    expect(await post({ cache: 'responses' })).toBe(400);
+    expect(await post({ cache: 'respones', reason: 'r' })).toBe(404);
   });
 });
 

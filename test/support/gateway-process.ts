@@ -82,7 +82,13 @@ export class GatewayProcess {
     rmSync(reportFile, { force: true });
     writeFileSync(configFile, JSON.stringify(this.withPorts()));
     const main = join(
-      compiled(['gateway', 'domain/route.ts', 'domain/traffic-support.ts', 'domain/detection/score-bins.ts']),
+      compiled([
+        'gateway',
+        'domain/caches',
+        'domain/route.ts',
+        'domain/traffic-support.ts',
+        'domain/detection/score-bins.ts',
+      ]),
       'gateway/main.js',
     );
     const child = spawn(process.execPath, ['--enable-source-maps', main, '--config', configFile], {

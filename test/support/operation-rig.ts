@@ -18,7 +18,9 @@ import type {
   RouterActivities,
   ShiftOutcome,
 } from '../../workflows/contract/activities';
+import type { CacheRepairInput } from '../../workflows/contract/inputs';
 import {
+  cacheRepairWorkflowId,
   CONTROL_QUEUE,
   hostQueue,
   retirementWorkflowId,
@@ -192,7 +194,8 @@ export function inputOf(change: Partial<OperationInput> & { readonly samples?: b
   const { samples = false, ...rest } = change;
   const procedure = rest.procedure ?? 'standard';
   const stopFirst = rest.stopFirst && ({ stopFirst: true } as const);
-  const plan: PlanStep[] = makePlan({ procedure, samples, policy: rest.limits ?? limits, ...stopFirst });
+  const caches = rest.caches && ({ caches: true } as const);
+  const plan: PlanStep[] = makePlan({ procedure, samples, policy: rest.limits ?? limits, ...stopFirst, ...caches });
   return {
     service,
     operation: `i-${randomUUID().slice(0, 8)}`,
@@ -226,6 +229,7 @@ const activityNames: readonly (keyof Activities)[] = [
   'probeInstance',
   'shadowReplay',
   'verifyShift',
+  'settleCache',
   'observeDrain',
   'observeRoute',
   'loadTarget',
@@ -344,6 +348,18 @@ export class Rig {
 
   async retirement(input: RetirementInput): Promise<WorkflowHandle> {
     return await this.launch('retirementWorkflow', retirementWorkflowId(input.service, input.instance), input);
+  }
+
+  async repair(input: CacheRepairInput): Promise<WorkflowHandle> {
+    const { service: of, by, cache } = input.settling;
+    return await this.launch('cacheRepairWorkflow', cacheRepairWorkflowId(of, by, cache), input);
+  }
+
+  /** A workflow that an operation started; its history is replayed at the end too. */
+  child(workflowId: string): WorkflowHandle {
+    const handle = this.env.client.workflow.getHandle(workflowId);
+    this.ran.push(handle);
+    return handle;
   }
 
   async order(handle: WorkflowHandle, order: OperationOrder): Promise<void> {

@@ -3,6 +3,7 @@ import { signalNames } from '../../workflows/contract/signals';
 
 export { rollbackWorkflow } from '../../workflows/rollback';
 export { retirementWorkflow } from '../../workflows/retirement';
+export { cacheRepairWorkflow } from '../../workflows/cache-repair';
 
 const stepReported = defineSignal<[unknown]>(signalNames.stepReported);
 const retirementEnded = defineSignal<[unknown]>(signalNames.retirementEnded);

@@ -138,6 +138,15 @@ export class ServiceWorld {
         this.called('shadow', version, { ok: true, inputs: 9, right: 9, note: 'same' }),
       verifyShift: async ({ version }) =>
         this.called('verify', version, { ok: true, goodAnswers: 20, ms: 5, byProbesOnly: false, note: '20 good' }),
+      settleCache: async ({ cache, strategy, version }) => {
+        const done = strategy === 'auto' ? 'version-tagged' : strategy;
+        return this.called('cache', `${cache} ${version}`, {
+          outcome: 'set',
+          strategy: done,
+          why: 'as told',
+          tag: null,
+        });
+      },
       observeRoute: async () => this.observed(),
       observeDrain: async ({ version }) => this.called('drain', version, { drained: true, inFlight: 0, pinned: 0 }),
       loadTarget: async ({ version, instance }) => {

@@ -20,7 +20,7 @@ describe('the bundle of the workflows', () => {
     });
     const modules = modulesOf(code);
     expect(modules.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
-    for (const name of ['service', 'rollback', 'retirement', 'detection'])
+    for (const name of ['service', 'rollback', 'retirement', 'detection', 'cache-repair'])
       expect(modules).toContain(`workflows/${name}.ts`);
     expect(modules).toContain('domain/service/reduce.ts');
     expect(code.indexOf('//# sourceMappingURL')).toBeGreaterThan(0);

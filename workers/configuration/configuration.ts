@@ -4,8 +4,8 @@ import type { DockerConnection } from '../../adapters/serving/docker/client';
 import type { DockerTemplate } from '../../adapters/serving/docker/template';
 import type { FeatureOptions } from '../../domain/detection/answer-features';
 import type { Json } from '../../domain/ledger';
-import type { ServicePolicy } from '../../domain/policy';
 import type { Role } from '../../domain/roles';
+import type { CachePolicy, ServicePolicy } from '../../domain/policy';
 import type { Protocol } from '../../domain/traffic-support';
 import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
@@ -179,6 +179,28 @@ export interface SemanticConfiguration {
   readonly features: FeatureOptions;
 }
 
+export type CacheConfiguration = CachePolicy & {
+  readonly slaP99Ms: number | null;
+  readonly modelPerSecond: number | null;
+} & (
+    | {
+        readonly kind: 'redis';
+        readonly host: string;
+        readonly port: number;
+        readonly database: number;
+        readonly user: string | null;
+        readonly password: { readonly file: string } | { readonly env: string } | null;
+        readonly tls: ServerTls | null;
+      }
+    | {
+        readonly kind: 'gateway';
+        readonly maxBytes: number;
+        readonly maxEntryBytes: number;
+        readonly coalesceMaxMs: number;
+        readonly ignoreHeaders: readonly string[];
+      }
+  );
+
 export interface ServiceConfiguration {
   readonly name: string;
   readonly listen: ListenAddress;
@@ -227,6 +249,8 @@ export interface ServiceConfiguration {
   readonly semantic: SemanticConfiguration | null;
   /** Null: versions are imported by hand. */
   readonly registry: RegistryConfiguration | null;
+  /** Output caches that follow the traffic. */
+  readonly caches: readonly CacheConfiguration[];
   readonly policy: ServicePolicy;
 }
 

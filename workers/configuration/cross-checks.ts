@@ -1,5 +1,6 @@
 import { checkIdentity } from './identity-checks';
 import { checkAddresses } from './address-checks';
+import { checkCaches } from './caches-schema';
 import { checkDocker } from './docker-serving';
 import { checkEngine } from './engine-checks';
 import { durationOf, isLoopback } from './fields';
@@ -64,6 +65,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     ...checkTraffic(text),
     ...checkTls(text),
     ...checkAddresses(text),
+    ...checkCaches(text),
     ...checkSecrets(text),
   );
   found.push(...sharedPorts(text), ...sharedModels(services));

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { answersSocket } from '../../adapters/traffic/haproxy/layout';
 import { boundsOf } from '../../domain/detection/outside-metric';
 import type { GatewayConfig, GatewayServiceConfig } from '../../gateway/protocol';
+import { gatewayCache } from './caches-schema';
 import type { Configuration, ServiceConfiguration } from './configuration';
 import type { RunPaths } from '../embedded/paths';
 
@@ -40,11 +41,17 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
         maxAgeMs: service.samples.maxAgeMs,
         redactFields: [...service.samples.redact],
       },
+      ...keptAnswers(service),
       feedbackHorizonMs: service.feedbackHorizonMs,
       answerRetentionDays: service.answerRetentionDays,
       ...pushedMetrics(service),
     })),
   };
+}
+
+function keptAnswers({ caches }: ServiceConfiguration): Pick<GatewayServiceConfig, 'cache'> {
+  const cache = gatewayCache(caches);
+  return cache === null ? {} : { cache };
 }
 
 function entranceTls(

@@ -7,6 +7,7 @@ import {
   type SemanticConfiguration,
   type ServiceConfiguration,
 } from './configuration';
+import { cachePolicies, resolveCaches } from './caches-schema';
 import { resolveArtifactRules } from './artifacts-schema';
 import { replicasOf, resolveHosts } from './hosts-schema';
 import { resolveHardware } from './hardware-schema';
@@ -190,6 +191,7 @@ function resolveService(
   const metrics = resolveOutsideMetrics(text.metrics, text.policy.detection.shortWindow.window, (file) =>
     resolve(around.here, file),
   );
+  const caches = resolveCaches(text.caches, around.here);
   return {
     name,
     listen: text.listen,
@@ -229,12 +231,14 @@ function resolveService(
     metrics,
     semantic: resolveSemantic(text.semantic, around.here),
     registry: resolveRegistry(text.registry, { name, model: text.model, engine: serving.engine }, around.here),
+    caches,
     policy: resolvePolicy(text.policy, {
       sessionMaxLifetimeMs: session.maxLifetime,
       changes: text.changes,
       onForeignQuarantined: text.onForeignQuarantined,
       unverifiedOperators: around.unverified,
       outside: metrics.map(({ policy }) => policy),
+      caches: cachePolicies(caches),
       replicas: replicasOf(hosts, text.minReplicas),
     }),
   };

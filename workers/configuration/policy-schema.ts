@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ReplicaPlan } from '../../domain/hosts';
 import type { Tier } from '../../domain/detection/types';
-import type { MetricPolicy, OutsideMetric, ServicePolicy } from '../../domain/policy';
+import type { CachePolicy, MetricPolicy, OutsideMetric, ServicePolicy } from '../../domain/policy';
 import { count, duration, rate, versionName } from './fields';
 import { defaultMetrics, defaultPolicyText as shipped } from './policy-defaults';
 
@@ -185,6 +185,7 @@ export interface PolicySurroundings {
   readonly onForeignQuarantined: ServicePolicy['onForeignQuarantined'];
   readonly unverifiedOperators: ServicePolicy['unverifiedOperators'];
   readonly outside?: readonly OutsideMetric[];
+  readonly caches?: readonly CachePolicy[];
   /** Null for a service on one host. */
   readonly replicas?: ReplicaPlan | null;
 }
@@ -238,6 +239,7 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
     copiesLoadedMax: text.swap === 'stop-first' ? 1 : text.copiesLoadedMax,
     ...(text.swap === 'stop-first' && { swap: { how: text.swap, gapMaxMs: text.gapMax } }),
     ...(around.replicas ? { replicas: around.replicas } : {}),
+    ...(around.caches && around.caches.length > 0 ? { caches: around.caches } : {}),
     ledgerWaitMs: text.ledgerWait,
     ledgerDown: text.ledgerDown,
     undetermined: text.undetermined,

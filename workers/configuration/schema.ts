@@ -13,6 +13,7 @@ import {
   size,
 } from './fields';
 import { artifactsSchema } from './artifacts-schema';
+import { cachesSchema } from './caches-schema';
 import { hardwareSchema } from './hardware-schema';
 import { hostName, hostsSchema } from './hosts-schema';
 import { identitySchema } from './identity-schema';
@@ -182,6 +183,8 @@ const service = z.strictObject({
   semantic: semantic.optional(),
   /** Where versions come from, beside what is imported by hand. */
   registry: registrySchema.optional(),
+  /** Output caches that must not serve answers of a version that was left. */
+  caches: cachesSchema.prefault({}),
   policy: policySchema.prefault({}),
 });
 

@@ -2,6 +2,8 @@
  * Signatures of all activities, by task queue. `proxies.ts` gives each its timeouts; `activities/` implements them.
  * Inputs and results are at most 16 KiB: evidence travels as references.
  */
+import type { CacheStrategy, InForceStrategy } from '../../domain/caches/choice';
+import type { PointerOutcome } from '../../domain/caches/pointer';
 import type { Attribution } from '../../domain/detection/attribution';
 import type { ScoreReference } from '../../domain/detection/score-reference';
 import type { Verdict } from '../../domain/detection/types';
@@ -34,6 +36,30 @@ export interface KnownVersion {
 
 /** Outcome of a step that may fail for a reason that belongs to the candidate. Faults are thrown instead. */
 export type StepOutcome<T = object> = ({ readonly ok: true } & T) | { readonly ok: false; readonly why: string };
+
+/** What one output cache is brought to. */
+export interface CacheSettling {
+  readonly service: string;
+  readonly cache: string;
+  readonly strategy: CacheStrategy;
+  readonly epoch: number;
+  readonly version: string;
+  /** Nothing of these that was stored until now may be served again. */
+  readonly drop: readonly string[];
+  readonly at: number;
+  /** The operation. */
+  readonly by: string;
+}
+
+export interface CacheSettled {
+  readonly outcome: PointerOutcome;
+  /** What was done with the entries. */
+  readonly strategy: InForceStrategy;
+  /** The calculation, or why it was none. */
+  readonly why: string;
+  /** The part of the keys that is current; null where the cache has none of its own to show. */
+  readonly tag: string | null;
+}
 
 export interface ControlActivities {
   /** Appends in order; the ledger's own idempotence makes a repeated call harmless. */
@@ -95,6 +121,11 @@ export interface ControlActivities {
       readonly note: string;
     }>
   >;
+  /**
+   * Brings one output cache to the version of an epoch and reads it back. Named by the epoch, so twice is once; an epoch
+   * below the one that the cache has is `superseded`. Rejects when the cache does not answer or refuses.
+   */
+  settleCache(input: CacheSettling): Promise<CacheSettled>;
   /** Requests in flight and sessions pinned on a version, as the router says. */
   observeDrain(input: {
     service: string;

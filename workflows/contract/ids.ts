@@ -17,6 +17,10 @@ export const detectionWorkflowId = (service: string): string => `detection/${ser
 export const rollbackWorkflowId = (service: string, operation: string): string => `rollback/${service}/${operation}`;
 export const retirementWorkflowId = (service: string, instance: string): string => `retirement/${service}/${instance}`;
 
+/** One for each cache that an operation could not bring to its version. */
+export const cacheRepairWorkflowId = (service: string, operation: string, cache: string): string =>
+  `caches/${service}/${operation}/${cache}`;
+
 export const searchAttributes = {
   service: 'LastgoodService',
   state: 'LastgoodState',

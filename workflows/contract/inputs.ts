@@ -2,7 +2,7 @@ import type { ServicePolicy } from '../../domain/policy';
 import type { LiveSeen, ServiceState } from '../../domain/service/state';
 import type { Attribution } from '../../domain/detection/attribution';
 import type { DegradationEnded, RouteChanged } from '../../domain/service/events';
-import type { Baseline, ChartStates, GoodPeriod, StandingVerdict, TierReading } from './activities';
+import type { Baseline, CacheSettling, ChartStates, GoodPeriod, StandingVerdict, TierReading } from './activities';
 
 /** Newest rules of the reducer; a change in `domain/` that can change a command takes the next number. */
 export const NEWEST_RULES = 2;
@@ -21,6 +21,19 @@ export interface ServiceInput {
   readonly carried?: ServiceState;
   /** Tests lower it; otherwise the server's suggestion decides. */
   readonly maxEventsBeforeContinue?: number;
+}
+
+/** Start of `cacheRepairWorkflow`: a cache that did not follow the traffic when its operation asked. */
+export interface CacheRepairInput {
+  readonly settling: CacheSettling;
+  readonly incident: string | null;
+  /** The version that was left; null where none was. */
+  readonly left: string | null;
+  /** Why the operation gave it up. */
+  readonly why: string;
+  /** From then on no entry is left that could be served. */
+  readonly staleUntil: number;
+  readonly attempts: number;
 }
 
 /** Start of `detectionWorkflow`; without a route it waits for the first `routeChanged`. */

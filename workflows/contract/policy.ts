@@ -55,6 +55,11 @@ const shape = z.looseObject({
   copiesLoadedMax: count,
   swap: z.looseObject({ how: z.literal('stop-first'), gapMaxMs: ms }).optional(),
   replicas: z.looseObject({ hosts: z.array(z.string().min(1)).min(1).max(64), minReplicas: count.min(1) }).optional(),
+  caches: z
+    .array(z.looseObject({ name: z.string(), strategy: z.enum(['invalidate', 'version-tagged', 'auto']), ttlMs: ms }))
+    .min(1)
+    .max(8)
+    .optional(),
   ledgerWaitMs: ms,
   ledgerDown: eachTier(hold),
   undetermined: eachTier(z.enum(['rollback', 'hold'])),

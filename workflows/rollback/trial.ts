@@ -4,6 +4,7 @@ import { instanceName, type Backend } from '../../domain/route';
 import type { PreparedTarget } from '../contract/activities';
 import { control, hostOf } from '../proxies';
 import { lostCall } from './activity-failure';
+import { settleCaches } from './caches';
 import { clearMemory, openGap } from './gap';
 import type { Operation, StepResult, Trial, TrialEnd } from './operation';
 import { loadOnHosts, probeCopies, slotWithinMs, workShare } from './replicas';
@@ -48,6 +49,9 @@ async function runStep(operation: Operation, trial: Trial, step: PlanStep): Prom
       return await openGap(operation, trial, step);
     case 'load':
       return await load(operation, trial, step);
+    case 'caches':
+      await settleCaches(operation, trial.candidate.version);
+      return { backend };
     case 'settle':
       return await settle(operation, trial, step);
     case 'probe':
@@ -262,7 +266,7 @@ function stopIdle(operation: Operation, instance: string): void {
 }
 
 function isBehindShift({ step }: PlanStep): boolean {
-  return step === 'verify' || step === 'settle';
+  return step === 'verify' || step === 'caches' || step === 'settle';
 }
 
 function firstStepTowardsShift(plan: readonly PlanStep[]): number {

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import type { OutputCache } from '../../../activities/ports';
 import type { ApiPorts } from '../../../api/ports';
 import { DecisionsUnreachable } from '../../../api/ports';
 import { createApiServer } from '../../../api/server';
@@ -32,6 +33,7 @@ export class ApiRig {
   pinned: RouterState['pinned'] = {};
   /** Kept pictures by digest. */
   readonly pictures = new Map<string, string>();
+  caches: readonly OutputCache[] = [];
   answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
 
   constructor(readonly played: PlayedService) {
@@ -108,6 +110,7 @@ export class ApiRig {
         },
         artifactsChanged: unused('artifactsChanged'),
       },
+      caches: { of: () => this.caches },
       evidence: { read: (_service, _incident, digest) => Promise.resolve(this.pictures.get(digest) ?? null) },
       pushed: { take: unused('take'), takeReport: unused('takeReport') },
       alertsChanged: () => 0,
