@@ -11,6 +11,8 @@ import { trafficMoved } from './traffic-moved';
 import type { Incident, Operation, ServiceState } from './state';
 import type { Turn } from './turn';
 
+const RULES_WITH_ACCEPTED = 3;
+
 type Ended = Extract<StepReport['what'], { type: 'ended' }>;
 
 /** The operation in flight is over: what it leaves, and what follows from how it ended. */
@@ -99,8 +101,18 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: Ended
   }
   const opened = countRollback(turn, operation);
   if (settled && operation.kind === 'rollback') startCooldown(turn, `${operation.id} settled`);
+  if (acceptedAfterWayBack(state, operation, what)) startCooldown(turn, `a person accepts how ${operation.id} ended`);
   if (opened && incident) holdMove(turn, state.incident ?? incident);
   else if (!settled) forget();
+}
+
+/**
+ * There and back again, and a person said that it may stay so: the next verdict on the same version must not move the
+ * users a third time within minutes (rules 3).
+ */
+function acceptedAfterWayBack(state: ServiceState, operation: Operation, { outcome }: Ended): boolean {
+  if (state.rules < RULES_WITH_ACCEPTED || outcome !== 'settled') return false;
+  return operation.kind === 'rollback' && operation.shifted && state.declared?.primary === operation.from;
 }
 
 /**
