@@ -36,8 +36,8 @@ function forOutcome(story: IncidentStory): string[] {
             'Say how to go on:',
             `  lastgood intervene ${id} retry --reason 'WHY'   (or: choose --target VERSION, accept, abort)`,
           ]
-        : waiting && /not confirmed$/.test(waiting.summary)
-          ? ['See why the metric is not measured (labels late? no traffic?):', `  lastgood status ${service}`]
+        : waiting && /not confirmed/.test(waiting.summary)
+          ? [`${firstUpper(waiting.summary)}. See why:`, `  lastgood status ${service}`]
           : waiting && /breaker open/.test(waiting.summary)
             ? []
             : ['Choose a version yourself:', `  lastgood rollback ${service} --to VERSION --reason '…'`];
@@ -79,4 +79,8 @@ function heldWays({ service, from, entries }: IncidentStory): string[] {
 
 function awaitsApproval({ entries }: IncidentStory): boolean {
   return entries.some(({ kind, facts }) => kind === 'rollback-held' && 'until' in facts);
+}
+
+function firstUpper(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }

@@ -151,11 +151,14 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
   const { state, now } = turn;
   const target = state.declared?.primary ?? '';
   if (incident) turn.updateIncident({ phase: 'confirming', settledAt: at, target });
+  // Its users were restored by the move before it; nobody judged what the hold move leaves.
   const exposure =
-    incident && incident.onsetAt !== null && incident.shiftedAt !== null ? incident.shiftedAt - incident.onsetAt : null;
+    operation.kind !== 'hold-move' && incident && incident.onsetAt !== null && incident.shiftedAt !== null
+      ? incident.shiftedAt - incident.onsetAt
+      : null;
   turn.record(
     'settled',
-    `rolled back from ${operation.from} to ${target}${exposure !== null ? `; users were exposed for ${duration(exposure)}` : ''}`,
+    `${operation.kind === 'hold-move' ? 'moved on' : 'rolled back'} from ${operation.from} to ${target}${exposure !== null ? `; users were exposed for ${duration(exposure)}` : ''}`,
     {
       from: operation.from,
       to: target,
@@ -169,6 +172,7 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
       settledAt: at,
       tier: incident?.tier ?? null,
       cause: incident?.attribution ?? 'operator',
+      ...(operation.kind === 'hold-move' ? { holdMove: true } : {}),
     },
     { incident: operation.incident },
   );
@@ -188,8 +192,8 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
     retire(turn, before.version, before.instance, `${left.version} is kept until the move is confirmed`);
   alertIncident(turn, 'settled', state.incident ?? incident, {
     severity: 'ticket',
-    title: `${state.service}: rolled back from ${operation.from} to ${target}`,
-    did: `Rolled back in ${duration(at - incident.detectedAt)} after it was noticed${what.verified?.byProbesOnly ? '; there was no traffic, the probes decided' : ''}.`,
+    title: `${state.service}: ${operation.kind === 'hold-move' ? 'moved on' : 'rolled back'} from ${operation.from} to ${target}`,
+    did: `${operation.kind === 'hold-move' ? 'Held on the version that a person vouched for' : 'Rolled back'} in ${duration(at - incident.detectedAt)} after it was noticed${what.verified?.byProbesOnly ? '; there was no traffic, the probes decided' : ''}.`,
     users: `served by ${target} again${exposure !== null ? `; exposed for ${duration(exposure)}` : ''}`,
     must: 'Nothing until morning. It confirms by itself on the metric that fired; then find out what was wrong with the version.',
   });
