@@ -82,7 +82,7 @@ function inWords({ sentence, onset, statistic, baseline }: Evidence): string {
     const rare = falseAlarmDays === null ? '' : `, which happens by chance once in ${number(falseAlarmDays)} days`;
     parts.push(`${name} reached ${number(value)}, the alarm is at ${number(threshold)}${rare}`);
   }
-  if (baseline) parts.push(`judged by ${baseline}`);
+  if (baseline) parts.push(`judged by: ${baseline}`);
   return parts.join('; ');
 }
 

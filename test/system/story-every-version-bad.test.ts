@@ -18,7 +18,7 @@ beforeAll(async () => {
   installation = await startLight({ name: 'every-bad', policy }, versions);
   for (const version of ['1.1', '1.2', '1.3']) await deploy(installation, version);
   await installation.api.accepted('vouch', { version: '1.0' });
-}, 120_000);
+}, 240_000);
 
 afterAll(async () => {
   await installation?.stop();

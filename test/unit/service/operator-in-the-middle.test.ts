@@ -110,11 +110,13 @@ test.each(phases.map(([words], at) => ({ words, at })))(
   'while $words, no act of a person breaks an invariant',
   ({ at }) => {
     Object.values(acts).forEach((act, n) => {
+      // Every second one at every second moment, and settings in turn: the search below has the others.
+      if ((n + at) % 2 === 1) return;
       const settings = {
-        hard: n % 2 === 0,
+        hard: n % 4 < 2,
         confirm: at % 5 === 4,
         vouched: (n + at) % 3 !== 0,
-        fails: (n + at) % 2 === 0,
+        fails: (n + at) % 4 === 0,
       };
       isBounded(play({ ...settings, steps: [{ at, act }] }));
     });
@@ -136,7 +138,7 @@ test(
   'no sequence of acts between the moments of an incident breaks an invariant, and everything ends',
   () => {
     const seed = Number(process.env['FAST_CHECK_SEED'] ?? Date.now() % 2_147_483_647);
-    const numRuns = Number(process.env['LASTGOOD_PROPERTY_RUNS'] ?? 200);
+    const numRuns = Number(process.env['LASTGOOD_PROPERTY_RUNS'] ?? 80);
     process.stdout.write(`operators in the middle: ${numRuns} sequences, seed ${seed}\n`);
     fc.assert(
       fc.property(middles, (middle) => isBounded(play(middle))),
