@@ -156,7 +156,10 @@ test('an incident with more entries than are held keeps its begin and its end, a
 
 test('the report of an incident with a hold move tells each move, and the exposure of its users once', async () => {
   const story = await rolledBack({ cooldown: '1m' });
-  await story.apply({ type: 'versions-listed', versions: ['1.0', '1.1', '1.2', '1.3'].map(stored) });
+  await story.apply({
+    type: 'versions-listed',
+    versions: ['1.0', '1.1', '1.2', '1.3'].map((version, order) => stored(version, order)),
+  });
   const bob = { name: 'bob', proof: 'oidc', from: '10.0.0.7' } as const;
   await story.message({ name: 'vouch', requestId: 'v1', reason: 'known for years', actor: bob, version: '1.0' });
   await story.apply({ type: 'degradation-ended', report: { id: 'v1', epoch: 0, at: story.now, sentence: 'over' } });
