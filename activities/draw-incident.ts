@@ -20,7 +20,9 @@ export class IncidentNotRecorded extends Error {
 
 const READ_MS = 15_000;
 const MINUTE_MS = 60_000;
-const BEFORE_MIN_MS = 20 * MINUTE_MS;
+const BEFORE_MIN_MS = 5 * MINUTE_MS;
+/** What is bad takes about an eighth of the picture: an incident of seconds beside half an hour would be a line on its edge. */
+const BEFORE_TIMES = 7;
 const BEFORE_MAX_MS = 7 * 86_400_000;
 const VALUES_MAX = 10_000;
 const ENTRIES_MAX = 500;
@@ -86,7 +88,11 @@ async function pictureOf(ports: DrawingPorts, told: Told): Promise<IncidentPictu
   const settled = entries.findLast(({ kind }) => kind === 'settled')?.facts ?? {};
   const shifted = entries.findLast(({ kind }) => kind === 'traffic-shifted')?.at ?? null;
   const began = Math.min(at, onsetMs ?? at, numberOf(verdict, 'onsetLowMs') ?? at, numberOf(verdict, 'sinceMs') ?? at);
-  const fromMs = began - Math.min(BEFORE_MAX_MS, Math.max(BEFORE_MIN_MS, 2 * (at - began)));
+  const earliestMs = began - Math.min(BEFORE_MAX_MS, Math.max(BEFORE_MIN_MS, BEFORE_TIMES * (at - began)));
+  const all = await seriesOf(ports, service, metric, earliestMs, at);
+  // Nothing was measured before the first value: no room for it.
+  const firstMs = all.find(({ value }) => value !== null)?.atMs ?? earliestMs;
+  const fromMs = Math.max(earliestMs, Math.min(began, firstMs));
   const alarmMs =
     numberOf(settled, 'detectedAt') ?? (await detectedAt(ports.ledger, told, metric)) ?? entries[0]?.at ?? null;
   return {
@@ -97,7 +103,7 @@ async function pictureOf(ports: DrawingPorts, told: Told): Promise<IncidentPictu
     sentence: textOf(verdict, 'sentence') ?? '',
     fromMs,
     toMs: at,
-    points: await seriesOf(ports, service, metric, fromMs, at),
+    points: all.filter(({ atMs }) => atMs >= fromMs),
     center: numberOf(verdict, 'expected'),
     ucl: numberOf(verdict, 'ucl'),
     lcl: numberOf(verdict, 'lcl'),

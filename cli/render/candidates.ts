@@ -70,7 +70,7 @@ export function evaluationText({ accuracy, weakest }: ConsideredVersion): string
 
 function ageText({ lastGoodAt }: ConsideredVersion, now: number): string {
   if (lastGoodAt !== null) return when(lastGoodAt, now);
-  return 'never live';
+  return 'never judged good';
 }
 
 export function reason({ why, standing, human }: ConsideredVersion, failed: string | undefined): string {

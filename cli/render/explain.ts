@@ -27,9 +27,10 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
 }
 
-export function titleOf({ id, service, from, to, outcome, decision, entries }: IncidentStory): string {
+export function titleOf({ id, service, from, to, path, outcome, decision, entries }: IncidentStory): string {
   const began = entries[0]?.at;
-  const move = from !== null && to !== null && from !== to ? `, ${from} → ${to}` : from !== null ? `, ${from}` : '';
+  const ways = path.length > 2 ? path : from !== null && to !== null && from !== to ? [from, to] : [from];
+  const move = ways.some((version) => version !== null) ? `, ${ways.join(' → ')}` : '';
   const by = decision && decision.by !== 'lastgood' ? ` by ${decision.by}` : '';
   return `${service} ${id}${began === undefined ? '' : ` of ${day(began)}`}${move}${by}: ${outcome}`;
 }

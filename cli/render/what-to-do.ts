@@ -5,7 +5,8 @@ import { textOf } from '../story/facts';
 /** The next act of the reader, as far as the ledger shows that one is needed, with the exact command. */
 export function whatToDo(story: IncidentStory, present: Present): string[] {
   const { service, id, outcome, from, to } = story;
-  const lines = forOutcome(story);
+  // With the breaker open there is something to do, whatever confirms by itself.
+  const lines = present.breaker?.open && outcome === 'settled' ? [] : forOutcome(story);
   if (present.breaker?.open)
     lines.push(
       'Find out why versions fail one after the other; then clear the breaker:',
@@ -36,8 +37,8 @@ function forOutcome(story: IncidentStory): string[] {
             'Say how to go on:',
             `  lastgood intervene ${id} retry --reason 'WHY'   (or: choose --target VERSION, accept, abort)`,
           ]
-        : waiting && /not confirmed$/.test(waiting.summary)
-          ? ['See why the metric is not measured (labels late? no traffic?):', `  lastgood status ${service}`]
+        : waiting && /not confirmed/.test(waiting.summary)
+          ? [`${firstUpper(waiting.summary)}. See why:`, `  lastgood status ${service}`]
           : waiting && /breaker open/.test(waiting.summary)
             ? []
             : ['Choose a version yourself:', `  lastgood rollback ${service} --to VERSION --reason '…'`];
@@ -79,4 +80,8 @@ function heldWays({ service, from, entries }: IncidentStory): string[] {
 
 function awaitsApproval({ entries }: IncidentStory): boolean {
   return entries.some(({ kind, facts }) => kind === 'rollback-held' && 'until' in facts);
+}
+
+function firstUpper(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}`;
 }

@@ -95,7 +95,7 @@ function candidate(one: ConsideredVersion, maxDistance: number | null, failed: s
     fitText(one, maxDistance),
     evaluationText(one),
     one.warm ? 'warm' : 'cold',
-    one.lastGoodAt === null ? 'never live' : moment(one.lastGoodAt),
+    one.lastGoodAt === null ? 'never judged good' : moment(one.lastGoodAt),
     reason(one, failed),
   ];
 }

@@ -1,6 +1,6 @@
 import { causeTitle, inForce, titleOf } from '../render/explain';
 import { whatToDo } from '../render/what-to-do';
-import { moment, span } from '../render/words';
+import { moment, plural, span } from '../render/words';
 import type { IncidentStory } from '../story/incident-story';
 import type { Present } from '../story/present';
 import type { Entry } from '../types';
@@ -29,7 +29,7 @@ export function incidentReport(material: ReportMaterial): ReportDocument {
   const { entries } = story;
   const sections = [
     { title: 'What you must do next', parts: mustDo(story, present) },
-    { title: 'What was measured', parts: [...measured(entries), ...pictures.map(pictured)] },
+    { title: 'What was measured', parts: [...measured(entries), ...shownOf(pictures)] },
     { title: causeTitle(story), parts: attributed(entries) },
     { title: 'Who decided what', parts: decided(entries) },
     { title: 'Which versions could take over', parts: weighed(story) },
@@ -41,23 +41,46 @@ export function incidentReport(material: ReportMaterial): ReportDocument {
     { title: 'In force now, by the ledger', parts: list(inForce(present, now)) },
     { title: 'Where this report comes from', parts: sources(material) },
   ];
-  return { title: titleOf(story), lead: lead(story), sections: sections.filter(({ parts }) => parts.length > 0) };
+  return {
+    title: titleOf(story),
+    lead: lead(story, present),
+    sections: sections.filter(({ parts }) => parts.length > 0),
+  };
 }
 
-function lead({ evidence, decision, times, from, to, outcome }: IncidentStory): string[] {
+function lead({ evidence, decision, times, from, to, path, outcome }: IncidentStory, present: Present): string[] {
   const { onsetAt, shiftedAt } = times;
   const moved = from !== null && to !== null && from !== to && shiftedAt !== null;
   return [
     ...(evidence ? [`${evidence.sentence}.`] : decision ? [`${decision.summary}.`] : []),
-    ...(moved ? [`New requests go from ${from} to ${to} since ${moment(shiftedAt)}.`] : []),
+    ...(moved ? [`New requests went from ${from} to ${to} at ${moment(shiftedAt)}.`] : []),
     ...(moved && onsetAt !== null ? [`Users were exposed for ${span(shiftedAt - onsetAt)}.`] : []),
-    `It stands so: ${outcome}.`,
+    ...(path.length > 2 ? [`Then it was held on ${path.at(-1) ?? '?'}, which a person vouched for.`] : []),
+    `The incident is ${outcome}.`,
+    ...(present.primary === null ? [] : [`${present.primary} serves now.`]),
+    ...(present.breaker?.open
+      ? ['The breaker is open: lastgood moves nothing by itself until a person clears it.']
+      : []),
   ];
 }
 
 /** Commands stand indented among the lines of the advice. */
 function mustDo(story: IncidentStory, present: Present): ReportPart[] {
   return whatToDo(story, present).map((line) => (line.startsWith('  ') ? command(line.trim()) : text(line)));
+}
+
+/** A value that swings is drawn at every hold; the first ones and the last say what a reader needs. */
+const PICTURES_SHOWN = 4;
+
+function shownOf(pictures: readonly ReportPicture[]): ReportPart[] {
+  if (pictures.length <= PICTURES_SHOWN) return pictures.map(pictured);
+  const first = pictures.slice(0, PICTURES_SHOWN - 1);
+  const more = pictures.length - PICTURES_SHOWN;
+  return [
+    ...first.map(pictured),
+    text(`${plural(more, 'picture')} between these and the last one: their digests are at the end.`),
+    ...pictures.slice(-1).map(pictured),
+  ];
 }
 
 function pictured(picture: ReportPicture): ReportPart {

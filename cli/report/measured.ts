@@ -7,19 +7,35 @@ import { list, tablePart, text, type ReportPart } from './document';
 interface Measured {
   readonly entry: Entry;
   readonly evidence: Evidence;
+  readonly with?: readonly Entry[];
 }
 
 /** The metric at each verdict and decision, with its limits, samples and since when. */
 export function measured(entries: readonly Entry[]): ReportPart[] {
-  const rows = entries.flatMap(measuredIn);
+  const rows = together(entries.flatMap(measuredIn));
   if (rows.length === 0) return [text('Nothing was measured for it: a person decided, and no verdict is on record.')];
   return [
     ...tablePart(
       ['when', 'at', 'metric', 'observed', 'expected', 'lower limit', 'upper limit', 'samples', 'measured since'],
-      rows.map(({ entry, evidence }) => cells(entry, evidence)),
+      rows.map(cells),
     ),
     ...list(distinct(rows.map(({ evidence }) => inWords(evidence)))),
   ];
+}
+
+/** A decision that rests on the verdict of the same moment is one line with it. */
+function together(all: readonly Measured[]): Measured[] {
+  const rows: Measured[] = [];
+  for (const one of all) {
+    const before = rows.at(-1);
+    const same =
+      before !== undefined &&
+      Math.abs(one.entry.at - before.entry.at) < 1_000 &&
+      (['metric', 'observed', 'ucl', 'lcl', 'samples'] as const).every((k) => one.evidence[k] === before.evidence[k]);
+    if (same) rows[rows.length - 1] = { ...one, with: [...(before.with ?? []), before.entry] };
+    else rows.push(one);
+  }
+  return rows;
 }
 
 function measuredIn(entry: Entry): Measured[] {
@@ -37,12 +53,13 @@ const names: Partial<Record<Entry['kind'], string>> = {
   'rollback-refused': 'the decision not to roll back',
 };
 
-function cells({ at, kind }: Entry, evidence: Evidence): string[] {
+function cells({ entry, evidence, with: others = [] }: Measured): string[] {
+  const at = [...others, entry].map(({ kind }) => names[kind] ?? kind);
   const { metric, tier, unit, observed, expected, lcl, ucl, samples, sinceMs } = evidence;
   const value = (amount: number | null): string => metricValue(metric, amount, unit ?? undefined);
   return [
-    moment(at),
-    names[kind] ?? kind,
+    moment(entry.at),
+    distinct(at).join(', and '),
     `${metric} (${tier})`,
     observed === null ? 'unmeasured' : value(observed),
     value(expected),
@@ -65,17 +82,19 @@ function inWords({ sentence, onset, statistic, baseline }: Evidence): string {
     const rare = falseAlarmDays === null ? '' : `, which happens by chance once in ${number(falseAlarmDays)} days`;
     parts.push(`${name} reached ${number(value)}, the alarm is at ${number(threshold)}${rare}`);
   }
-  if (baseline) parts.push(`judged by ${baseline}`);
+  if (baseline) parts.push(`judged by: ${baseline}`);
   return parts.join('; ');
 }
 
 /** What speaks for the model or its environment, as it stood at each verdict and decision. */
 export function attributed(entries: readonly Entry[]): ReportPart[] {
-  const said = entries.flatMap(({ facts }) => {
+  const said = new Map<string, string>();
+  for (const { facts } of entries) {
     const attribution = textOf(facts, 'attribution');
-    return listOf(facts, 'reasons').map((reason) => (attribution === null ? reason : `${attribution}: ${reason}`));
-  });
-  return list(distinct(said));
+    for (const reason of listOf(facts, 'reasons'))
+      if (!said.has(reason)) said.set(reason, attribution === null ? reason : `${attribution}: ${reason}`);
+  }
+  return list([...said.values()]);
 }
 
 export function distinct(words: readonly string[]): string[] {

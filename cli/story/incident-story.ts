@@ -9,6 +9,8 @@ export interface IncidentStory {
   readonly entries: readonly Entry[];
   readonly from: string | null;
   readonly to: string | null;
+  /** Every version that served in it, one after the other: a hold move goes on from where the rollback went. */
+  readonly path: readonly string[];
   readonly outcome: Outcome;
   readonly evidence: Evidence | null;
   readonly attribution: string | null;
@@ -77,7 +79,8 @@ export interface Times {
 /** Entries of one incident, oldest first, with what led to it (the verdict is recorded before the incident opens). */
 export function tellStory(id: string, entries: readonly Entry[]): IncidentStory {
   const decided = entries.find(({ kind }) => kind === 'rollback-decided') ?? null;
-  const settled = entries.findLast(({ kind }) => kind === 'settled') ?? null;
+  // The hold move settles the same incident again: its users were restored by the first.
+  const settled = entries.findLast((entry) => entry.kind === 'settled' && !isHoldMove(entry, entries)) ?? null;
   const shifted = entries.filter(({ kind, at }) => kind === 'traffic-shifted' && (!decided || at >= decided.at));
   const held = entries.find(({ kind }) => kind === 'rollback-held' || kind === 'rollback-refused') ?? null;
   const verdictEntry = decided && recordOf(decided.facts, 'verdict') ? decided : held;
@@ -91,6 +94,7 @@ export function tellStory(id: string, entries: readonly Entry[]): IncidentStory 
     entries,
     from: textOf(end, 'from') ?? textOf(verdictEntry?.facts ?? {}, 'version') ?? textOf(began?.facts ?? {}, 'version'),
     to: textOf(end, 'to') ?? lastTarget(shifted),
+    path: pathOf(entries, shifted),
     outcome: outcomeOf(entries),
     evidence,
     attribution:
@@ -206,8 +210,40 @@ function lastTarget(shifted: readonly Entry[]): string | null {
   return null;
 }
 
+/** Older ledgers do not say it of the entry; the breaker had opened on what settled before. */
+function isHoldMove({ seq, facts }: Entry, entries: readonly Entry[]): boolean {
+  if (facts['holdMove'] === true) return true;
+  return entries.some(
+    (other) => other.kind === 'rollback-decided' && other.seq < seq && other.summary.startsWith('hold move to '),
+  );
+}
+
+function pathOf(entries: readonly Entry[], shifted: readonly Entry[]): readonly string[] {
+  const path: string[] = [];
+  for (const { facts } of [...shifted, ...entries.filter(({ kind }) => kind === 'settled')].sort(
+    (a, b) => a.seq - b.seq,
+  )) {
+    const from = textOf(facts, 'from');
+    const to = textOf(facts, 'to');
+    if (from === null || to === null) continue;
+    if (path.length === 0) path.push(from);
+    if (path.at(-1) !== to) path.push(to);
+  }
+  return path;
+}
+
+/** A hold on what has ended since is past: nothing waits for it any more. */
+function withoutPastHolds(entries: readonly Entry[]): readonly Entry[] {
+  const standing = entries.findLast(({ kind }) => kind === 'degradation-began' || kind === 'degradation-ended');
+  if (standing?.kind !== 'degradation-ended') return entries;
+  const isPast = ({ kind, seq, facts }: Entry): boolean =>
+    kind === 'rollback-held' && seq < standing.seq && !('until' in facts);
+  return entries.some((entry) => entry.kind === 'settled') ? entries.filter((entry) => !isPast(entry)) : entries;
+}
+
 /** By the newest entry that says how it stands. */
-function outcomeOf(entries: readonly Entry[]): Outcome {
+function outcomeOf(all: readonly Entry[]): Outcome {
+  const entries = withoutPastHolds(all);
   for (const { kind } of [...entries].reverse()) {
     switch (kind) {
       case 'confirmed':

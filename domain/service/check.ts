@@ -154,8 +154,12 @@ function checkClear(state: ServiceState, breakerEpoch: number): Check {
 
 function checkApprove(state: ServiceState, message: Extract<OperatorMessage, { name: 'approve' }>, now: number): Check {
   const { incident, operation } = state;
-  if (incident?.id !== message.incident || incident.phase !== 'awaiting-approval')
-    return no(`incident ${message.incident} does not wait for an approval`);
+  if (incident?.phase !== 'awaiting-approval') return no(`incident ${message.incident} does not wait for an approval`);
+  // A value that swings ends a proposal and makes the next; the page may still name the first.
+  if (incident.id !== message.incident)
+    return no(
+      `incident ${message.incident} does not wait for an approval; ${incident.id} does, for ${incident.metric}`,
+    );
   if (message.decision === 'deny') return fine;
   if (operation) return no(`${operation.kind} ${operation.id} is in flight`);
   // Whoever approves may not know of what came since the proposal; a person who knows rolls back by hand (I3).

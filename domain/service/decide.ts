@@ -1,20 +1,21 @@
-import { placesOf } from '../detection/where-to-look';
 import type { ServicePolicy } from '../policy';
 import { procedureFor } from '../rollback/plan';
 import type { Ranking } from '../rollback/candidates';
 import { considered } from '../rollback/considered';
 import type { Candidate } from '../rollback/operation';
 import { planFor } from './gap';
-import { alertIncident, duration, sinceWords, usersNow } from './messages-for-people';
+import { alertIncident, duration, usersNow } from './messages-for-people';
 import { machine } from './messages';
 import { isBeforePerson, restsOnEstimates } from '../detection/estimated-metrics';
-import { endIncident, mark, openIncident, verdictFacts } from './incident';
-import { endCommand, fenceOperation, startOperation } from './operations';
+import { hold, refuse } from './held';
+import { endIncident, openIncident, verdictFacts } from './incident';
+import { fenceOperation, startOperation } from './operations';
 import { blockedBy } from './readiness';
 import { isOfFormerCopy, isRevival } from './revival';
 import { failedTogether } from './shared-failure';
 import type { Incident, Operation, ServiceState, StandingDegradation } from './state';
 import { leftToPerson, rankFor } from './target-choice';
+import { approvalSo, isNews, nobodySo } from './told';
 import type { Turn } from './turn';
 
 /**
@@ -141,71 +142,6 @@ function attributionOf(
   return { attribution: entry.attribution, reasons: entry.reasons };
 }
 
-function hold(turn: Turn, entry: StandingDegradation, why: string): 'held' {
-  if (entry.decided === 'held' && entry.heldBy === why) return 'held';
-  mark(turn, entry.id, 'held', why);
-  const { state } = turn;
-  const would = rankFor(state, turn.now, entry.verdict, false).candidates[0]?.version ?? null;
-  turn.record(
-    'rollback-held',
-    would === null
-      ? `no version could take over from ${entry.version}; held: ${why}`
-      : `would have rolled back from ${entry.version} to ${would}; held: ${why}`,
-    { ...verdictFacts(entry), would, held: why },
-  );
-  const onFallback = state.fallbackInUse !== null;
-  const { operation } = state;
-  if (onFallback && !state.incident) openIncident(turn, { ...entry, decided: 'held' }, 'on-fallback');
-  turn.alert({
-    key: `${state.service}/${entry.id}/held/${why.slice(0, 24)}`,
-    severity: entry.verdict.hard ? 'page' : 'ticket',
-    title: `${state.service}: ${entry.verdict.metric} is degraded and nothing was moved`,
-    wrong: sinceWords(entry.verdict.sentence, entry.verdict.onsetMs),
-    did: `Nothing: ${why}. ${would === null ? 'No version could take over.' : `It would have chosen ${would}.`}`,
-    users: usersNow(state),
-    must: mustDo(entry, would),
-    command: operation
-      ? endCommand(state.service, operation)
-      : would === null
-        ? `lastgood explain ${state.service}`
-        : `lastgood rollback ${state.service} --reason '…'`,
-    link: null,
-  });
-  return 'held';
-}
-
-function mustDo({ version, verdict }: StandingDegradation, would: string | null): string {
-  if (would === null)
-    return `${verdict.hard ? 'Now: mend' : 'Mend'} ${version} where it runs, or give lastgood another version to go to.`;
-  return verdict.hard
-    ? 'Decide now: roll back by hand, or clear what holds.'
-    : 'Nothing at once; it is decided again when the hold ends.';
-}
-
-/** Stays open to another answer: when the standby holds again or new evidence names the model, it is decided anew. */
-function refuse(turn: Turn, entry: StandingDegradation, reasons: readonly string[]): 'held' {
-  const why = `the environment is the cause: ${reasons[0] ?? ''}`.slice(0, 200);
-  if (entry.decided === 'held' && entry.heldBy === why) return 'held';
-  mark(turn, entry.id, 'held', why);
-  const { state } = turn;
-  turn.record('rollback-refused', `the environment is the cause, a rollback would not help: ${reasons.join('; ')}`, {
-    ...verdictFacts(entry),
-    reasons: [...reasons],
-  });
-  turn.alert({
-    key: `${state.service}/${entry.id}/environment`,
-    severity: entry.verdict.hard ? 'page' : 'ticket',
-    title: `${state.service}: degraded, and the model is not the cause`,
-    wrong: sinceWords(entry.verdict.sentence, entry.verdict.onsetMs),
-    did: `No rollback, it would not help: ${reasons.join('; ')}.`,
-    users: usersNow(state),
-    must: `${placesOf(reasons) ?? 'Look at the host and at what the service depends on'}; the next verdict is decided anew.`,
-    command: `lastgood explain ${state.service}`,
-    link: null,
-  });
-  return 'held';
-}
-
 function askApproval(turn: Turn): void {
   const { state, now } = turn;
   const { incident } = state;
@@ -225,6 +161,7 @@ function askApproval(turn: Turn): void {
       ...considered(state, ranking, now),
     },
   );
+  if (!isNews(turn, approvalSo(aboutOf(incident)), true)) return;
   alertIncident(turn, 'approval', incident, {
     severity: 'page',
     title: `${state.service}: approve the rollback from ${incident.from} to ${best.version}`,
@@ -307,6 +244,7 @@ function nobodyLeft(turn: Turn, ranking: Ranking): void {
     refused: refused.slice(0, 20).map(({ version, why }) => `${version}: ${why}`),
     ...considered(turn.state, ranking, turn.now),
   });
+  if (!isNews(turn, nobodySo(aboutOf(incident)), true)) return;
   alertIncident(turn, 'nobody-left', incident, {
     severity: 'page',
     title: `${turn.state.service}: degraded, and no version may take over`,
@@ -315,4 +253,8 @@ function nobodyLeft(turn: Turn, ranking: Ranking): void {
     must: 'Choose a version yourself, or clear a quarantine.',
     command: `lastgood rollback ${turn.state.service} --to VERSION --reason '…'`,
   });
+}
+
+function aboutOf({ from, metric }: Incident): Parameters<typeof approvalSo>[0] {
+  return { version: from, verdict: { metric } };
 }

@@ -11,6 +11,8 @@ import { trafficMoved } from './traffic-moved';
 import type { Incident, Operation, ServiceState } from './state';
 import type { Turn } from './turn';
 
+const RULES_WITH_ACCEPTED = 3;
+
 type Ended = Extract<StepReport['what'], { type: 'ended' }>;
 
 /** The operation in flight is over: what it leaves, and what follows from how it ended. */
@@ -99,8 +101,18 @@ function rollbackEnded(turn: Turn, operation: Operation, at: number, what: Ended
   }
   const opened = countRollback(turn, operation);
   if (settled && operation.kind === 'rollback') startCooldown(turn, `${operation.id} settled`);
+  if (acceptedAfterWayBack(state, operation, what)) startCooldown(turn, `a person accepts how ${operation.id} ended`);
   if (opened && incident) holdMove(turn, state.incident ?? incident);
   else if (!settled) forget();
+}
+
+/**
+ * There and back again, and a person said that it may stay so: the next verdict on the same version must not move the
+ * users a third time within minutes (rules 3).
+ */
+function acceptedAfterWayBack(state: ServiceState, operation: Operation, { outcome }: Ended): boolean {
+  if (state.rules < RULES_WITH_ACCEPTED || outcome !== 'settled') return false;
+  return operation.kind === 'rollback' && operation.shifted && state.declared?.primary === operation.from;
 }
 
 /**
@@ -139,11 +151,14 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
   const { state, now } = turn;
   const target = state.declared?.primary ?? '';
   if (incident) turn.updateIncident({ phase: 'confirming', settledAt: at, target });
+  // Its users were restored by the move before it; nobody judged what the hold move leaves.
   const exposure =
-    incident && incident.onsetAt !== null && incident.shiftedAt !== null ? incident.shiftedAt - incident.onsetAt : null;
+    operation.kind !== 'hold-move' && incident && incident.onsetAt !== null && incident.shiftedAt !== null
+      ? incident.shiftedAt - incident.onsetAt
+      : null;
   turn.record(
     'settled',
-    `rolled back from ${operation.from} to ${target}${exposure !== null ? `; users were exposed for ${duration(exposure)}` : ''}`,
+    `${operation.kind === 'hold-move' ? 'moved on' : 'rolled back'} from ${operation.from} to ${target}${exposure !== null ? `; users were exposed for ${duration(exposure)}` : ''}`,
     {
       from: operation.from,
       to: target,
@@ -157,6 +172,7 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
       settledAt: at,
       tier: incident?.tier ?? null,
       cause: incident?.attribution ?? 'operator',
+      ...(operation.kind === 'hold-move' ? { holdMove: true } : {}),
     },
     { incident: operation.incident },
   );
@@ -176,8 +192,8 @@ function settle(turn: Turn, operation: Operation, incident: Incident | null, at:
     retire(turn, before.version, before.instance, `${left.version} is kept until the move is confirmed`);
   alertIncident(turn, 'settled', state.incident ?? incident, {
     severity: 'ticket',
-    title: `${state.service}: rolled back from ${operation.from} to ${target}`,
-    did: `Rolled back in ${duration(at - incident.detectedAt)} after it was noticed${what.verified?.byProbesOnly ? '; there was no traffic, the probes decided' : ''}.`,
+    title: `${state.service}: ${operation.kind === 'hold-move' ? 'moved on' : 'rolled back'} from ${operation.from} to ${target}`,
+    did: `${operation.kind === 'hold-move' ? 'Held on the version that a person vouched for' : 'Rolled back'} in ${duration(at - incident.detectedAt)} after it was noticed${what.verified?.byProbesOnly ? '; there was no traffic, the probes decided' : ''}.`,
     users: `served by ${target} again${exposure !== null ? `; exposed for ${duration(exposure)}` : ''}`,
     must: 'Nothing until morning. It confirms by itself on the metric that fired; then find out what was wrong with the version.',
   });

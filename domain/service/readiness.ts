@@ -10,13 +10,14 @@ export function readinessOf(state: ServiceState, now: number): Readiness {
   const { candidates, refused, noneFits } = rankCandidates(state, now, state.breaker.open ? 'hold' : 'any');
   const best = candidates[0];
   if (!best) {
-    const reasons = refused.filter(({ why }) => why !== 'is live').map(({ version, why }) => `${version}: ${why}`);
-    return {
-      ...nothing,
-      why: reasons.length
-        ? `no version may be chosen (${reasons.slice(0, 4).join('; ')})`
-        : 'there is no other version',
-    };
+    const reasons = refused
+      .filter(({ why }) => why !== 'is live')
+      // The list of versions has each reason in full.
+      .map(({ version, why }) => `${version}: ${why.split(': ')[0] ?? why}`);
+    const nobody = reasons.length
+      ? `no version may be chosen (${reasons.slice(0, 4).join('; ')})`
+      : 'there is no other version';
+    return { ...nothing, why: state.breaker.open ? `${blockedBy(state, now) ?? ''}; ${nobody}` : nobody };
   }
   const blocked = blockedBy(state, now) ?? waitsForPerson(state);
   const unasked = noneFits === null ? '' : '; only an emergency moves to it unasked';

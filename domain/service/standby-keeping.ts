@@ -11,6 +11,7 @@ import { onCopyPrepared } from './replicas';
 import { loadedCopies, retire } from './retiring';
 import { setStanding } from './standing';
 import type { ServiceState, StandbyState } from './state';
+import { isNews, stillSo } from './told';
 import type { Turn } from './turn';
 
 const PREPARE_AGAIN_MS = 10 * 60_000;
@@ -236,16 +237,18 @@ export function onStandbyReported(turn: Turn, event: Extract<ServiceEvent, { typ
   turn.record('standby-changed', `the proof of ${report.version} ${report.ok ? 'holds' : `failed: ${report.why}`}`, {
     instance: report.instance,
   });
-  if (report.ok) return;
-  alertService(turn, `standby/${report.instance}/failed`, {
-    severity: 'ticket',
-    title: `${state.service}: the standby ${report.version} failed its proof`,
-    wrong: report.why,
-    did: 'Withdraws it as fallback and makes another copy ready.',
-    users: usersNow(state),
-    must: 'Nothing until morning, if status says ready again.',
-    command: `lastgood status ${state.service}`,
-  });
+  const failedSo = `standby/${report.version}`;
+  if (report.ok) return stillSo(turn, failedSo);
+  if (isNews(turn, failedSo, false))
+    alertService(turn, `standby/${report.instance}/failed`, {
+      severity: 'ticket',
+      title: `${state.service}: the standby ${report.version} failed its proof`,
+      wrong: report.why,
+      did: 'Withdraws it as fallback and makes another copy ready.',
+      users: usersNow(state),
+      must: 'Nothing until morning, if status says ready again.',
+      command: `lastgood status ${state.service}`,
+    });
   // A copy that stays broken is replaced; its failure is on record for the attribution until then.
   state.unprepared = [
     ...state.unprepared.filter(({ version }) => version !== report.version),

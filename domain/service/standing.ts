@@ -1,3 +1,4 @@
+import { clipped } from '../clipped';
 import type { ServicePolicy } from '../policy';
 import { figuresOf } from '../rollback/figures';
 import type { InputFit } from '../rollback/input-fit';
@@ -20,7 +21,7 @@ export function setStanding(turn: Turn, version: string, standing: Standing, why
   if (!facts || facts.standing === standing || facts.standing === 'revoked') return;
   // A cause that was once determined is not undetermined again.
   if (facts.standing === 'quarantined' && standing === 'suspect') return;
-  changeVersion(turn, version, { standing, why: why.slice(0, 160), since: turn.now });
+  changeVersion(turn, version, { standing, why: clipped(why, 160), since: turn.now });
 }
 
 /** Only a measurement is worth keeping; it carries its time, so that it goes stale by itself. */

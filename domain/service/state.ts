@@ -230,6 +230,8 @@ export interface ServiceState {
   /** Since then nothing says that all is well, and nothing says otherwise: the calm stands still (I10). */
   readonly calmFrozenAt: number | null;
   readonly breaker: BreakerState;
+  /** What people were told lately, by a hash of its words, and the minute in which it held last; see `told.ts` (rules 3). */
+  readonly told?: readonly (readonly [name: string, minute: number])[];
   readonly pausedUntil: number | null;
   /** Set when ledger and router disagree: nothing moves until a person resumes. */
   readonly pausedWhy: string | null;

@@ -121,13 +121,22 @@ function confirmOrAlert(turn: Turn): void {
   if (confirming.measured && now >= confirming.until && state.degradations.length === 0) return confirmIncident(turn);
   if (confirming.alerted || now < confirming.from + state.policy.verify.confirmMaxMs) return;
   state.confirming = { ...confirming, alerted: true };
-  turn.record('waiting-for-human', `settled, but ${confirming.metric} could not be measured since: not confirmed`);
+  const [standing] = state.degradations;
+  const why = standing
+    ? `${standing.verdict.metric} is degraded on ${standing.version}`
+    : confirming.measured
+      ? `${confirming.metric} was degraded again meanwhile`
+      : `${confirming.metric} could not be measured`;
+  turn.record('waiting-for-human', `settled ${duration(now - confirming.from)} ago and not confirmed: ${why}`);
+  const kept = confirming.keep ? `; ${confirming.keep.version} stays warm` : '';
   alertIncident(turn, 'unconfirmed', incident, {
     severity: 'ticket',
     title: `${state.service}: the rollback is settled but not confirmed`,
-    did: `${confirming.metric} could not be measured for ${duration(state.policy.verify.confirmMaxMs)}; ${incident.from} stays warm.`,
+    did: `Not confirmed for ${duration(now - confirming.from)}: ${why}${kept}.`,
     users: usersNow(state),
-    must: 'See why the metric is not measured (labels late? no traffic?).',
+    must: standing
+      ? `See why ${standing.version} is degraded too: another version, or what all of them share.`
+      : 'See why the metric is not measured (labels late? no traffic?).',
   });
 }
 

@@ -5,8 +5,10 @@ import type { ServiceEvent } from './events';
 import { endIncident, endWhereNothingStands, mark } from './incident';
 import { alertService, clock, usersNow } from './messages-for-people';
 import type { StandingDegradation } from './state';
+import { isNews, stillSo, stillSoOf } from './told';
 import type { Turn } from './turn';
 
+const UNMEASURED = 'unmeasured';
 /** More that stand at once are one outage; the newest are kept (I15). */
 export const STANDING_LIMIT = 12;
 
@@ -75,6 +77,7 @@ export function onDegradationEnded(turn: Turn, { report }: Extract<ServiceEvent,
   const known = state.degradations.find(({ id }) => id === report.id);
   if (!known) return;
   state.degradations = state.degradations.filter(({ id }) => id !== report.id);
+  stillSoOf(turn, known);
   turn.record('degradation-ended', report.sentence.slice(0, 600), { id: report.id, at: report.at });
   endWhereNothingStands(turn, 'the degradation ended by itself');
 }
@@ -92,11 +95,14 @@ export function forgetVerdicts(turn: Turn): void {
   state.degradations = state.degradations.filter(ownWord);
   // It was measured good before what stood now, and nobody can say when that ends: it is measured anew.
   if (state.confirming) state.confirming = { ...state.confirming, measured: false };
-  for (const { id, verdict } of lost)
+  for (const entry of lost) {
+    const { id, verdict } = entry;
+    stillSoOf(turn, entry);
     turn.record('degradation-ended', `detection started anew and measures ${verdict.metric} from the beginning`, {
       id,
       at: turn.now,
     });
+  }
   if (state.incident?.phase === 'awaiting-approval')
     endIncident(turn, 'detection started anew: the proposal is made again when the verdict is');
 }
@@ -111,18 +117,11 @@ export function onTiersReported(turn: Turn, { report }: Extract<ServiceEvent, { 
       if (state.calmSince !== null)
         state.calmFrozenAt ??= Math.max(state.calmSince, Math.min(now, state.unmeasuredSince));
       state.unmeasuredSince = null;
+      stillSo(turn, UNMEASURED);
     }
   } else if (state.unmeasuredSince === null) {
     state.unmeasuredSince = report.unmeasuredSince;
-    alertService(turn, `unmeasured/${report.unmeasuredSince}`, {
-      severity: 'ticket',
-      title: `${state.service}: nothing can be measured`,
-      wrong: `No telemetry since ${clock(report.unmeasuredSince)}.`,
-      did: 'Nothing: what cannot be measured is neither good nor bad. Every tier waits.',
-      users: usersNow(state),
-      must: 'See whether the router runs and whether the service has traffic.',
-      command: `lastgood doctor`,
-    });
+    tellUnmeasured(turn, report.unmeasuredSince);
   }
   const { confirming } = state;
   if (confirming && !confirming.measured && report.version === state.declared?.primary) {
@@ -133,6 +132,20 @@ export function onTiersReported(turn: Turn, { report }: Extract<ServiceEvent, { 
   }
   if (state.confirming?.measured && now >= state.confirming.until && state.degradations.length === 0)
     confirmIncident(turn);
+}
+
+function tellUnmeasured(turn: Turn, since: number): void {
+  const { state } = turn;
+  if (!isNews(turn, UNMEASURED, false)) return;
+  alertService(turn, `unmeasured/${since}`, {
+    severity: 'ticket',
+    title: `${state.service}: nothing can be measured`,
+    wrong: `No telemetry since ${clock(since)}.`,
+    did: 'Nothing: what cannot be measured is neither good nor bad. Every tier waits.',
+    users: usersNow(state),
+    must: 'See whether the router runs and whether the service has traffic.',
+    command: `lastgood doctor`,
+  });
 }
 
 /** What was given up or left undecided on the live version is decided again: a person changed what the machine may do. */

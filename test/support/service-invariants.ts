@@ -167,6 +167,8 @@ export class InvariantWatch {
       holds(!before.breaker.open && after.breaker.open, 'I3: a hold move without an opening');
       holds(!this.holdMoves.has(after.breaker.epoch), 'I3: two hold moves');
       this.holdMoves.add(after.breaker.epoch);
+      holds(after.mode === 'act' && after.pausedWhy === null, 'a hold move although a person decides');
+      holds(after.pausedUntil === null || now >= after.pausedUntil, 'a hold move in a pause');
       return;
     }
     holds(!after.breaker.open, 'I3: an automatic rollback with the breaker open');

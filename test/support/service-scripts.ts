@@ -83,7 +83,7 @@ function measure(simulator: ServiceSimulator, { fits }: Chosen, turn: number): v
   });
 }
 
-function perform(simulator: ServiceSimulator, [verb, a, b]: Line): void {
+export function perform(simulator: ServiceSimulator, [verb, a, b]: Line): void {
   const { state, child } = simulator;
   const version = versions[a % versions.length] ?? '1.0';
   switch (verb) {
@@ -193,7 +193,7 @@ function foreign(simulator: ServiceSimulator, a: number, b: number): void {
 }
 
 /** Faults stop: reports arrive, the ledger answers, time goes on. */
-function comeToRest(simulator: ServiceSimulator, lost: boolean): void {
+export function comeToRest(simulator: ServiceSimulator, lost: boolean): void {
   simulator.setLedger(true);
   for (let round = 0; round < 30; round++) {
     for (const child of simulator.children.values()) {

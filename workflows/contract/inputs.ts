@@ -5,7 +5,7 @@ import type { DegradationEnded, RouteChanged } from '../../domain/service/events
 import type { Baseline, CacheSettling, ChartStates, GoodPeriod, StandingVerdict, TierReading } from './activities';
 
 /** Newest rules of the reducer; a change in `domain/` that can change a command takes the next number. */
-export const NEWEST_RULES = 2;
+export const NEWEST_RULES = 3;
 
 /** Start of `serviceWorkflow`: the first start gives the configuration, continue-as-new carries the state. */
 export interface ServiceInput {

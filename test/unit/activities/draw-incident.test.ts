@@ -105,6 +105,22 @@ it('waits for an entry that is not in the ledger yet, and for a ledger that is d
   await expect(draw({ at: decidedAt, moment: 'rollback-decided' })).rejects.toThrow(/ledger/);
 });
 
+it('begins with the first value, so that an incident of seconds on a young service can be seen', async () => {
+  telemetry = new FakeTelemetry(service);
+  for (let seq = 38 * 60 - 30; seq <= 38 * 60 + 5; seq += 1)
+    telemetry.push(counts(seq, { failures: seq >= 38 * 60 ? 8 : 0, latency: latency(20, 40) }));
+  const at = startMs + 38 * minute + 5_000;
+  const onsetMs = startMs + 38 * minute;
+  await record('rollback-held', at, { verdict: verdict({ sinceMs: onsetMs, onsetMs, onsetLowMs: onsetMs }) });
+  await draw({ at, moment: 'rollback-held' });
+  const [svg = ''] = pictures();
+  const across = [...(/class="series" d="M([^"]*)"/.exec(svg)?.[1] ?? '').matchAll(/([\d.]+)[ ,][\d.]+/g)].map(
+    ([, x]) => Number(x),
+  );
+  // From the left edge of the plot to its right one.
+  expect(Math.max(...across) - Math.min(...across)).toBeGreaterThan(500);
+});
+
 it('draws limits and moments where the values cannot be read', async () => {
   telemetry.window = () => Promise.reject(new Error('down'));
   await draw({ at: decidedAt, moment: 'rollback-decided' });

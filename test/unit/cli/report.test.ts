@@ -7,7 +7,7 @@ import { findIncident } from '../../../cli/story/find-incident';
 import { incidentChart } from '../../../domain/chart/incident-chart';
 import { removeTemporary } from '../../support/temporary';
 import { ApiRig } from './api-rig';
-import { rolledBack, service, start, type PlayedService } from './rollback-story';
+import { rolledBack, service, start, stored, type PlayedService } from './rollback-story';
 
 const incident = '20261123-1';
 const lastgood = { name: 'lastgood', proof: 'lastgood', from: 'controller' } as const;
@@ -152,4 +152,29 @@ test('an incident with more entries than are held keeps its begin and its end, a
   expect(sequence(found.entries, found.leftOut)[0]).toMatchObject({
     text: expect.stringContaining('500 from its middle are left out') as string,
   });
+});
+
+test('the report of an incident with a hold move tells each move, and the exposure of its users once', async () => {
+  const story = await rolledBack({ cooldown: '1m' });
+  await story.apply({
+    type: 'versions-listed',
+    versions: ['1.0', '1.1', '1.2', '1.3'].map((version, order) => stored(version, order)),
+  });
+  const bob = { name: 'bob', proof: 'oidc', from: '10.0.0.7' } as const;
+  await story.message({ name: 'vouch', requestId: 'v1', reason: 'known for years', actor: bob, version: '1.0' });
+  await story.apply({ type: 'degradation-ended', report: { id: 'v1', epoch: 0, at: story.now, sentence: 'over' } });
+  await story.after(61_000).apply({ type: 'tick' });
+  await story.degraded(undefined, 'model', undefined, 'v2');
+  await story.after(300).operation('1.1', 'rollback');
+  await story.after(1_000).operation('1.0', 'rollback');
+  const itsRig = await new ApiRig(story).listen();
+  try {
+    const { out } = await itsRig.run('report', '20261123-2');
+    expect(out).toMatchSnapshot();
+    expect(out).toContain(', 1.2 → 1.1 → 1.0: settled');
+    expect(out).toContain('the users of 1.2 for ');
+    expect(out).not.toContain('the users of 1.1');
+  } finally {
+    await itsRig.close();
+  }
 });

@@ -219,16 +219,23 @@ test('a cancel raises the floor of the router first and then tells the child', (
   expect(started(simulator)).toHaveLength(3);
 });
 
-test.each(['accept', 'abort'] as const)(
-  'a rollback whose traffic went back ends by %s as failed, and counts',
-  (action) => {
+test.each([
+  { action: 'accept', cooldown: 30 * 60_000 },
+  { action: 'abort', cooldown: null },
+] as const)(
+  'a rollback whose traffic went back ends by $action as failed, and counts; what was accepted rests for a cooldown',
+  ({ action, cooldown }) => {
     const simulator = waiting();
     expect(simulator.state.incident?.phase).toBe('waiting-for-human');
     expect(simulator.state.declared?.primary).toBe('1.1');
     simulator.say('intervene', { incident: incidentOf(simulator), action });
     const { child } = simulator;
     while (child && child.mail.length > 0) simulator.deliver(child);
-    expect(simulator.state).toMatchObject({ operation: null, incident: null, consecutive: 1, cooldownUntil: null });
+    const cooldownUntil = cooldown === null ? null : simulator.now + cooldown;
+    expect(simulator.state).toMatchObject({ operation: null, incident: null, consecutive: 1, cooldownUntil });
+    // The next verdict on what serves must not undo at once what a person said.
+    simulator.verdict('v2');
+    expect(simulator.state.operation === null).toBe(cooldown !== null);
   },
 );
 

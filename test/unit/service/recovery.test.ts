@@ -293,6 +293,7 @@ test('I15: with 200 versions, 1,000 requests, 50 metrics and 10,000 pinned sessi
   const state = {
     ...rest,
     declared: { ...route, backends: Object.fromEntries(named) as typeof route.backends },
+    told: Array.from({ length: 10 }, () => ['1z141z3', Math.floor(simulator.now / 60_000)] as const),
     apart: { since: simulator.now, routers, told: true, given: `${route.epoch}/15` },
     joining: { host: 'gpu-12.example.internal', version: '1.2', instance: 'mail@1.2#j-1', until: simulator.now + hour },
   };
