@@ -45,6 +45,11 @@ export class ControllerMetrics {
     'Deaths, memory kills, health of copies and absences of their engine, as the Docker engine tells of them',
     ['service', 'event'],
   );
+  private readonly alerts = this.counter(
+    'lastgood_alerts_total',
+    'Alerts handed to a sink, by whether they arrived within its limit',
+    ['sink', 'outcome'],
+  );
   private readonly unmeasured = this.counter(
     'lastgood_unmeasured_seconds_total',
     'Time in which a service could not be measured, as far as this process saw it',
@@ -114,6 +119,10 @@ export class ControllerMetrics {
 
   countCopyEvent(service: string, event: InstanceEvent['event']): void {
     this.copyEvents.inc({ service, event });
+  }
+
+  countAlert(sink: string, arrived: boolean): void {
+    this.alerts.inc({ sink, outcome: arrived ? 'delivered' : 'failed' });
   }
 
   /** Takes over one answer of the status query; null when nobody answered. */
