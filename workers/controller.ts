@@ -175,6 +175,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       );
       state.temporal = why === null;
       state.temporalWhy = why ?? 'answers';
+      metrics.observeTemporal(why === null);
       await pause(1_000, signal);
     }
   };
