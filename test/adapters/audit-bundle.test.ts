@@ -24,7 +24,11 @@ beforeAll(async () => {
   simulator.runOperation();
   simulator.verdict('v1', { tier: 'immediate', hard: true });
   simulator.runOperation();
-  const book = await openSqliteLedger({ file: join(root, 'l.db'), anchorFile: join(root, 'a'), onAnchorFailed: () => {} });
+  const book = await openSqliteLedger({
+    file: join(root, 'l.db'),
+    anchorFile: join(root, 'a'),
+    onAnchorFailed: () => {},
+  });
   for (const entry of simulator.ledger) await book.append(entry);
   entries = await book.read(SERVICE, {});
   await book.close();
@@ -42,7 +46,9 @@ async function bundle(name: string): Promise<string> {
 
 /** What somebody runs who has nothing but the bundle and Node. */
 function verified(directory: string, ...more: string[]): [number | null, string] {
-  const { status, stdout } = spawnSync(process.execPath, [join(directory, 'verify.mjs'), directory, ...more], { cwd: '/' });
+  const { status, stdout } = spawnSync(process.execPath, [join(directory, 'verify.mjs'), directory, ...more], {
+    cwd: '/',
+  });
   return [status, stdout.toString()];
 }
 
@@ -58,8 +64,18 @@ test('a bundle from the middle of a chain proves itself with Node alone, and aga
 
 test.each<[string, string, (text: string) => string, string]>([
   ['an entry that was changed', 'entries.jsonl', (text) => text.replace('1.2', '1.9'), 'chain'],
-  ['an entry that is gone', 'entries.jsonl', (text) => text.split('\n').slice(0, 2).concat(text.split('\n').slice(3)).join('\n'), 'chain'],
-  ['a tail that was cut', 'entries.jsonl', (text) => `${text.trim().split('\n').slice(0, -1).join('\n')}\n`, 'the chain ends at'],
+  [
+    'an entry that is gone',
+    'entries.jsonl',
+    (text) => text.split('\n').slice(0, 2).concat(text.split('\n').slice(3)).join('\n'),
+    'chain',
+  ],
+  [
+    'a tail that was cut',
+    'entries.jsonl',
+    (text) => `${text.trim().split('\n').slice(0, -1).join('\n')}\n`,
+    'the chain ends at',
+  ],
   ['an anchor of another chain', 'anchors.jsonl', (text) => text.replace(/"hash":"./, '"hash":"x'), 'anchors agree'],
   ['a manifest that was changed', 'manifest.json', (text) => text.replace('mail', 'nail'), 'signature'],
 ])('%s is found', async (what, file, change, word) => {
