@@ -1,21 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import type {
-  Alerts,
-  ArtifactStore,
-  Engine,
-  GoldenProbe,
-  ServingRuntime,
-  Telemetry,
-  TrafficRouter,
-} from '../activities/ports';
+import type { ArtifactStore, Engine, GoldenProbe, ServingRuntime, Telemetry, TrafficRouter } from '../activities/ports';
 import type { ServingPlaces } from '../activities/watch-serving';
-import { alertmanagerSink } from '../adapters/alerts/alertmanager';
-import { fanOutAlerts } from '../adapters/alerts/fan-out';
-import { journalSink } from '../adapters/alerts/journal';
-import type { AlertSink } from '../adapters/alerts/sink';
-import { terminalSink } from '../adapters/alerts/terminal';
-import { webhookSink } from '../adapters/alerts/webhook';
 import type { DirectoryStore } from '../adapters/artifacts/directory-store';
 import { withExternalVersions, type ExternalVersions } from '../adapters/artifacts/observed-versions';
 import { artifactListing as listing } from '../adapters/artifacts/listing';
@@ -41,7 +27,6 @@ import {
   type Configuration,
   type ConfiguredProbe,
   type ServiceConfiguration,
-  type WebhookConfiguration,
 } from './configuration/configuration';
 import { LOOPBACK } from './configuration/hosts-schema';
 import type { RunPaths } from './embedded/paths';
@@ -261,73 +246,4 @@ export async function openRuntime(
     // Their workers must not hear the signal that lets the server finish its requests.
     askedToEnd: serving.engine === 'vllm' || serving.engine === 'tgi' ? 'program' : 'group',
   });
-}
-
-/** Every configured sink, and the journal that `lastgood` reads alerts from. */
-export function openAlerts(
-  configuration: Configuration,
-  paths: RunPaths,
-  environment: Environment,
-  options: { readonly terminal: boolean },
-): Alerts {
-  const sinks: AlertSink[] = [journalSink({ file: paths.alertJournal })];
-  if (options.terminal && configuration.alerts.terminal) {
-    sinks.push(terminalSink({ stream: process.stderr, colour: process.stderr.isTTY }));
-  }
-  sinks.push(...alertTargets(configuration, environment).map(({ open }) => open()));
-  return fanOutAlerts({ sinks });
-}
-
-/** A place outside that alerts go to. `open` sends nothing, and throws where nothing could ever be sent. */
-export interface AlertTarget {
-  /** As the configuration has it, such as `alerts.webhooks[0]`. */
-  readonly key: string;
-  readonly host: string;
-  /** The file with what proves who sends; null: none. */
-  readonly tokenFile: string | null;
-  open(): AlertSink;
-}
-
-export function alertTargets(configuration: Configuration, environment: Environment): AlertTarget[] {
-  const { webhooks, alertmanagers } = configuration.alerts;
-  return [
-    ...webhooks.map((webhook, index): AlertTarget => {
-      const host = hostOf(webhook.url);
-      const open = (): AlertSink => {
-        const secret = readSecret(configuration, webhook, index, environment);
-        return webhookSink({ url: webhook.url, secrets: [secret], name: `webhook ${index + 1} ${host}` });
-      };
-      return { key: `alerts.webhooks[${index}]`, host, tokenFile: null, open };
-    }),
-    ...alertmanagers.map(({ url, tokenFile }, index): AlertTarget => {
-      const host = hostOf(url);
-      const token = tokenFile === null ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() };
-      const open = (): AlertSink => alertmanagerSink({ url, ...token, name: `alertmanager ${index + 1} ${host}` });
-      return { key: `alerts.alertmanagers[${index}]`, host, tokenFile, open };
-    }),
-  ];
-}
-
-function readSecret(
-  configuration: Configuration,
-  webhook: WebhookConfiguration,
-  index: number,
-  environment: Environment,
-): string {
-  const { secret } = webhook;
-  const place = `${configuration.file}: alerts.webhooks[${index}]`;
-  if ('env' in secret) {
-    const value = environment.inherited[secret.env]?.trim();
-    if (value !== undefined && value !== '') return value;
-    throw new ConfigurationError([`${place}.secretEnv: found no variable ${secret.env} in the environment`]);
-  }
-  try {
-    return readFileSync(secret.file, 'utf8').trim();
-  } catch (error) {
-    throw new ConfigurationError([`${place}.secretFile: ${(error as Error).message}`]);
-  }
-}
-
-function hostOf(url: string): string {
-  return new URL(url).host;
 }

@@ -12,9 +12,11 @@ import type { Health } from '../api/types';
 import type { LedgerEntry } from '../domain/ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
-import { openAdapters, openAlerts } from './composition';
+
 import type { ActKey } from '../domain/policy';
 import { ActSigner } from './act-signer';
+import { openAlerts } from './alerts';
+import { openAdapters } from './composition';
 import { temporalDecisions } from './decisions';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
@@ -55,7 +57,16 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const adapters = await openAdapters(configuration, paths, environment, (service, version, error) =>
     log.warn({ service, version, err: error }, 'a note was not written at the registry; the next look tries again'),
   );
-  const alerts = openAlerts(configuration, paths, environment, { terminal: false });
+  const alerts = openAlerts(configuration, paths, environment, {
+    terminal: false,
+    process: 'controller',
+    onOutcome: (sink, why) => {
+      metrics.countAlert(sink, why === null);
+      if (why !== null) log.warn({ sink, why }, 'an alert was not delivered');
+    },
+    onMemoryFault: (error) =>
+      log.warn({ err: error }, 'what was shown is remembered until the end of this process only'),
+  });
   const hostEnvironment = openEnvironment(configuration, adapters);
   const outside = openOutside(configuration, paths);
   const engines = openEngineMetrics(configuration, paths, adapters.router, ({ service }, problems) => {
@@ -184,6 +195,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       );
       state.temporal = why === null;
       state.temporalWhy = why ?? 'answers';
+      metrics.observeTemporal(why === null);
       await pause(1_000, signal);
     }
   };
@@ -195,7 +207,10 @@ export async function runController(options: ProcessOptions): Promise<void> {
       if (due) next = performance.now() + pollEveryMs;
       settled.clear();
       for (const name of names) {
-        metrics.observe(name, await decisions.status(name).catch(() => null), Date.now());
+        const status = await decisions.status(name).catch(() => null);
+        metrics.observe(name, status, Date.now());
+        // Who does not answer has not said that its incident is over.
+        if (status !== null) alerts.follow(name, status.state.incident);
       }
       await pause(500, signal);
     }

@@ -4,9 +4,11 @@ import type { Tier } from '../domain/detection/types';
 import type { ChainedEntry, LedgerEntry } from '../domain/ledger';
 import type { RouteRecord } from '../domain/route';
 import type { ServiceStatus } from '../workflows/contract/status';
+import { pausedBy } from '../domain/service/readiness';
 import { DecisionStory } from './decision-story';
 
 const tiers: readonly Tier[] = ['immediate', 'short-window', 'trend'];
+const asksPerson = new Set<string>(['awaiting-approval', 'waiting-for-human', 'on-fallback']);
 const exposureBuckets = [0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900, 3_600, 14_400, 86_400];
 /** Reports name their metrics; more names than a policy has would be series without an end. */
 const metricNamesLimit = 50;
@@ -44,6 +46,11 @@ export class ControllerMetrics {
     'lastgood_copy_events_total',
     'Deaths, memory kills, health of copies and absences of their engine, as the Docker engine tells of them',
     ['service', 'event'],
+  );
+  private readonly alerts = this.counter(
+    'lastgood_alerts_total',
+    'Alerts handed to a sink, by whether they arrived within its limit',
+    ['sink', 'outcome'],
   );
   private readonly unmeasured = this.counter(
     'lastgood_unmeasured_seconds_total',
@@ -84,6 +91,21 @@ export class ControllerMetrics {
     'service',
   ]);
 
+  private readonly unmeasuredSince = this.gauge(
+    'lastgood_unmeasured_since_timestamp_seconds',
+    'Since when the service cannot be measured; 0: it can',
+    ['service'],
+  );
+  private readonly waiting = this.gauge(
+    'lastgood_waiting_for_human',
+    '1: an incident or an operation goes on only when a person says how',
+    ['service'],
+  );
+  private readonly paused = this.gauge('lastgood_paused', '1: nothing is decided, by a person or because of a doubt', [
+    'service',
+  ]);
+  private readonly temporal = this.gauge('lastgood_temporal_reachable', '1: Temporal answers the controller', []);
+
   /** Time before `startedAtMs` was counted by the process before this one. */
   constructor(private readonly startedAtMs = Date.now()) {
     collectDefaultMetrics({ register: this.registry });
@@ -116,6 +138,14 @@ export class ControllerMetrics {
     this.copyEvents.inc({ service, event });
   }
 
+  observeTemporal(reachable: boolean): void {
+    this.temporal.set(reachable ? 1 : 0);
+  }
+
+  countAlert(sink: string, arrived: boolean): void {
+    this.alerts.inc({ sink, outcome: arrived ? 'delivered' : 'failed' });
+  }
+
   /** Takes over one answer of the status query; null when nobody answered. */
   observe(service: string, status: ServiceStatus | null, nowMs: number): void {
     this.reachable.set({ service }, status === null ? 0 : 1);
@@ -134,6 +164,9 @@ export class ControllerMetrics {
     this.fallback.set({ service }, state.fallbackInUse === null ? 0 : 1);
     this.incident.set({ service }, state.incident === null || state.incident.phase === 'ended' ? 0 : 1);
     this.lag.set({ service }, ledgerLag.oldestAt === null ? 0 : Math.max(0, nowMs - ledgerLag.oldestAt) / 1000);
+    this.waiting.set({ service }, waitsForHuman(state) ? 1 : 0);
+    this.paused.set({ service }, pausedBy(state, nowMs) === null ? 0 : 1);
+    this.unmeasuredSince.set({ service }, (state.unmeasuredSince ?? 0) / 1000);
     this.observeRoute(service, state.declared);
     this.epoch.set({ service }, state.declared?.epoch ?? 0);
     for (const tier of tiers) {
@@ -217,6 +250,10 @@ export function countedLedger(
     verify: (service, expectedHead) => ledger.verify(service, expectedHead),
     services: () => ledger.services(),
   };
+}
+
+function waitsForHuman({ incident, operation }: ServiceStatus['state']): boolean {
+  return (operation !== null && operation.waiting !== null) || (incident !== null && asksPerson.has(incident.phase));
 }
 
 function secondsFrom(nowMs: number, until: number | null): number {

@@ -1,17 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Agent, request } from 'undici';
-import { AlertUndelivered } from './sink';
+import { delivered, type Attempted, type RetryLimits } from './retries';
 import { AddressRefused, pinnedLookup } from './webhook-address';
 
-export interface DeliveryLimits {
-  /** Default 5. */
-  readonly attempts?: number;
-  /** For connection, headers and body of one attempt. Default 5 s. */
-  readonly attemptLimitMs?: number;
-  /** For everything, pauses included. Default 18 s. */
-  readonly totalLimitMs?: number;
-  /** Pause after the first attempt; doubles, with a random part of up to the half. Default 250 ms. */
-  readonly backoffMs?: number;
+export interface DeliveryLimits extends RetryLimits {
   /** For tests of name resolution. */
   readonly lookup?: Parameters<typeof pinnedLookup>[0];
 }
@@ -20,6 +11,8 @@ export interface Delivery {
   readonly body: string;
   /** Made anew for each attempt. */
   headers(sentAt: Date): Readonly<Record<string, string>>;
+  /** For receivers that say in the body of a 2xx whether they took it; null: it says nothing that could be read. */
+  readonly answered?: (body: unknown) => Attempted;
 }
 
 /** How much of a receiver's answer is read: only so that its connection ends well. */
@@ -45,7 +38,7 @@ export function httpDelivery(
     pipelining: 0,
   });
 
-  async function attempt({ body, headers }: Delivery, signal: AbortSignal): Promise<Outcome> {
+  async function attempt({ body, headers, answered }: Delivery, signal: AbortSignal): Promise<Attempted> {
     const limited = AbortSignal.any([signal, AbortSignal.timeout(attemptLimitMs)]);
     try {
       const answer = await request(url, {
@@ -55,9 +48,11 @@ export function httpDelivery(
         headers: { 'content-type': 'application/json', 'user-agent': 'lastgood', ...headers(new Date()) },
         body,
       });
+      const outcome = judge(answer.statusCode, answer.headers['retry-after']);
+      if (outcome.delivered && answered !== undefined) return answered(await jsonOf(answer.body));
       // The status has decided; a receiver that never ends its answer changes nothing about that.
       await answer.body.dump({ limit: responseLimitBytes, signal: limited }).catch(() => {});
-      return judge(answer.statusCode);
+      return outcome;
     } catch (error) {
       if (signal.aborted) return { delivered: false, final: true, why: 'no answer in time' };
       if (limited.aborted) return { delivered: false, final: false, why: 'no answer in time' };
@@ -67,31 +62,34 @@ export function httpDelivery(
     }
   }
 
-  return async (delivery, signal) => {
-    const total = AbortSignal.any([signal, AbortSignal.timeout(limits.totalLimitMs ?? 18_000)]);
-    const attempts = limits.attempts ?? 5;
-    let why = 'no attempt was made in time';
-    for (let made = 1; made <= attempts && !total.aborted; made += 1) {
-      const outcome = await attempt(delivery, total);
-      if (outcome.delivered) return;
-      why = `${outcome.why} (attempt ${made} of ${attempts})`;
-      if (outcome.final || made === attempts) break;
-      const pauseMs = (limits.backoffMs ?? 250) * 2 ** (made - 1);
-      await pause(pauseMs * (1 + Math.random() / 2), undefined, { signal: total }).catch(() => {});
-    }
-    throw new AlertUndelivered(`${what} at ${url.host} did not take the alert: ${why}`);
-  };
+  return (delivery, signal) => delivered(`${what} at ${url.host}`, limits, signal, (total) => attempt(delivery, total));
 }
 
-type Outcome =
-  { readonly delivered: true } | { readonly delivered: false; readonly final: boolean; readonly why: string };
+/** The answer as JSON; null where it is none or too long. Rejects when it does not end in time. */
+async function jsonOf(body: AsyncIterable<Buffer>): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of body) {
+    bytes += part.length;
+    if (bytes > responseLimitBytes) return null;
+    parts.push(part);
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch {
+    return null;
+  }
+}
 
-function judge(status: number): Outcome {
+function judge(status: number, retryAfter: string | string[] | undefined): Attempted {
   if (status >= 200 && status < 300) return { delivered: true };
   if (status >= 300 && status < 400) {
     return { delivered: false, final: true, why: `it answered ${status}; redirects are not followed` };
   }
-  return { delivered: false, final: status < 500 && !retriedStatuses.has(status), why: `it answered ${status}` };
+  const final = status < 500 && !retriedStatuses.has(status);
+  const seconds = Number(retryAfter);
+  const after = Number.isFinite(seconds) && seconds > 0 ? { afterMs: seconds * 1_000 } : {};
+  return { delivered: false, final, why: `it answered ${status}`, ...after };
 }
 
 interface ErrorShape {

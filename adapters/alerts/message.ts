@@ -52,7 +52,7 @@ function label(name: string): string {
 }
 
 /** Text of other systems can reach an alert; escape sequences in it must not steer the reader's terminal. */
-function clean(text: string): string {
+export function clean(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ').trim();
 }
 

@@ -5,7 +5,7 @@ import { fine, messageOf, wrong, type Finding } from './finding';
 
 /** Every place outside that alerts go to, built as the controller does at its start; nothing is sent. */
 export async function checkAlertTargets(configuration: Configuration, environment: Environment): Promise<Finding[]> {
-  const { alertTargets } = await import('../../workers/composition');
+  const { alertTargets } = await import('../../workers/alerts');
   return alertTargets(configuration, environment).map(({ key, host, tokenFile, open }) => {
     const what = `alerts to ${host} (${key})`;
     try {

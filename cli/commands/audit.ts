@@ -28,7 +28,7 @@ interface AnchorFile {
 }
 
 /** Null lines: no anchor could be read, so a tail that was cut cannot be seen. */
-async function readAnchorFile(context: Context): Promise<AnchorFile> {
+export async function readAnchorFile(context: Context): Promise<AnchorFile> {
   if (context.options.api !== undefined) return { path: null, lines: null };
   const { ledger } = await loadWhole(context);
   const text = await readFile(ledger.anchorFile, 'utf8').catch(() => null);

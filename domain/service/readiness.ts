@@ -61,7 +61,7 @@ function waitsForPerson({ incident }: ServiceState): string | null {
   return `incident ${incident.id} waits for a person`;
 }
 
-export function pausedBy(state: ServiceState, now: number): string | null {
+export function pausedBy(state: Pick<ServiceState, 'pausedWhy' | 'pausedUntil'>, now: number): string | null {
   if (state.pausedWhy !== null) return `paused: ${state.pausedWhy}`;
   return state.pausedUntil !== null && now < state.pausedUntil ? 'paused by a person' : null;
 }

@@ -292,6 +292,36 @@ test('the ledger lag is the age of the oldest decision that waits, and nobody wh
   expect(series.get(`lastgood_ready_to_roll_back{${mine}}`)).toBe(0);
 });
 
+test('who waits for a person, who is paused and since when nothing is measured is told, and that it is over', async () => {
+  const approval = { tiers: ['short-window'], timeoutMs: 60_000, onTimeout: 'hold' } as const;
+  const rig = begin(servicePolicy({ approval }));
+  const { simulator } = rig;
+  const read = async (name: string): Promise<number | undefined> => (await rig.read()).get(`lastgood_${name}{${mine}}`);
+  expect([await read('waiting_for_human'), await read('paused')]).toEqual([0, 0]);
+  expect(await read('unmeasured_since_timestamp_seconds')).toBe(0);
+  simulator.verdict('v1');
+  expect(await read('waiting_for_human')).toBe(1);
+  simulator.pass(61_000);
+  expect(await read('waiting_for_human')).toBe(0);
+  simulator.say('pause', { forMs: 3_600_000 });
+  expect(await read('paused')).toBe(1);
+  simulator.pass(3_601_000);
+  expect(await read('paused')).toBe(0);
+  simulator.state = { ...simulator.state, unmeasuredSince: simulator.now };
+  expect(await read('unmeasured_since_timestamp_seconds')).toBe(simulator.now / 1000);
+});
+
+test('what reached a place and what did not are counted apart, and whether Temporal answers is told', async () => {
+  const { metrics } = begin();
+  metrics.countAlert('slack 1', true);
+  metrics.countAlert('slack 1', false);
+  metrics.observeTemporal(false);
+  const series = seriesOf(await metrics.text());
+  expect(series.get('lastgood_alerts_total{sink="slack 1",outcome="delivered"}')).toBe(1);
+  expect(series.get('lastgood_alerts_total{sink="slack 1",outcome="failed"}')).toBe(1);
+  expect(series.get('lastgood_temporal_reachable')).toBe(0);
+});
+
 test('1,000 versions, odd names and odd facts make no series without an end', async () => {
   const rig = begin();
   await rig.read();
@@ -324,7 +354,7 @@ test('1,000 versions, odd names and odd facts make no series without an end', as
   expect(of('lastgood_verdicts_total').length).toBeLessThanOrEqual(2 * 51 + 3);
   expect(of('lastgood_rollbacks_total').length).toBeLessThan(10);
   expect(lines.length).toBeLessThan(250);
-  for (const line of lines) expect(line).toMatch(/^lastgood_\w+\{[^\n]*\} -?[\d.e+]+$/);
+  for (const line of lines) expect(line).toMatch(/^lastgood_\w+(\{[^\n]*\})? -?[\d.e+]+$/);
 });
 
 test('the entries that an operation writes beside its service are not counted a second time', async () => {

@@ -20,16 +20,19 @@ export function prometheusProgram(): string | null {
   return null;
 }
 
-/** A real Prometheus that scrapes `target` (host:port) each second. */
+/** A real Prometheus that scrapes `target` (host:port, one or several) each second. */
 export async function startPrometheus(
   program: string,
-  target: string,
+  target: string | readonly string[],
 ): Promise<{ url: string; stop(): Promise<void> }> {
   const directory = temporaryDirectory('prometheus');
   const config = join(directory, 'prometheus.yml');
   writeFileSync(
     config,
-    `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: model, static_configs: [{ targets: ['${target}'] }] }]\n`,
+    `global: { scrape_interval: 1s }\nscrape_configs: [{ job_name: model, static_configs: [{ targets: [${[target]
+      .flat()
+      .map((one) => `'${one}'`)
+      .join(', ')}] }] }]\n`,
   );
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;

@@ -491,6 +491,24 @@ describe('what cannot be used is refused with its place, what was found and what
       `alerts: { webhooks: [{ url: 'https://a.example', secret: x }] }\n${smallest}`,
     ],
     ['a webhook without a secret', `alerts: { webhooks: [{ url: 'https://a.example' }] }\n${smallest}`],
+    ['a bot of Slack without its token', `alerts: { slack: [{ channel: ops }] }\n${smallest}`],
+    [
+      'the address of an incoming webhook in the file',
+      `alerts: { slack: [{ url: 'https://hooks.example/T', secretEnv: X }] }\n${smallest}`,
+    ],
+    ['a routing key in the file', `alerts: { pagerDuty: [{ routingKey: R }] }\n${smallest}`],
+    [
+      'a user of a mail server without a password',
+      `alerts: { email: [{ server: 'm:587', user: u, from: a@b.c, to: [d@e.f] }] }\n${smallest}`,
+    ],
+    [
+      'a password that would go to a mail server in plain sight',
+      `alerts: { email: [{ server: 'm.example:25', tls: none, user: u, secretEnv: P, from: a@b.c, to: [d@e.f] }] }\n${smallest}`,
+    ],
+    [
+      'a mail address with a line break',
+      `alerts: { email: [{ server: 'm:25', from: "a@b.c\\nBcc: x@y.z", to: [d@e.f] }] }\n${smallest}`,
+    ],
     ['a webhook that is no address', `alerts: { webhooks: [{ url: 'ftp://a.example', secretEnv: X }] }\n${smallest}`],
     ['no time for even one candidate', service('policy: { attempts: { total: 5m }, steps: { load: 10m } }')],
     ['proofs that can never be fresh', service('policy: { standby: { proofEvery: 1m, proofMaxAge: 30s } }')],

@@ -1,3 +1,4 @@
+import type { AlertsConfiguration } from './alerts-configuration';
 import type { z } from 'zod';
 import type { ExternalPart } from '../../adapters/serving/external-parts';
 import type { DockerConnection } from '../../adapters/serving/docker/client';
@@ -53,11 +54,7 @@ export interface Configuration {
     /** Null: the file. */
     readonly postgres: PostgresConfiguration | null;
   };
-  readonly alerts: {
-    readonly terminal: boolean;
-    readonly webhooks: readonly WebhookConfiguration[];
-    readonly alertmanagers: readonly { readonly url: string; readonly tokenFile: string | null }[];
-  };
+  readonly alerts: AlertsConfiguration;
   readonly services: readonly ServiceConfiguration[];
 }
 
@@ -82,12 +79,6 @@ export interface TemporalConfiguration {
     readonly certFile: string | null;
     readonly keyFile: string | null;
   } | null;
-}
-
-/** The secret is read by the process that sends, and never kept in the configuration. */
-export interface WebhookConfiguration {
-  readonly url: string;
-  readonly secret: { readonly file: string } | { readonly env: string };
 }
 
 export type ConfiguredProbe = z.output<typeof probesSchema>[number];

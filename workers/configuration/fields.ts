@@ -93,3 +93,22 @@ export const size = z
     const match = sizePattern.exec(text);
     return Number(match?.[1] ?? 0) * (sizeUnits[match?.[2] ?? 'B'] ?? 1);
   });
+
+/** A secret never stands in the configuration: a file or a variable of the environment has it. */
+export function secretSource() {
+  return {
+    secretFile: path.optional(),
+    secretEnv: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
+      .optional(),
+  };
+}
+
+export function oneSecret<T extends z.ZodType<{ secretFile?: string | undefined; secretEnv?: string | undefined }>>(
+  schema: T,
+): T {
+  return schema.refine((given) => (given.secretFile === undefined) !== (given.secretEnv === undefined), {
+    message: 'exactly one of secretFile and secretEnv (the secret itself never stands in this file)',
+  });
+}

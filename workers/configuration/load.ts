@@ -8,6 +8,7 @@ import {
   type ServiceConfiguration,
 } from './configuration';
 import { cachePolicies, resolveCaches } from './caches-schema';
+import { resolveAlerts } from './alerts-configuration';
 import { resolveArtifactRules } from './artifacts-schema';
 import { replicasOf, resolveHosts } from './hosts-schema';
 import { resolveHardware } from './hardware-schema';
@@ -145,14 +146,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
       anchorFile: orNull(text.ledger.anchorFile) ?? resolve(dataDir, 'anchors', 'ledger.jsonl'),
       postgres: resolvePostgres(text.ledger.postgres, here),
     },
-    alerts: {
-      terminal: alerts.terminal,
-      alertmanagers: alerts.alertmanagers.map(({ url, tokenFile }) => ({ url, tokenFile: orNull(tokenFile) })),
-      webhooks: alerts.webhooks.map(({ url, secretFile, secretEnv }) => ({
-        url,
-        secret: secretFile === undefined ? { env: secretEnv ?? '' } : { file: absolute(secretFile) },
-      })),
-    },
+    alerts: resolveAlerts(alerts, absolute),
     services: servicesOn(
       Object.entries(text.services).map(([name, service]) =>
         resolveService(name, service, { here, unverified, dataDir: absolute(text.dataDir), host: text.host }),

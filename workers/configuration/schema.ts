@@ -1,17 +1,7 @@
 import { z } from 'zod';
 import { protocols } from '../../domain/traffic-support';
-import {
-  alertmanagerUrl,
-  backendAddress,
-  count,
-  duration,
-  httpUrl,
-  listenAddress,
-  path,
-  rate,
-  serviceName,
-  size,
-} from './fields';
+import { backendAddress, count, duration, httpUrl, listenAddress, path, rate, serviceName, size } from './fields';
+import { alertsSchema } from './alerts-schema';
 import { artifactsSchema } from './artifacts-schema';
 import { cachesSchema } from './caches-schema';
 import { hardwareSchema } from './hardware-schema';
@@ -28,23 +18,6 @@ import { routerSchema } from './router-schema';
 const file = path;
 
 const tls = z.strictObject({ certFile: file, keyFile: file });
-
-const secretSource = {
-  secretFile: file.optional(),
-  secretEnv: z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
-    .optional(),
-};
-
-const webhook = z
-  .strictObject({ url: httpUrl, ...secretSource })
-  .refine((hook) => (hook.secretFile === undefined) !== (hook.secretEnv === undefined), {
-    message: 'exactly one of secretFile and secretEnv (the secret itself never stands in this file)',
-  });
-
-/** Where alerts go to besides; it is the cluster's business to tell its other members. */
-const alertmanager = z.strictObject({ url: alertmanagerUrl, tokenFile: file.optional() });
 
 const noSamples = { share: 0, maxCount: 5_000, maxAge: '7d', redact: [] as string[] };
 
@@ -245,13 +218,7 @@ export const configurationSchema = z.strictObject({
   router: routerSchema,
   artifacts: artifactsSchema.prefault({}),
   ledger: ledgerSchema,
-  alerts: z
-    .strictObject({
-      terminal: z.boolean().prefault(true),
-      webhooks: z.array(webhook).max(20).prefault([]),
-      alertmanagers: z.array(alertmanager).max(5).prefault([]),
-    })
-    .prefault({}),
+  alerts: alertsSchema.prefault({}),
   operators: z
     .strictObject({
       /** Raw messages without a proven sender, as the Temporal UI sends them. Default: allowed on the embedded server only. */

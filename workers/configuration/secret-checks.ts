@@ -1,3 +1,4 @@
+import { hostAndPort } from './alerts-configuration';
 import type { Contradiction } from './cross-checks';
 import { isLoopback } from './fields';
 import type { ConfigurationText, ServiceText } from './schema';
@@ -14,6 +15,17 @@ export function checkSecrets(text: ConfigurationText): Contradiction[] {
   };
   text.alerts.alertmanagers.forEach(({ url, tokenFile }, index) => {
     if (tokenFile !== undefined) look(url, 'a tokenFile', 'alerts', 'alertmanagers', index, 'url');
+  });
+  text.alerts.slack.forEach(({ url }, index) => {
+    if (url !== undefined) look(url, "a bot's token", 'alerts', 'slack', String(index), 'url');
+  });
+  text.alerts.pagerDuty.forEach(({ url }, index) => {
+    look(url, 'a routing key', 'alerts', 'pagerDuty', String(index), 'url');
+  });
+  text.alerts.email.forEach(({ server, tls, user }, index) => {
+    if (user === undefined || tls !== 'none' || isLoopback(hostAndPort(server).host)) return;
+    const problem = `found none with a password for ${server}, which would be read on its way, expected starttls or implicit`;
+    found.push({ path: ['alerts', 'email', String(index), 'tls'], problem });
   });
   for (const [name, service] of Object.entries(text.services)) lookAtService(name, service, look);
   return found;

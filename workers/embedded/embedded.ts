@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { openAlerts } from '../alerts';
 import type { Configuration } from '../configuration/configuration';
 import { gatewayConfigOf } from '../configuration/gateway-file';
 import { loadConfiguration } from '../configuration/load';
-import { openAlerts } from '../composition';
 import { readEnvironment, type Environment } from '../environment';
 import { makePrivateDirectory, readJson, writeJson } from '../files';
 import { openLog } from '../logging';
@@ -79,7 +79,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   try {
     const log = openLog('up', paths.log('up'));
     // Before anything runs: a webhook without its secret would be found out at the first alert.
-    const alerts = openAlerts(configuration, paths, environment, { terminal: false });
+    const alerts = openAlerts(configuration, paths, environment, {
+      terminal: false,
+      process: 'up',
+      onOutcome: (sink, why) => why !== null && log.warn({ sink, why }, 'an alert was not delivered'),
+    });
     const looks = new Looks(paths);
     const keep = { serving: false };
     const { parts, temporal, controller } = makeParts({ options, configuration, environment, paths, log, looks, keep });

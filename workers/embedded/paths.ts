@@ -16,6 +16,8 @@ export interface RunPaths {
   readonly temporalRecord: string;
   readonly temporalDatabase: string;
   readonly alertJournal: string;
+  /** What a process has shown where. */
+  alertMemory(process: string): string;
   /** Made on demand, mode 0700: it holds the sockets. */
   readonly socketDir: string;
   childRecord(name: string): string;
@@ -43,6 +45,7 @@ export function runPaths(dataDir: string): RunPaths {
     temporalRecord: join(runDir, 'temporal.json'),
     temporalDatabase: join(dataDir, 'temporal', 'temporal.db'),
     alertJournal: join(dataDir, 'alerts', 'alerts.jsonl'),
+    alertMemory: (process) => join(dataDir, 'alerts', `shown-${process}.jsonl`),
     childRecord: (name) => join(runDir, `child-${name}.json`),
     log: (name) => join(logDir, `${name}.log`),
   };

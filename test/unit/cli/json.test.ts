@@ -48,6 +48,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   history: [],
   which: ['r-1'],
   'audit verify': [],
+  'audit export': ['--from', '2026-11-23', '--key', 'no-such-file', '--out', 'no-such-directory'],
   deploy: ['a@1', '--reason', 'x'],
   rollback: ['--reason', 'x'],
   approve: ['i-1', '--reason', 'x'],

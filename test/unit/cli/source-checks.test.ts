@@ -39,6 +39,14 @@ describe('where alerts go to', () => {
     ['a secret that is none', "webhooks: [{ url: 'http://127.0.0.1:9/x', secretFile: bad }]", 'signing secret'],
     ['a secret that is not there', "webhooks: [{ url: 'http://127.0.0.1:9/x', secretFile: gone }]", 'ENOENT'],
     ['an Alertmanager that is link-local', "alertmanagers: [{ url: 'http://169.254.0.1:9093' }]", 'link-local'],
+    ['a bot without its token', 'slack: [{ secretFile: gone, channel: ops }]', 'ENOENT'],
+    ['an incoming webhook that is no address', 'slack: [{ secretFile: bad }]', 'not a URL'],
+    ['a routing key that is not there', 'pagerDuty: [{ secretFile: gone }]', 'ENOENT'],
+    [
+      'a mail server that hands out credentials',
+      "email: [{ server: '169.254.169.254:25', from: a@b.c, to: [d@e.f] }]",
+      'link-local',
+    ],
     ['a token that is not there', "alertmanagers: [{ url: 'http://127.0.0.1:9093', tokenFile: gone }]", 'ENOENT'],
   ])('%s is found before the controller refuses to start', async (_, alerts, words) => {
     const [level, said] = await judged(alerts);
@@ -49,6 +57,10 @@ describe('where alerts go to', () => {
   it('is not called at all, and is fine where everything can be read', async () => {
     expect((await judged("webhooks: [{ url: 'http://127.0.0.1:9/x', secretFile: good }]"))[0]).toBe('ok');
     expect((await judged("alertmanagers: [{ url: 'http://127.0.0.1:9', tokenFile: token }]"))[0]).toBe('ok');
+    expect((await judged('slack: [{ secretFile: token, channel: ops }]'))[0]).toBe('ok');
+    expect((await judged('pagerDuty: [{ secretFile: token }]'))[0]).toBe('ok');
+    const mail = "email: [{ server: 'mail.example.org:587', user: u, secretFile: token, from: a@b.c, to: [d@e.f] }]";
+    expect((await judged(mail))[0]).toBe('ok');
   });
 });
 
