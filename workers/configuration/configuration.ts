@@ -82,6 +82,8 @@ export interface TemporalConfiguration {
     readonly certFile: string | null;
     readonly keyFile: string | null;
   } | null;
+  /** Files of 32 bytes in hex; empty: payloads are not encrypted. */
+  readonly encryptionKeys: readonly { readonly id: string; readonly file: string }[];
 }
 
 /** The secret is read by the process that sends, and never kept in the configuration. */
