@@ -80,7 +80,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const evidence = openEvidence(configuration);
   const caches = openCaches(configuration, paths, environment, adapters.telemetry);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
-  const client = new Client({ connection, namespace: temporal.namespace });
+  const client = new Client({ connection, namespace: temporal.namespace, dataConverter: temporal.dataConverter });
   const signer = ActSigner.of(configuration.api.identity.actKeyFile);
   const decisions = temporalDecisions(client, signer);
   const fits = openInputFits(configuration, adapters, (service) => decisions.artifactsChanged(service));

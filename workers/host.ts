@@ -17,7 +17,7 @@ export async function runHost(options: ProcessOptions): Promise<void> {
   installRuntime(log);
   const adapters = await openAdapters(configuration, paths, environment);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
-  const client = new Client({ connection, namespace: temporal.namespace });
+  const client = new Client({ connection, namespace: temporal.namespace, dataConverter: temporal.dataConverter });
   const sources = { configuration, adapters, decisions: temporalDecisions(client, null) };
   const oneSlot = { maxConcurrentActivityTaskExecutions: 1, shutdownGraceTime: 500, shutdownForceTime: 8_000 };
   const plans: WorkerPlan[] = [

@@ -52,7 +52,7 @@ export async function runWorkers(
       const workers = await createAll(
         plans.map((plan) => ({ ...plan, ...interceptors })),
         connection,
-        temporal.namespace,
+        temporal,
       );
       const shutDown = (): void => workers.forEach(stop);
       signal.addEventListener('abort', shutDown);
@@ -76,11 +76,11 @@ export async function runWorkers(
 async function createAll(
   plans: readonly WorkerPlan[],
   connection: NativeConnection,
-  namespace: string,
+  { namespace, dataConverter }: TemporalAddress,
 ): Promise<Worker[]> {
   const workers: Worker[] = [];
   try {
-    for (const plan of plans) workers.push(await Worker.create({ ...plan, connection, namespace }));
+    for (const plan of plans) workers.push(await Worker.create({ ...plan, connection, namespace, dataConverter }));
     return workers;
   } catch (error) {
     // One that was created and never ran would hold the connection for ever.

@@ -79,6 +79,8 @@ export interface TemporalConfiguration {
     readonly certFile: string | null;
     readonly keyFile: string | null;
   } | null;
+  /** Files of 32 bytes in hex; empty: payloads are not encrypted. */
+  readonly encryptionKeys: readonly { readonly id: string; readonly file: string }[];
 }
 
 export type ConfiguredProbe = z.output<typeof probesSchema>[number];

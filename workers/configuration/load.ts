@@ -111,6 +111,7 @@ function resolveConfiguration(file: string, text: ConfigurationText, options: Lo
               certFile: orNull(temporal.tls.certFile),
               keyFile: orNull(temporal.tls.keyFile),
             },
+      encryptionKeys: (temporal.encryption?.keys ?? []).map(({ id, file: key }) => ({ id, file: absolute(key) })),
     },
     api: {
       listen: api.listen,

@@ -187,6 +187,16 @@ export const configurationSchema = z.strictObject({
           message: 'certFile and keyFile together',
         })
         .optional(),
+      /** Payloads are encrypted by the first key and read by every one of them. */
+      encryption: z
+        .strictObject({
+          keys: z
+            .array(z.strictObject({ id: z.string().regex(/^[A-Za-z0-9._-]{1,32}$/, 'a short name'), file }))
+            .min(1)
+            .max(10)
+            .refine((keys) => new Set(keys.map(({ id }) => id)).size === keys.length, 'the same id twice'),
+        })
+        .optional(),
     })
     .prefault({}),
   api: z
