@@ -53,8 +53,11 @@ const pollMs = 50;
 const stopLimitMs = 10_000;
 const portAttempts = 3;
 const bannerLimitMs = 5_000;
-// At the default of 20 a shard, a chain of more than about eight quick activities waits 45 ms at each hand-over.
-const dynamicConfig = ['history.transferProcessorMaxPollRPS=1000'];
+/**
+ * At the default of 20 a shard, a chain of more than about eight quick activities waits 45 ms at each hand-over; the
+ * production server needs it too (deploy/compose).
+ */
+export const dynamicConfig = ['history.transferProcessorMaxPollRPS=1000'];
 
 /**
  * Starts Temporal's dev server in a session of its own with a file instead of pipes, so that it outlives its parent,
