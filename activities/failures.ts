@@ -21,6 +21,9 @@ const permanent = new Set([
   'LedgerEntryInvalid',
   'LedgerEntryTooLarge',
   'LedgerSchemaUnknown',
+  'PipelineRefused',
+  'PipelineUnknown',
+  'ItemListMissing',
   'ServingRefused',
 ]);
 

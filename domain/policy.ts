@@ -1,4 +1,5 @@
 import type { ReplicaPlan } from './hosts';
+import type { PipelinePolicy } from './items/pipeline-policy';
 import type { Tier } from './detection/types';
 
 /** What lastgood may do by itself: only watch, propose and wait for a person, or act. */
@@ -139,6 +140,8 @@ export interface ServicePolicy {
   readonly swap?: { readonly how: 'stop-first'; readonly gapMaxMs: number };
   /** Absent for a service on one host. */
   readonly replicas?: ReplicaPlan;
+  /** What is done with the items that a version handled while it was degraded; absent where no pipeline is declared. */
+  readonly pipelines?: readonly PipelinePolicy[];
   readonly ledgerWaitMs: number;
   readonly ledgerDown: Readonly<Record<Tier, 'proceed' | 'hold'>>;
   readonly undetermined: Readonly<Record<Tier, 'rollback' | 'hold'>>;

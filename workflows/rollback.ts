@@ -147,5 +147,6 @@ function newTrial(candidate: Candidate, plan: readonly PlanStep[]): Trial {
 
 function standardPlan(input: OperationInput): PlanStep[] {
   const stopFirst = input.stopFirst && ({ stopFirst: true } as const);
-  return makePlan({ procedure: 'standard', samples: false, policy: input.limits, ...stopFirst });
+  const items = input.items && ({ items: true } as const);
+  return makePlan({ procedure: 'standard', samples: false, policy: input.limits, ...stopFirst, ...items });
 }

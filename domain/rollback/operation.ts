@@ -1,6 +1,7 @@
 import type { ReplicaPlan } from '../hosts';
 import type { ServicePolicy } from '../policy';
 import type { PlanStep, Procedure } from './plan';
+import type { PipelinePolicy } from '../items/pipeline-policy';
 import type { Backend, RouteRecord } from '../route';
 import type { Actor } from '../ledger';
 
@@ -46,6 +47,13 @@ export interface OperationInput {
   readonly stopFirst?: { readonly expectedMs: number; readonly maxMs: number };
   /** How long a decision waits for its record, and what then: absent in operations that began before it was given. */
   readonly ledger?: { readonly waitMs: number; readonly down: 'proceed' | 'hold' };
+  /** What the version that is left handled since the onset, and where; absent where no pipeline is declared. */
+  readonly items?: {
+    readonly incident: string;
+    readonly onsetAt: number;
+    readonly pipelines: readonly PipelinePolicy[];
+    readonly unverified: 'allow' | 'refuse';
+  };
   readonly limits: Pick<ServicePolicy, 'attempts' | 'steps' | 'verify' | 'gradual' | 'standby'>;
 }
 

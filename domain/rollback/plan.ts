@@ -7,7 +7,8 @@ import type { Tier } from '../detection/types';
  */
 export type Procedure = 'emergency' | 'standard' | 'gradual';
 
-export type StepName = 'validate' | 'gap' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'settle';
+export type StepName =
+  'validate' | 'gap' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'items' | 'settle';
 
 /** One step of a plan; it must succeed within its deadline before the next one begins. */
 export interface PlanStep {
@@ -23,6 +24,8 @@ export interface PlanFacts {
   readonly samples: boolean;
   /** Memory holds one copy: the old one is stopped before the target is loaded, whatever the procedure. */
   readonly stopFirst?: true;
+  /** Pipelines are declared whose items the version that is left may have handled badly. */
+  readonly items?: true;
   /** Only what the deadlines are made from, so that an operation can plan again from its pinned limits. */
   readonly policy: Pick<ServicePolicy, 'steps' | 'verify' | 'gradual'>;
 }
@@ -34,10 +37,10 @@ export function procedureFor(tier: Tier | null, freshStandby: boolean): Procedur
 }
 
 /** The plan as data. The workflow runs it, `--dry-run` prints it, the ledger stores it. */
-export function makePlan({ procedure, samples, policy, stopFirst }: PlanFacts): PlanStep[] {
+export function makePlan({ procedure, samples, policy, stopFirst, items }: PlanFacts): PlanStep[] {
   const { steps, verify, gradual } = policy;
   const plan: PlanStep[] = [];
-  if (stopFirst) return withGap(policy);
+  if (stopFirst) return withGap(policy, items);
   if (procedure === 'emergency') {
     plan.push({
       step: 'shift',
@@ -71,12 +74,20 @@ export function makePlan({ procedure, samples, policy, stopFirst }: PlanFacts): 
     });
   }
   plan.push({ step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' });
+  plan.push(...itemsStep(policy, items));
   plan.push({ step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' });
   return plan;
 }
 
+/** Only fixes what is to be done: the items themselves take as long as they take, and users do not wait for it. */
+function itemsStep({ steps }: PlanFacts['policy'], items: true | undefined): PlanStep[] {
+  const because = 'what the left version handled badly is treated in its pipelines, beside what follows';
+  return items ? [{ step: 'items', deadlineMs: steps.shiftMs, because }] : [];
+}
+
 /** Nothing can be compared side by side and no part of the traffic can go first: there are never two copies. */
-function withGap({ steps, verify }: PlanFacts['policy']): PlanStep[] {
+function withGap(policy: PlanFacts['policy'], items: true | undefined): PlanStep[] {
+  const { steps, verify } = policy;
   return [
     {
       step: 'validate',
@@ -93,6 +104,7 @@ function withGap({ steps, verify }: PlanFacts['policy']): PlanStep[] {
     { step: 'probe', deadlineMs: steps.probeMs, because: 'readiness, reported digest and golden probes' },
     { step: 'shift', deadlineMs: steps.shiftMs, because: 'the gap ends: the new record is in force and read back' },
     { step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' },
+    ...itemsStep(policy, items),
     { step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' },
   ];
 }

@@ -55,6 +55,10 @@ const shape = z.looseObject({
   copiesLoadedMax: count,
   swap: z.looseObject({ how: z.literal('stop-first'), gapMaxMs: ms }).optional(),
   replicas: z.looseObject({ hosts: z.array(z.string().min(1)).min(1).max(64), minReplicas: count.min(1) }).optional(),
+  pipelines: z
+    .array(z.looseObject({ name: z.string().min(1), action: z.enum(['reprocess', 'flush', 'flag']) }))
+    .max(16)
+    .optional(),
   ledgerWaitMs: ms,
   ledgerDown: eachTier(hold),
   undetermined: eachTier(z.enum(['rollback', 'hold'])),

@@ -4,6 +4,7 @@ import { instanceName, type Backend } from '../../domain/route';
 import { control, hostOf } from '../proxies';
 import { lostCall } from './activity-failure';
 import { clearMemory, openGap } from './gap';
+import { beginItems } from './items';
 import type { Operation, StepResult, Trial, TrialEnd } from './operation';
 import { loadOnHosts, probeCopies, slotWithinMs, workShare } from './replicas';
 import { shift, stages, toSafest } from './shift';
@@ -38,6 +39,9 @@ async function runStep(operation: Operation, trial: Trial, step: PlanStep): Prom
       return await openGap(operation, trial, step);
     case 'load':
       return await load(operation, trial, step);
+    case 'items':
+      await beginItems(operation, trial.candidate.version);
+      return { backend: trial.backend };
     case 'settle':
       return await settle(operation, trial, step);
     case 'probe':
@@ -252,7 +256,7 @@ function stopIdle(operation: Operation, instance: string): void {
 }
 
 function isBehindShift({ step }: PlanStep): boolean {
-  return step === 'verify' || step === 'settle';
+  return step === 'verify' || step === 'items' || step === 'settle';
 }
 
 function firstStepTowardsShift(plan: readonly PlanStep[]): number {
