@@ -75,9 +75,10 @@ export class AnswerRecord {
     ms: number,
     predicted: string | null,
     score: number | null,
+    item?: string,
   ): void {
     const quoted = predicted === null ? 'null' : JSON.stringify(predicted);
-    const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}}\n`;
+    const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}${item === undefined ? '' : `,"item":${JSON.stringify(item)}`}}\n`;
     if (this.waiting.length >= WAITING_MAX) {
       this.lost = { fromMs: this.lost?.fromMs ?? atMs, toMs: atMs };
       return;

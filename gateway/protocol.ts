@@ -20,6 +20,7 @@ import { EVENTS } from './event-names';
  * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
  * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
  * | `GET /control/v1/services/{s}/answers?at=MS` | {@link answerAtSchema} |
+ * | `GET /control/v1/services/{s}/items?version=&from=&to=&cursor=&limit=` | {@link ItemAnswers} of the answer record |
  * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}, probeAddress: {service → where probes go instead}}` |
  */
 export const CONTROL_PREFIX = '/control/v1';
@@ -290,6 +291,8 @@ export const answerSchema = z.object({
   ms: z.number(),
   class: z.string().nullable(),
   score: z.number().nullable(),
+  /** The item of a pipeline that the request was for, where its client said so. */
+  item: z.string().exactOptional(),
 });
 export type Answer = z.infer<typeof answerSchema>;
 
@@ -306,6 +309,11 @@ export const answerAtSchema = z.object({
   gaps: z.array(gapSchema),
 });
 export type AnswersAt = z.infer<typeof answerAtSchema>;
+/** Items that one version answered with success; the same id twice where it was asked twice. */
+const itemAnswerSchema = z.object({ item: z.string().min(1).max(200), at: instant, requestId: z.string() });
+export type ItemAnswer = z.infer<typeof itemAnswerSchema>;
+export const itemAnswersSchema = z.object({ items: z.array(itemAnswerSchema), next: z.string().nullable() });
+export type ItemAnswers = z.infer<typeof itemAnswersSchema>;
 
 const controlPort = z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() });
 export const gatewayPeerSchema = z.strictObject({
@@ -361,6 +369,9 @@ export const gatewayConfigSchema = z.strictObject({
       sessionCookie: z.string().exactOptional(),
       /** Path in a JSON body that is there whole (no longer than `replayLimitBytes`), such as `user`, `metadata.session_id`. */
       sessionField: z.string().exactOptional(),
+      /** Where the id of a pipeline's item stands; written into the answer record. */
+      itemHeader: z.string().exactOptional(),
+      itemField: z.string().exactOptional(),
       sessionMaxMs: z.int(),
       /** No first byte within this counts as a timeout (the request itself goes on until `requestMaxMs`). */
       firstByteMs: z.int(),

@@ -9,7 +9,10 @@ import type {
   InstanceEvent,
   Ledger,
   OutsideMetrics,
+  Pipelines,
 } from '../activities/ports';
+import { itemsActivities } from '../activities/items';
+import type { ItemsActivities } from '../workflows/contract/items-activities';
 import type {
   ControlActivities,
   HostActivities,
@@ -37,13 +40,14 @@ export interface ControlSources extends ActivitySources {
   readonly outside: OutsideMetrics;
   readonly evidence: EvidenceStore;
   readonly fits: InputFits;
+  readonly pipelines: Pipelines;
   /** What happens to copies, for the metrics. */
   readonly onCopyEvent?: (service: string, event: InstanceEvent['event']) => void;
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
-export function controlWorkerActivities(sources: ControlSources): ControlActivities {
-  const { adapters, alerts, ledger, configuration, environment, outside, evidence, fits } = sources;
+export function controlWorkerActivities(sources: ControlSources): ControlActivities & ItemsActivities {
+  const { adapters, alerts, ledger, configuration, environment, outside, evidence, fits, pipelines } = sources;
   const ports = {
     ledger,
     alerts,
@@ -60,7 +64,11 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     answerChecks: openAnswerChecks(configuration),
     repeatable: (service: string): boolean => serviceNamed(configuration, service)?.repeatable ?? false,
   };
-  return { ...controlActivities(ports), ...detectionActivities(ports) };
+  return {
+    ...controlActivities(ports),
+    ...detectionActivities(ports),
+    ...itemsActivities({ pipelines, evidence }),
+  };
 }
 
 function externalOf(configuration: Configuration): ExternalParts {

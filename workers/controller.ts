@@ -19,6 +19,8 @@ import { ControllerMetrics, countedLedger } from './metrics';
 import { openAlertLooks } from './alertmanager';
 import { openEngineMetrics } from './engine-metrics';
 import { openEvidence, openOutside } from './outside';
+import { temporalItems } from './items-control';
+import { openPipelines } from './pipelines';
 import { keepRegistries } from './registry-keeper';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
@@ -61,6 +63,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     else log.info({ service }, 'the Alertmanager answers again');
   });
   const evidence = openEvidence(configuration);
+  const pipelines = openPipelines(configuration, adapters, environment, paths);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace });
   const decisions = temporalDecisions(client);
@@ -87,6 +90,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const ports: ApiPorts = {
     services: configuration.services.map(({ name, model }) => ({ name, model })),
     decisions,
+    items: temporalItems(client),
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,
@@ -132,6 +136,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       outside,
       evidence,
       fits,
+      pipelines,
       onCopyEvent: metrics.countCopyEvent.bind(metrics),
     };
     const plans: WorkerPlan[] = [
@@ -189,6 +194,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     hostEnvironment.close();
     await engines.close();
     await alertLooks.close();
+    await pipelines.close();
     await adapters.close();
     await outside.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));

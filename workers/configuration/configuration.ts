@@ -10,6 +10,7 @@ import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
+import type { PipelineConfiguration } from './pipelines-schema';
 import type { RegistryConfiguration } from './registry-schema';
 import type { RouterConfiguration } from './router-schema';
 import type { ServiceText } from './schema';
@@ -193,6 +194,8 @@ export interface ServiceConfiguration {
     readonly field: string | null;
     readonly maxLifetimeMs: number;
   };
+  /** Where clients name the item of a pipeline; null: they do not. */
+  readonly itemId: { readonly header: string } | { readonly field: string } | null;
   readonly answer: {
     readonly classPath: string | null;
     readonly scorePath: string | null;
@@ -221,6 +224,7 @@ export interface ServiceConfiguration {
   readonly semantic: SemanticConfiguration | null;
   /** Null: versions are imported by hand. */
   readonly registry: RegistryConfiguration | null;
+  readonly pipelines: readonly PipelineConfiguration[];
   readonly policy: ServicePolicy;
 }
 

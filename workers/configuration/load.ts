@@ -11,6 +11,7 @@ import { resolveArtifactRules } from './artifacts-schema';
 import { replicasOf, resolveHosts } from './hosts-schema';
 import { resolveHardware } from './hardware-schema';
 import { resolveOutsideMetrics } from './metric-schema';
+import { pipelinePolicies, resolvePipelines } from './pipelines-schema';
 import { resolvePolicy } from './policy-schema';
 import { resolvePostgres } from './ledger-schema';
 import { resolveRegistry } from './registry-schema';
@@ -195,6 +196,7 @@ function resolveService(
       field: session.field ?? null,
       maxLifetimeMs: session.maxLifetime,
     },
+    itemId: text.itemId ?? null,
     answer: {
       classPath: answer.class ?? null,
       scorePath: answer.score ?? null,
@@ -220,12 +222,14 @@ function resolveService(
     metrics,
     semantic: resolveSemantic(text.semantic, around.here),
     registry: resolveRegistry(text.registry, { name, model: text.model, engine: serving.engine }, around.here),
+    pipelines: resolvePipelines(text.pipelines, around.here),
     policy: resolvePolicy(text.policy, {
       sessionMaxLifetimeMs: session.maxLifetime,
       changes: text.changes,
       onForeignQuarantined: text.onForeignQuarantined,
       unverifiedOperators: around.unverified,
       outside: metrics.map(({ policy }) => policy),
+      pipelines: pipelinePolicies(text.pipelines),
       replicas: replicasOf(hosts, text.minReplicas),
     }),
   };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ReplicaPlan } from '../../domain/hosts';
+import type { PipelinePolicy } from '../../domain/items/pipeline-policy';
 import type { Tier } from '../../domain/detection/types';
 import type { MetricPolicy, OutsideMetric, ServicePolicy } from '../../domain/policy';
 import { count, duration, rate, versionName } from './fields';
@@ -183,6 +184,7 @@ export interface PolicySurroundings {
   readonly onForeignQuarantined: ServicePolicy['onForeignQuarantined'];
   readonly unverifiedOperators: ServicePolicy['unverifiedOperators'];
   readonly outside?: readonly OutsideMetric[];
+  readonly pipelines?: readonly PipelinePolicy[];
   /** Null for a service on one host. */
   readonly replicas?: ReplicaPlan | null;
 }
@@ -236,6 +238,7 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
     copiesLoadedMax: text.swap === 'stop-first' ? 1 : text.copiesLoadedMax,
     ...(text.swap === 'stop-first' && { swap: { how: text.swap, gapMaxMs: text.gapMax } }),
     ...(around.replicas ? { replicas: around.replicas } : {}),
+    ...(around.pipelines && around.pipelines.length > 0 ? { pipelines: around.pipelines } : {}),
     ledgerWaitMs: text.ledgerWait,
     ledgerDown: text.ledgerDown,
     undetermined: text.undetermined,
