@@ -5,6 +5,7 @@ import type { Actor, LedgerEntry } from '../domain/ledger';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import type { Caller } from './identity';
+import { registerItems } from './items';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
@@ -97,6 +98,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   );
 
   registerPushed(app, ports, (request) => known(request).name);
+  registerItems(app, ports, (request) => known(request).name, callerOf);
   registerPictures(app, ports, (request) => known(request).name);
 
   app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {

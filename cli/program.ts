@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { addArtifacts } from './artifact-verbs';
 import type { ReplayOptions } from './commands/replay';
 import type { CommonOptions } from './context';
+import { addItems } from './items-verbs';
 import { addReports } from './report-verbs';
 import type { Terminal } from './terminal';
 import { act, some, verb, type Options, type Run } from './verb';
@@ -66,6 +67,7 @@ function addReading(program: Command, run: Run): void {
       ),
     );
   addReports(program, run);
+  addItems(program, run);
   verb(program, 'incidents [service]', 'incidents, newest first')
     .option('--limit <n>', 'how many', count, 20)
     .action((service: string | undefined, o: CommonOptions & { limit: number }) =>
