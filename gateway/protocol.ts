@@ -309,11 +309,7 @@ export const answerAtSchema = z.object({
   gaps: z.array(gapSchema),
 });
 export type AnswersAt = z.infer<typeof answerAtSchema>;
-/** Items that one version answered with success; the same id twice where it was asked twice. */
-const itemAnswerSchema = z.object({ item: z.string().min(1).max(200), at: instant, requestId: z.string() });
-export type ItemAnswer = z.infer<typeof itemAnswerSchema>;
-export const itemAnswersSchema = z.object({ items: z.array(itemAnswerSchema), next: z.string().nullable() });
-export type ItemAnswers = z.infer<typeof itemAnswersSchema>;
+export * from './item-protocol';
 
 const controlPort = z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() });
 export const gatewayPeerSchema = z.strictObject({

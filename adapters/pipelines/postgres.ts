@@ -204,7 +204,7 @@ export function postgresPipeline(
         signal.throwIfAborted();
         await treatBatch(order, id, signal);
       }
-      return await allOf(
+      return allOf(
         units,
         await marks.of(
           ask,

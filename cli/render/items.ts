@@ -1,5 +1,5 @@
 import type { ItemsView, ItemsProgress } from '../../api/types';
-import { countWords, NO_ITEMS, type ItemCounts } from '../../domain/items/treated';
+import { countWords, NO_ITEMS, type ItemCounts } from '../../workflows/contract/item-counts';
 import { recordOf, textOf } from '../story/facts';
 import type { Facts } from '../types';
 import { moment } from './words';

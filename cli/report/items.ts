@@ -1,4 +1,4 @@
-import { countWords } from '../../domain/items/treated';
+import { countWords } from '../../workflows/contract/item-counts';
 import { countsOf, guaranteeWords } from '../render/items';
 import { moment } from '../render/words';
 import { textOf } from '../story/facts';

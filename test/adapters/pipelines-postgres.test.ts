@@ -239,16 +239,16 @@ describePostgres('pipelines in PostgreSQL')('pipelines in PostgreSQL', () => {
     const { pipeline, fill, effects, model, again } = await subject();
     await fill(itemsOf(200));
     const units = await listAll(pipeline, 100);
-    let crashed: Promise<void> | null = null;
+    const crashing: Promise<void>[] = [];
     model.before = async () => {
       if (model.keys.length === 120) {
-        crashed = server.crash();
-        await crashed;
+        crashing.push(server.crash());
+        await crashing[0];
       }
       return undefined;
     };
     await expect(pipeline.treat(orderOf(), units, signal)).rejects.toMatchObject({ name: 'PipelineUnreachable' });
-    await crashed;
+    await Promise.all(crashing);
     await server.run();
     expect((await effects()).size).toBeGreaterThan(0);
     expect((await effects()).size).toBeLessThan(200);
