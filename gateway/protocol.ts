@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { gapSchema } from './answer-protocol';
 import type { RouteRecord } from '../domain/route';
 import { EVENTS } from './event-names';
 
@@ -296,20 +297,12 @@ export const answerSchema = z.object({
 });
 export type Answer = z.infer<typeof answerSchema>;
 
-const gapSchema = z.object({ fromMs: instant, toMs: instant, why: z.string() });
 export const answerLookupSchema = z.discriminatedUnion('known', [
   z.object({ known: z.literal(true), answer: answerSchema }),
   z.object({ known: z.literal(false), why: z.string(), gaps: z.array(gapSchema) }),
 ]);
 export type AnswerLookup = z.infer<typeof answerLookupSchema>;
-export const answerAtSchema = z.object({
-  at: instant,
-  /** Versions that answered within the minute around `at`, by reason. */
-  versions: z.array(z.object({ version: z.string(), digest: z.string(), epoch, reason: z.string(), answers: z.int() })),
-  gaps: z.array(gapSchema),
-});
-export type AnswersAt = z.infer<typeof answerAtSchema>;
-export * from './item-protocol';
+export * from './answer-protocol';
 
 const controlPort = z.strictObject({ host: z.string(), port: z.int(), tokenFile: z.string() });
 export const gatewayPeerSchema = z.strictObject({
