@@ -23,6 +23,9 @@ const permanent = new Set([
   'LedgerEntryInvalid',
   'LedgerEntryTooLarge',
   'LedgerSchemaUnknown',
+  'PipelineRefused',
+  'PipelineUnknown',
+  'ItemListMissing',
   'ServingRefused',
 ]);
 

@@ -253,12 +253,15 @@ export interface PushedMetrics {
   ): Promise<ObservationAnswer & { readonly missing: readonly string[] }>;
 }
 
+/** A picture (the default), or a list of pipeline items. */
+export type EvidenceForm = 'svg' | 'ndjson';
+
 /** Evidence of incidents: content that is named by its digest, so that the ledger can say what was kept. */
 export interface EvidenceStore {
   /** Keeping the same content again is keeping it once. */
-  keep(service: string, incident: string, digest: string, content: string): Promise<void>;
+  keep(service: string, incident: string, digest: string, content: string, form?: EvidenceForm): Promise<void>;
   /** Null when it is not there. Rejects when it was changed since it was kept. */
-  read(service: string, incident: string, digest: string): Promise<string | null>;
+  read(service: string, incident: string, digest: string, form?: EvidenceForm): Promise<string | null>;
 }
 
 /**
@@ -391,3 +394,4 @@ export interface Environment {
 
 export type * from './ports/output-cache';
 export type { Actor, Alert, AlertSeverity };
+export type * from './ports/pipeline';

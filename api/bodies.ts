@@ -56,6 +56,19 @@ export const pruningBody = z.strictObject({
     .max(50),
 });
 
+export const signOffBody = z.strictObject({
+  requestId: z.string().min(1).max(128).optional(),
+  /** Absent: all pipelines of the incident. */
+  pipeline: z.string().min(1).max(64).optional(),
+  reason: z.string().min(1).max(500),
+});
+export const itemsOrderBody = z.strictObject({
+  pipeline: z.string().min(1).max(64),
+  order: z.enum(['retry', 'skip']),
+  reason: z.string().min(1).max(500),
+});
+export const listDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hexadecimal digits');
+
 export const blindBody = z.strictObject({
   fromMs: z.number().min(0),
   toMs: z.number().min(0),

@@ -8,6 +8,7 @@ import type {
   TrafficRouter,
 } from '../activities/ports';
 import type { Answer, MessageName, OperatorMessage } from '../workflows/contract/messages';
+import type { ItemsStatus, PersonsOrder } from '../workflows/contract/items';
 import type { ServiceStatus } from '../workflows/contract/status';
 import type { Health, ImportResult } from './types';
 
@@ -19,6 +20,13 @@ export interface Decisions {
   act(service: string, name: MessageName, message: OperatorMessage): Promise<Answer>;
   /** The store has changed: the list of versions is read again. Rejects with {@link DecisionsUnreachable}. */
   artifactsChanged(service: string): Promise<void>;
+}
+
+/** The workflows that treat the items of incidents. */
+export interface ItemsControl {
+  /** Null where there is none of that incident. Rejects when it cannot be asked. */
+  progress(service: string, incident: string): Promise<ItemsStatus | null>;
+  order(service: string, incident: string, order: PersonsOrder): Promise<void>;
 }
 
 /** Nobody who decides could be asked: Temporal is down, the workers are, or the workflow has not started. */
@@ -38,6 +46,8 @@ export interface ApiPorts {
   readonly evidence: Pick<EvidenceStore, 'read'>;
   readonly caches: OutputCaches;
   readonly ledger: Ledger;
+  /** Absent where no service has pipelines. */
+  readonly items?: ItemsControl;
   readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   health(): Promise<Health>;

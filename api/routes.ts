@@ -6,6 +6,7 @@ import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import { registerCaches } from './caches';
+import { registerItems } from './items';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
@@ -136,6 +137,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
   registerProposals(app, ports, proposals);
   registerPushed(app, ports, (request) => known(request).name);
+  registerItems(app, ports, (request) => known(request).name, callerOf);
   registerPictures(app, ports, (request) => known(request).name);
   registerCaches(app, ports, {
     service: (request) => known(request).name,

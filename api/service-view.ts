@@ -1,3 +1,4 @@
+import { itemsInProgress } from './items';
 import type { ApiPorts } from './ports';
 import type { ServiceView } from './types';
 
@@ -17,6 +18,9 @@ export async function viewService(ports: ApiPorts, name: string, model: string):
     );
   }
   if (!gateway.ok) notKnown.push(`the route in force and the requests in flight: ${gateway.why}`);
+  const declared = status.ok && (status.value.state.policy.pipelines?.length ?? 0) > 0;
+  const items = declared ? await attempt(itemsInProgress(ports, name)) : null;
+  if (items?.ok === false) notKnown.push(`the items that are being treated: ${items.why}`);
   return {
     service: name,
     model,
@@ -25,6 +29,7 @@ export async function viewService(ports: ApiPorts, name: string, model: string):
     status: status.ok ? status.value : null,
     gateway: gateway.ok ? gateway.value : null,
     entrance: entrance.ok ? (entrance.value.clients ?? entrance.value.address) : null,
+    ...(items?.ok && { items: items.value }),
     notKnown,
   };
 }

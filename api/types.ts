@@ -2,6 +2,7 @@ import type { Actor, ChainedEntry, LedgerKind } from '../domain/ledger';
 import type { Right, Role } from '../domain/roles';
 import type { ArtifactStore, CacheState, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
 import type { Standing, VersionInfo } from '../domain/version';
+import type { ItemsStatus } from '../workflows/contract/items';
 import type { Answer, MessageName } from '../workflows/contract/messages';
 import type { ServiceStatus } from '../workflows/contract/status';
 
@@ -31,6 +32,11 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/services/{s}/versions` | `{versions: VersionView[]}` |
  * | `GET /v1/services/{s}/caches` | `{caches: CacheView[]}` |
  * | `POST /v1/services/{s}/caches/invalidations` `{reason, cache?, requestId?, atMs?}` | {@link CacheInvalidated}; 502 where one could not be told |
+ * | `GET /v1/services/{s}/items` | `{incidents: ItemsView[]}`, newest first |
+ * | `GET /v1/services/{s}/items/{incident}` | {@link ItemsView} |
+ * | `GET /v1/services/{s}/items/{incident}/lists/{digest}` | one part of a list, `application/x-ndjson`; its first line names the part before it |
+ * | `POST /v1/services/{s}/items/{incident}/sign-off` `{pipeline?, reason}` | `{signedOff: number}`; 409 where nothing is treated |
+ * | `POST /v1/services/{s}/items/{incident}/orders` `{pipeline, order: retry\|skip, reason}` | `{ordered}` |
  * | `POST /v1/artifacts/import` `{path}` (local user only) | {@link ImportResult} |
  * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
@@ -43,6 +49,19 @@ export type FeedbackResult = Awaited<ReturnType<Telemetry['feedback']>>;
 export type FeedbackItem = Parameters<Telemetry['feedback']>[1][number];
 export type ObservationsTaken = Extract<Awaited<ReturnType<PushedMetrics['take']>>, { taken: true }>;
 export type LedgerVerification = Awaited<ReturnType<Ledger['verify']>>;
+
+export type ItemsProgress = ItemsStatus;
+
+/** What became of the items of one incident, from the ledger; `progress` while they are treated. */
+export interface ItemsView {
+  readonly incident: string;
+  readonly began: ChainedEntry;
+  /** One for each pipeline that is done or skipped. */
+  readonly treated: readonly ChainedEntry[];
+  readonly ended: ChainedEntry | null;
+  readonly signedOff: readonly ChainedEntry[];
+  readonly progress: ItemsProgress | null;
+}
 
 export interface Problem {
   readonly type: string;
@@ -96,6 +115,8 @@ export interface ServiceView {
   readonly gateway: RouterState | null;
   /** Where clients reach the service. */
   readonly entrance: string | null;
+  /** Items that are being treated; absent where no pipeline is declared. */
+  readonly items?: readonly ItemsProgress[];
   /** What is therefore not known, one sentence each. */
   readonly notKnown: readonly string[];
 }

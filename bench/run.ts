@@ -14,6 +14,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   crash: () => import('./crash'),
   load: () => import('./load'),
   caches: () => import('./caches'),
+  pipelines: () => import('./pipelines'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

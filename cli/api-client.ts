@@ -8,6 +8,7 @@ import type {
   CacheInvalidated,
   CacheView,
   IncidentSummary,
+  ItemsView,
   LedgerPage,
   LedgerVerification,
   Me,
@@ -53,6 +54,16 @@ export interface ApiClient {
   caches(service: string): Promise<readonly CacheView[]>;
   /** Those that could not be told are in the answer. */
   invalidateCaches(service: string, act: Readonly<Record<string, unknown>>): Promise<CacheInvalidated>;
+  items(service: string): Promise<readonly ItemsView[]>;
+  itemsOf(service: string, incident: string): Promise<ItemsView>;
+  /** One part of a list of items, newline-delimited JSON. */
+  itemList(service: string, incident: string, digest: string): Promise<string>;
+  tellItems(
+    service: string,
+    incident: string,
+    act: 'sign-off' | 'orders',
+    body: Readonly<Record<string, unknown>>,
+  ): Promise<unknown>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
@@ -109,6 +120,17 @@ export function apiClient(settings: Settings): ApiClient {
       (await ask<{ incidents: IncidentSummary[] }>('GET', `/v1/incidents${queryText(query)}`)).incidents,
     recordPruning: async (service, pruning) =>
       void (await ask('POST', `/v1/services/${part(service)}/prunings`, pruning)),
+    items: async (service) =>
+      (await ask<{ incidents: ItemsView[] }>('GET', `/v1/services/${part(service)}/items`)).incidents,
+    itemsOf: (service, incident) => ask('GET', `/v1/services/${part(service)}/items/${part(incident)}`),
+    itemList: async (service, incident, digest) => {
+      const path = `/v1/services/${part(service)}/items/${part(incident)}/lists/${part(digest)}`;
+      const { status, text } = await answerOf(settings, 'GET', path);
+      if (status === 200) return text;
+      throw refusal(settings, status, readJson(text, path), `GET ${path}`);
+    },
+    tellItems: (service, incident, act, body) =>
+      ask('POST', `/v1/services/${part(service)}/items/${part(incident)}/${act}`, body),
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
   };

@@ -3,6 +3,7 @@ import { addArtifacts } from './artifact-verbs';
 import type { ReplayOptions } from './commands/replay';
 import type { CommonOptions } from './context';
 import { addIdentity } from './identity-verbs';
+import { addItems } from './items-verbs';
 import { addReports } from './report-verbs';
 import type { Terminal } from './terminal';
 import { act, some, verb, type Options, type Run } from './verb';
@@ -68,6 +69,7 @@ function addReading(program: Command, run: Run): void {
       ),
     );
   addReports(program, run);
+  addItems(program, run);
   verb(program, 'incidents [service]', 'incidents, newest first')
     .option('--limit <n>', 'how many', count, 20)
     .action((service: string | undefined, o: CommonOptions & { limit: number }) =>

@@ -39,7 +39,11 @@ export type LedgerKind =
   | 'reconciled'
   | 'blind'
   | 'evidence-kept'
-  | 'instance-retired';
+  | 'instance-retired'
+  | 'items-began'
+  | 'items-treated'
+  | 'items-ended'
+  | 'items-signed-off';
 
 /** Who decided: lastgood itself, or a person whose identity was proven in the given way. */
 export interface Actor {

@@ -1,5 +1,6 @@
 import type { ReplicaPlan } from './hosts';
 import type { CacheStrategy } from './caches/choice';
+import type { PipelinePolicy } from './items/pipeline-policy';
 import type { Tier } from './detection/types';
 
 /** Public half of a key that signs acts: a short name for it, and 32 bytes in hex (Ed25519). */
@@ -156,6 +157,8 @@ export interface ServicePolicy {
   readonly replicas?: ReplicaPlan;
   /** Absent where there is none. */
   readonly caches?: readonly CachePolicy[];
+  /** What is done with the items that a version handled while it was degraded; absent where no pipeline is declared. */
+  readonly pipelines?: readonly PipelinePolicy[];
   readonly ledgerWaitMs: number;
   readonly ledgerDown: Readonly<Record<Tier, 'proceed' | 'hold'>>;
   readonly undetermined: Readonly<Record<Tier, 'rollback' | 'hold'>>;

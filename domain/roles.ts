@@ -13,6 +13,8 @@ export type Right =
   | 'import'
   | 'prune'
   | 'invalidateCaches'
+  /** Lists of items by their ids, orders about them, and signing them off. */
+  | 'treatItems'
   /** Labels, values of metrics, reports of other tools: what detection measures by. */
   | 'observe'
   /** The watchdog's word on a time in which nobody decided. */
@@ -35,6 +37,7 @@ const table: { readonly [right in Right]: readonly Role[] } = {
   clearQuarantine: ['breaker-clearer'],
   observe: ['operator'],
   invalidateCaches: ['operator'],
+  treatItems: ['operator'],
   prune: [],
   tellBlindness: [],
 };

@@ -21,6 +21,8 @@ export class Account {
   startedAt = 0;
   /** Known when the request can be sent; see {@link lookIn}. */
   session: string | undefined;
+  /** Item of a pipeline, by the client's word; see {@link lookIn}. */
+  private item: string | undefined;
   private readonly probe: boolean;
   private readonly sampled: boolean;
   /** Its fate was counted before it ended. */
@@ -37,6 +39,7 @@ export class Account {
     const given = headers['x-request-id'];
     this.id = typeof given === 'string' && isSaneRequestId(given) ? given : uuidV7(Date.now());
     this.session = service.sessionIds.ofHeaders(headers);
+    this.item = service.itemIds.ofHeaders(headers);
     const probe = headers['x-lastgood-probe'];
     this.probe = typeof probe === 'string' && sameToken(probe, service.probeToken);
     this.sampled = service.samples.on && !this.probe && req.method === 'POST' && service.samples.draws(Math.random());
@@ -49,7 +52,8 @@ export class Account {
 
   /** The body is there whole, before a version is chosen for it. */
   lookIn(body: Buffer): void {
-    const { sessionIds } = this.service;
+    const { sessionIds, itemIds } = this.service;
+    this.item ??= itemIds.ofBody(body);
     if (sessionIds.readsBodies && this.session === undefined) this.session = sessionIds.ofBody(body);
   }
 
@@ -161,7 +165,7 @@ export class Account {
     score: number | null,
   ): void {
     if (!target) return;
-    this.service.answers.add(this.id, Date.now(), way.prefixOf(target), status, ms, predicted, score);
+    this.service.answers.add(this.id, Date.now(), way.prefixOf(target), status, ms, predicted, score, this.item);
   }
 
   private countRepeats(failed: readonly FailedWay[], answeredBy: Target | undefined): void {

@@ -79,10 +79,12 @@ export class AnswerRecord {
     predicted: string | null,
     score: number | null,
     cached: string | null = null,
+    item?: string,
   ): void {
     const quoted = predicted === null ? 'null' : JSON.stringify(predicted);
     const from = cached === null ? '' : `,"cached":"${cached}"`;
-    const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}${from}}\n`;
+    const of = item === undefined ? '' : `,"item":${JSON.stringify(item)}`;
+    const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}${from}${of}}\n`;
     if (this.waiting.length >= WAITING_MAX) {
       this.lost = { fromMs: this.lost?.fromMs ?? atMs, toMs: atMs };
       return;

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { answersAround, findAnswers } from './answer-files';
+import { itemsAnswered } from './answer-items';
 import { describeIssues } from './config';
 import { streamTelemetry } from './control-follow';
 import { ControlError, numberParam, readJson, sendJson } from './control-http';
@@ -11,6 +12,7 @@ import type { Service } from './service';
 const ROUTE_LIMIT_BYTES = 1 << 20;
 const FEEDBACK_LIMIT_BYTES = 16 << 20;
 const SAMPLES_MAX = 5_000;
+const ITEMS_MAX = 5_000;
 const INPUTS_MAX = 1_000;
 const OBSERVATIONS_MAX = 20_000;
 
@@ -128,6 +130,12 @@ async function serviceRequest(
     case 'POST cache': {
       const { versions, by } = parse(gatewayCacheDropSchema, await readJson(req, ROUTE_LIMIT_BYTES));
       return sendJson(res, 200, { dropped: service.cache?.drop(versions, by, Date.now()) ?? 0 });
+    }
+    case 'GET items': {
+      const limit = Math.min(numberParam(query, 'limit', ITEMS_MAX), ITEMS_MAX);
+      const [fromMs, toMs] = [numberParam(query, 'from'), numberParam(query, 'to')];
+      const asked = { version: query.get('version') ?? '', fromMs, toMs, cursor: query.get('cursor'), limit };
+      return sendJson(res, 200, await itemsAnswered(service.answers, asked));
     }
     case 'GET answers': {
       const at = numberParam(query, 'at');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { gapSchema } from './answer-protocol';
 import type { RouteRecord } from '../domain/route';
 import { gatewayCacheConfigSchema } from './cache/schemas';
 import { EVENTS } from './event-names';
@@ -27,6 +28,7 @@ export type { GatewayPeer } from './peer-schema';
  * | `POST /control/v1/services/{s}/cache` {@link gatewayCacheDropSchema} | `{dropped: entries}`: none of them is served any more |
  * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
  * | `GET /control/v1/services/{s}/answers?at=MS` | {@link answerAtSchema} |
+ * | `GET /control/v1/services/{s}/items?version=&from=&to=&cursor=&limit=` | {@link ItemAnswers} of the answer record |
  * | `GET /control/v1/health` | `{ok, pid, startedAt, address: {service → listening address}, probeAddress: {service → where probes go instead}}` |
  */
 export const CONTROL_PREFIX = '/control/v1';
@@ -299,22 +301,17 @@ export const answerSchema = z.object({
   score: z.number().nullable(),
   /** It came from the cache: the request that the model answered with it, on the copy that is named here. */
   cached: z.string().exactOptional(),
+  /** The item of a pipeline that the request was for, where its client said so. */
+  item: z.string().exactOptional(),
 });
 export type Answer = z.infer<typeof answerSchema>;
 
-const gapSchema = z.object({ fromMs: instant, toMs: instant, why: z.string() });
 export const answerLookupSchema = z.discriminatedUnion('known', [
   z.object({ known: z.literal(true), answer: answerSchema }),
   z.object({ known: z.literal(false), why: z.string(), gaps: z.array(gapSchema) }),
 ]);
 export type AnswerLookup = z.infer<typeof answerLookupSchema>;
-export const answerAtSchema = z.object({
-  at: instant,
-  /** Versions that answered within the minute around `at`, by reason. */
-  versions: z.array(z.object({ version: z.string(), digest: z.string(), epoch, reason: z.string(), answers: z.int() })),
-  gaps: z.array(gapSchema),
-});
-export type AnswersAt = z.infer<typeof answerAtSchema>;
+export * from './answer-protocol';
 
 /**
  * What the gateway process is started with (written by the supervisor as JSON, one file). It has no secrets but the
@@ -359,6 +356,9 @@ export const gatewayConfigSchema = z.strictObject({
       sessionCookie: z.string().exactOptional(),
       /** Path in a JSON body that is there whole (no longer than `replayLimitBytes`), such as `user`, `metadata.session_id`. */
       sessionField: z.string().exactOptional(),
+      /** Where the id of a pipeline's item stands; written into the answer record. */
+      itemHeader: z.string().exactOptional(),
+      itemField: z.string().exactOptional(),
       sessionMaxMs: z.int(),
       /** No first byte within this counts as a timeout (the request itself goes on until `requestMaxMs`). */
       firstByteMs: z.int(),

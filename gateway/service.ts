@@ -14,6 +14,7 @@ import { Samples } from './samples';
 import { SessionIds } from './session-ids';
 import { Sessions } from './sessions';
 import type { Storage } from './storage';
+import { ItemIds } from './item-ids';
 import { GapAnswers } from './gap-answers';
 import { counted, TelemetryRecorder, type Counted } from './telemetry-recorder';
 import { gapRow, TelemetryStore } from './telemetry-store';
@@ -50,6 +51,7 @@ export class Service {
   /** Null where clients come in without TLS. */
   entrance: TlsEntrance | null = null;
   readonly sessionIds: SessionIds;
+  readonly itemIds: ItemIds;
   /** When the telemetry of this service was last read by a follower or otherwise; the start counts as read. */
   readAtMs: number;
   /** Holds new requests while peers are asked for a newer record; null where there are none. */
@@ -83,6 +85,7 @@ export class Service {
     this.upstreams = new Upstreams(requestMaxMs, this.connector.connect);
     this.gapAnswers = new GapAnswers(this.telemetry);
     this.sessionIds = new SessionIds(config);
+    this.itemIds = new ItemIds(config);
     this.readAtMs = nowMs;
     this.cache = config.cache && config.repeatable ? new AnswerCache(config.cache, nowMs) : null;
     this.openLanes(null);

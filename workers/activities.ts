@@ -10,7 +10,10 @@ import type {
   Ledger,
   OutputCaches,
   OutsideMetrics,
+  Pipelines,
 } from '../activities/ports';
+import { itemsActivities } from '../activities/items';
+import type { ItemsActivities } from '../workflows/contract/items-activities';
 import type {
   ControlActivities,
   HostActivities,
@@ -39,13 +42,14 @@ export interface ControlSources extends ActivitySources {
   readonly evidence: EvidenceStore;
   readonly caches: OutputCaches;
   readonly fits: InputFits;
+  readonly pipelines: Pipelines;
   /** What happens to copies, for the metrics. */
   readonly onCopyEvent?: (service: string, event: InstanceEvent['event']) => void;
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
-export function controlWorkerActivities(sources: ControlSources): ControlActivities {
-  const { adapters, alerts, ledger, configuration, environment, outside, evidence, caches, fits } = sources;
+export function controlWorkerActivities(sources: ControlSources): ControlActivities & ItemsActivities {
+  const { adapters, alerts, ledger, configuration, environment, outside, evidence, caches, fits, pipelines } = sources;
   const ports = {
     ledger,
     alerts,
@@ -63,7 +67,11 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     answerChecks: openAnswerChecks(configuration),
     repeatable: (service: string): boolean => serviceNamed(configuration, service)?.repeatable ?? false,
   };
-  return { ...controlActivities(ports), ...detectionActivities(ports) };
+  return {
+    ...controlActivities(ports),
+    ...detectionActivities(ports),
+    ...itemsActivities({ pipelines, evidence }),
+  };
 }
 
 function externalOf(configuration: Configuration): ExternalParts {

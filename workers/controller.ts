@@ -27,6 +27,8 @@ import { openEvidence, openOutside } from './outside';
 import { keepCaches } from './cache-keeper';
 import { CacheMetrics } from './cache-metrics';
 import { openCaches } from './caches';
+import { temporalItems } from './items-control';
+import { openPipelines } from './pipelines';
 import { keepRegistries } from './registry-keeper';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
@@ -79,6 +81,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   });
   const evidence = openEvidence(configuration);
   const caches = openCaches(configuration, paths, environment, adapters.telemetry);
+  const pipelines = openPipelines(configuration, adapters, environment, paths);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
   const client = new Client({ connection, namespace: temporal.namespace, dataConverter: temporal.dataConverter });
   const signer = ActSigner.of(configuration.api.identity.actKeyFile);
@@ -110,6 +113,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       regulated: policy.regulated === true,
     })),
     decisions,
+    items: temporalItems(client),
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,
@@ -157,6 +161,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       evidence,
       caches,
       fits,
+      pipelines,
       onCopyEvent: metrics.countCopyEvent.bind(metrics),
     };
     const plans: WorkerPlan[] = [
@@ -227,6 +232,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     await engines.close();
     await alertLooks.close();
     await caches.close();
+    await pipelines.close();
     await adapters.close();
     await outside.close();
     await connection.close().catch((error: unknown) => log.warn({ err: error }, 'the connection did not close'));

@@ -13,7 +13,7 @@ export async function openLedger(
 ): Promise<DatabaseLedger> {
   const { file, anchorFile, postgres } = ledger;
   if (postgres === null) return await openSqliteLedger({ file, anchorFile, onAnchorFailed });
-  const options = postgresOptions(postgres, environment, configurationFile);
+  const options = postgresOptions(postgres, environment, `${configurationFile}: ledger.postgres`);
   return await openPostgresLedger({ ...options, anchorFile, onAnchorFailed });
 }
 
@@ -21,10 +21,10 @@ export async function openLedger(
 export function postgresOptions(
   configured: PostgresConfiguration,
   environment: Environment,
-  configurationFile: string,
+  place: string,
 ): PostgresLedgerOptions {
   const { host, port, database, user, tls, schema } = configured;
-  const password = passwordOf(configured, environment, `${configurationFile}: ledger.postgres`);
+  const password = passwordOf(configured, environment, place);
   return {
     ...{ host, port, database, user, schema },
     ...(password && { password }),

@@ -1,5 +1,6 @@
 import { proxyActivities, type ActivityInterfaceFor, type ActivityOptions } from '@temporalio/workflow';
 import type { ControlActivities, HostActivities, RouterActivities, WatchActivities } from './contract/activities';
+import type { ItemsActivities } from './contract/items-activities';
 import { CONTROL_QUEUE, WATCH_QUEUE, hostQueue, routerQueue } from './contract/ids';
 
 /**
@@ -73,6 +74,31 @@ const watchOptions: Options<WatchActivities> = {
   watchServing: { startToCloseTimeout: '2 hours', heartbeatTimeout: 10_000, retry: patient },
 };
 
+/**
+ * A pipeline that is down is asked again by the workflow, which also tells people; here only a short outage is bridged. A
+ * page takes as long as its items take the model: the heartbeat (every second) finds a dead worker, and what it had done
+ * is marked.
+ */
+const itemsOptions: Options<ItemsActivities> = {
+  listItems: {
+    startToCloseTimeout: '2 minutes',
+    scheduleToCloseTimeout: '3 minutes',
+    heartbeatTimeout: 5_000,
+    retry: patient,
+  },
+  listPartlyHandled: {
+    startToCloseTimeout: '2 minutes',
+    scheduleToCloseTimeout: '3 minutes',
+    heartbeatTimeout: 5_000,
+    retry: patient,
+  },
+  treatItems: {
+    startToCloseTimeout: '2 hours',
+    heartbeatTimeout: 5_000,
+    retry: { ...patient, maximumAttempts: 5 },
+  },
+};
+
 const hostOptions: Options<HostActivities> = {
   // The queue has one slot, so a load may wait for the one before it: 30 s without a start is a host that does not
   // answer (`HostUnreachable`). The plan's step bounds the load itself; the heartbeat finds a dead worker in 5 s.
@@ -126,6 +152,7 @@ const routerOptions: Options<RouterActivities> = {
 };
 
 export const control = proxyEach<ControlActivities>(CONTROL_QUEUE, controlOptions);
+export const items = proxyEach<ItemsActivities>(CONTROL_QUEUE, itemsOptions);
 export const watch = proxyEach<WatchActivities>(WATCH_QUEUE, watchOptions);
 export const hostOf = (host: string): ActivityInterfaceFor<HostActivities> =>
   proxyEach<HostActivities>(hostQueue(host), hostOptions);

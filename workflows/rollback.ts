@@ -151,5 +151,6 @@ function newTrial(candidate: Candidate, plan: readonly PlanStep[]): Trial {
 function standardPlan(input: OperationInput): PlanStep[] {
   const stopFirst = input.stopFirst && ({ stopFirst: true } as const);
   const caches = input.caches && ({ caches: true } as const);
-  return makePlan({ procedure: 'standard', samples: false, policy: input.limits, ...stopFirst, ...caches });
+  const items = input.items && ({ items: true } as const);
+  return makePlan({ procedure: 'standard', samples: false, policy: input.limits, ...stopFirst, ...caches, ...items });
 }

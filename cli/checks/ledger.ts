@@ -9,7 +9,9 @@ export async function askLedger(configuration: Configuration, environment: Envir
   const { askPostgresLedger, postgresOptions } = await import('../../workers/ledger');
   const place = `${postgres.host}:${postgres.port}/${postgres.database}`;
   try {
-    const { server, tables } = await askPostgresLedger(postgresOptions(postgres, environment, configuration.file));
+    const { server, tables } = await askPostgresLedger(
+      postgresOptions(postgres, environment, `${configuration.file}: ledger.postgres`),
+    );
     const found = tables
       ? 'its tables are there'
       : `no tables in schema ${postgres.schema} yet: the controller makes them`;

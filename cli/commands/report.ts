@@ -10,6 +10,7 @@ import type { ReportPicture } from '../report/document';
 import { markdownReport } from '../report/markdown';
 import { entriesBehind, keptPictures } from '../story/aftermath';
 import { findIncident, type Found } from '../story/find-incident';
+import { flaggedItems } from '../story/flagged-items';
 import { tellStory } from '../story/incident-story';
 import { presentOf } from '../story/present-of';
 
@@ -77,6 +78,7 @@ async function documentOf(
     leftOut,
     behind: await entriesBehind(client, found),
     pictures,
+    flagged: await flaggedItems(client, service, entries),
     present: await presentOf(client, service),
     head,
     now,

@@ -4,6 +4,7 @@ import type { Readiness, Route, State, VersionFacts } from '../types';
 import { identityWords } from '../../workflows/contract/identity';
 import { nextAct } from './next-act';
 import { pinnedLines } from './pinned-sessions';
+import { progressWords } from './items';
 import { tierTable, undecided } from './tiers';
 import { targetLines } from './target';
 import { ago, clock, labelled, plural, span, table, when } from './words';
@@ -22,6 +23,10 @@ export function renderStatus(page: StatusPage): string[] {
   return [...page.remarks, ...lines];
 }
 
+function itemLines({ items = [] }: ServiceView): string[] {
+  return items.flatMap(({ incident, pipelines }) => pipelines.map((one) => `${incident}: ${progressWords(one)}`));
+}
+
 function renderService(view: ServiceView, condition: Condition, now: number): string[] {
   const { status } = view;
   const head = `${view.service}: ${headline(view, now)}`;
@@ -38,6 +43,7 @@ function renderService(view: ServiceView, condition: Condition, now: number): st
       ...labelled('incident', incidentLines(state, now)),
       ...labelled('doing', operationLines(state, now)),
       ...labelled('bake', bakeLines(state, now)),
+      ...labelled('items', itemLines(view)),
       ...labelled('standby', standbyLines(state, now)),
       ...labelled('target', targetLines(status?.readiness ?? null, state)),
       ...labelled('environment', state.environment),

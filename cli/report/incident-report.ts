@@ -7,6 +7,7 @@ import type { Entry } from '../types';
 import { afterwards, sequence, stepsTaken } from './course';
 import { decided, weighed } from './decided';
 import { command, list, tablePart, text, type ReportDocument, type ReportPart, type ReportPicture } from './document';
+import { itemsTreated, type FlaggedItem } from './items';
 import { attributed, measured } from './measured';
 import { exposureParts, usersSaw } from './users';
 
@@ -19,6 +20,8 @@ export interface ReportMaterial {
   readonly behind: readonly Entry[];
   readonly pictures: readonly ReportPicture[];
   readonly present: Present;
+  /** Items of pipelines that a person must look at. */
+  readonly flagged: { readonly shown: readonly FlaggedItem[]; readonly left: number };
   readonly head: { readonly seq: number; readonly hash: string } | null;
   readonly now: number;
 }
@@ -36,6 +39,10 @@ export function incidentReport(material: ReportMaterial): ReportDocument {
     { title: 'The steps, and how long each took', parts: stepsTaken(story) },
     { title: 'Who was exposed, and for how long', parts: exposureParts(story) },
     { title: 'What users saw', parts: usersSaw(story) },
+    {
+      title: 'What it handled in pipelines',
+      parts: itemsTreated(entries, material.flagged.shown, material.flagged.left),
+    },
     { title: 'What was done afterwards', parts: afterwards(story, behind) },
     { title: 'Everything in its order', parts: sequence(entries, material.leftOut) },
     { title: 'In force now, by the ledger', parts: list(inForce(present, now)) },

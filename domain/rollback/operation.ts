@@ -1,6 +1,7 @@
 import type { ReplicaPlan } from '../hosts';
 import type { CachePolicy, ServicePolicy } from '../policy';
 import type { PlanStep, Procedure } from './plan';
+import type { PipelinePolicy } from '../items/pipeline-policy';
 import type { Backend, RouteRecord } from '../route';
 import type { Actor } from '../ledger';
 
@@ -53,6 +54,13 @@ export interface OperationInput {
    * in operations that began before it was given, which make them one by one.
    */
   readonly together?: { readonly withinMs: number };
+  /** What the version that is left handled since the onset, and where; absent where no pipeline is declared. */
+  readonly items?: {
+    readonly incident: string;
+    readonly onsetAt: number;
+    readonly pipelines: readonly PipelinePolicy[];
+    readonly unverified: 'allow' | 'refuse';
+  };
   readonly limits: Pick<ServicePolicy, 'attempts' | 'steps' | 'verify' | 'gradual' | 'standby'>;
 }
 

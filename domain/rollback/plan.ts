@@ -8,7 +8,7 @@ import type { Tier } from '../detection/types';
 export type Procedure = 'emergency' | 'standard' | 'gradual';
 
 export type StepName =
-  'validate' | 'gap' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'caches' | 'settle';
+  'validate' | 'gap' | 'load' | 'probe' | 'shadow' | 'stages' | 'shift' | 'verify' | 'caches' | 'items' | 'settle';
 
 /** One step of a plan; it must succeed within its deadline before the next one begins. */
 export interface PlanStep {
@@ -26,6 +26,8 @@ export interface PlanFacts {
   readonly stopFirst?: true;
   /** There are output caches that hold answers of the version that is left. */
   readonly caches?: true;
+  /** Pipelines are declared whose items the version that is left may have handled badly. */
+  readonly items?: true;
   /** Only what the deadlines are made from, so that an operation can plan again from its pinned limits. */
   readonly policy: Pick<ServicePolicy, 'steps' | 'verify' | 'gradual'>;
 }
@@ -48,10 +50,10 @@ function cacheSteps(caches: true | undefined): PlanStep[] {
 }
 
 /** The plan as data. The workflow runs it, `--dry-run` prints it, the ledger stores it. */
-export function makePlan({ procedure, samples, policy, stopFirst, caches }: PlanFacts): PlanStep[] {
+export function makePlan({ procedure, samples, policy, stopFirst, caches, items }: PlanFacts): PlanStep[] {
   const { steps, verify, gradual } = policy;
   const plan: PlanStep[] = [];
-  if (stopFirst) return withGap(policy, caches);
+  if (stopFirst) return withGap(policy, caches, items);
   if (procedure === 'emergency') {
     plan.push({
       step: 'shift',
@@ -86,12 +88,20 @@ export function makePlan({ procedure, samples, policy, stopFirst, caches }: Plan
   }
   plan.push({ step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' });
   plan.push(...cacheSteps(caches));
+  plan.push(...itemsStep(policy, items));
   plan.push({ step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' });
   return plan;
 }
 
+/** Only fixes what is to be done: the items themselves take as long as they take, and users do not wait for it. */
+function itemsStep({ steps }: PlanFacts['policy'], items: true | undefined): PlanStep[] {
+  const because = 'what the left version handled badly is treated in its pipelines, beside what follows';
+  return items ? [{ step: 'items', deadlineMs: steps.shiftMs, because }] : [];
+}
+
 /** Nothing can be compared side by side and no part of the traffic can go first: there are never two copies. */
-function withGap({ steps, verify }: PlanFacts['policy'], caches: true | undefined): PlanStep[] {
+function withGap(policy: PlanFacts['policy'], caches: true | undefined, items: true | undefined): PlanStep[] {
+  const { steps, verify } = policy;
   return [
     {
       step: 'validate',
@@ -109,6 +119,7 @@ function withGap({ steps, verify }: PlanFacts['policy'], caches: true | undefine
     { step: 'shift', deadlineMs: steps.shiftMs, because: 'the gap ends: the new record is in force and read back' },
     { step: 'verify', deadlineMs: verify.verifyMaxMs + steps.shiftMs, because: 'users are served well again' },
     ...cacheSteps(caches),
+    ...itemsStep(policy, items),
     { step: 'settle', deadlineMs: steps.shiftMs, because: 'the decision and its outcome are on record' },
   ];
 }

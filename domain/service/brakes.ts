@@ -3,6 +3,7 @@ import { rankCandidates } from '../rollback/candidates';
 import { considered } from '../rollback/considered';
 import { procedureFor } from '../rollback/plan';
 import { planFor } from './gap';
+import { itemsOf } from './items';
 import { machine } from './messages';
 import { alertIncident, duration, usersNow } from './messages-for-people';
 import { startOperation } from './operations';
@@ -70,12 +71,13 @@ export function holdMove(turn: Turn, incident: Incident): void {
   if (!liveIsHold && best && heldBack === null) {
     state.incident = { ...incident, phase: 'rolling-back', holdMove: true, target: best.version };
     const procedure = procedureFor('immediate', best.warm !== null);
+    const items = itemsOf(state, incident);
     startOperation(turn, {
       id: `${incident.id}-hold`,
       kind: 'hold-move',
       incident: incident.id,
       procedure,
-      plan: planFor(state, procedure, false),
+      plan: planFor(state, procedure, false, items),
       candidates,
       actor: machine,
       reason: 'the breaker opened: hold on the version that a person vouched for',
@@ -83,6 +85,7 @@ export function holdMove(turn: Turn, incident: Incident): void {
       facts: { breakerEpoch: state.breaker.epoch, ...considered(state, ranking, now) },
       entry: 'rollback-decided',
       ledgerDown: 'proceed',
+      ...(items && { items }),
     });
   } else {
     turn.record('waiting-for-human', `breaker open; ${outcome}`, {}, { incident: incident.id });

@@ -5,6 +5,7 @@ import { considered } from '../rollback/considered';
 import type { Candidate } from '../rollback/operation';
 import { planFor } from './gap';
 import { alertIncident, duration, usersNow } from './messages-for-people';
+import { itemsOf } from './items';
 import { machine } from './messages';
 import { isBeforePerson, restsOnEstimates } from '../detection/estimated-metrics';
 import { hold, refuse } from './held';
@@ -206,13 +207,14 @@ export function actOnIncident(turn: Turn, approvedBy: string | null, unasked = a
   const poorly = ranking.noneFits === null ? '' : `; ${ranking.noneFits}`;
   const before = incident.operations ?? 0;
   turn.updateIncident({ operations: before + 1 });
+  const items = itemsOf(state, incident);
   startOperation(turn, {
     // The durable engine refuses the same id a second time.
     id: before === 0 ? incident.id : `${incident.id}-again-${before}`,
     kind: 'rollback',
     incident: incident.id,
     procedure,
-    plan: planFor(state, procedure, state.samples),
+    plan: planFor(state, procedure, state.samples, items),
     candidates,
     actor: machine,
     reason: incident.sentence,
@@ -220,6 +222,7 @@ export function actOnIncident(turn: Turn, approvedBy: string | null, unasked = a
     facts: { ...facts, ...considered(state, ranking, now, facts) },
     entry: 'rollback-decided',
     ledgerDown: state.policy.ledgerDown[incident.tier],
+    ...(items && { items }),
   });
   turn.updateIncident({ target: first?.version ?? null });
 }

@@ -1,3 +1,4 @@
+import type { OperationInput } from '../rollback/operation';
 import type { PlanStep, Procedure } from '../rollback/plan';
 import { makePlan } from '../rollback/plan';
 import type { Gap, RouteRecord } from '../route';
@@ -28,10 +29,15 @@ export function gapWords({ expectedMs, maxMs, from }: ExpectedGap): string {
 }
 
 /** The plan of a change of this service. An emergency needs a second copy in memory, so there is none with a gap. */
-export function planFor(state: ServiceState, procedure: Procedure, samples: boolean): PlanStep[] {
+export function planFor(
+  state: ServiceState,
+  procedure: Procedure,
+  samples: boolean,
+  items?: OperationInput['items'],
+): PlanStep[] {
   const stopFirst = expectedGap(state) !== null;
   const caches = state.policy.caches !== undefined;
-  const more = { ...(stopFirst && { stopFirst }), ...(caches && { caches }) };
+  const more = { ...(stopFirst && { stopFirst }), ...(caches && { caches }), ...(items && { items: true as const }) };
   return makePlan({ procedure, samples, policy: state.policy, ...more });
 }
 

@@ -25,6 +25,8 @@ export interface OperationRequest {
   readonly facts: { readonly [key: string]: Json };
   readonly entry: LedgerKind;
   readonly ledgerDown: 'proceed' | 'hold';
+  /** What is to be done with items; its step is in the plan. */
+  readonly items?: OperationInput['items'];
 }
 
 /** Grants a block of epochs, writes the decision, and starts the child after it (I2, I4). */
@@ -60,6 +62,7 @@ export function startOperation(turn: Turn, request: OperationRequest): void {
     ...(gap && { stopFirst: { expectedMs: gap.expectedMs, maxMs: gap.maxMs } }),
     ...(policy.caches && { caches: policy.caches }),
     model: state.versions.find(({ version }) => version === request.candidates[0]?.version)?.model ?? state.service,
+    ...(request.items && { items: request.items }),
     ledger: { waitMs: policy.ledgerWaitMs, down: request.ledgerDown },
     limits: {
       attempts: policy.attempts,

@@ -8,6 +8,7 @@ import { startCooldown } from './brakes';
 import { check } from './check';
 import { declare } from './declared-route';
 import { expectedGap, gapWords, planFor } from './gap';
+import { itemsOf } from './items';
 import { endIncident } from './incident';
 import { intervene, startRollback, wouldComeToNothing, type Outcome } from './interventions';
 import { unverifiedActor } from './messages';
@@ -108,7 +109,8 @@ function planOf(state: ServiceState, message: OperatorMessage, now: number): str
   const first = candidates[0];
   const procedure = procedureOf(message.name, (first?.warm ?? null) !== null);
   const gap = expectedGap(state);
-  const steps = planFor(state, procedure, state.samples);
+  const items = message.name === 'rollback' ? itemsOf(state, state.incident) : undefined;
+  const steps = planFor(state, procedure, state.samples, items);
   return [
     `from ${state.declared?.primary ?? 'nothing'} to ${first?.version ?? 'nobody'} (${procedure})`,
     ...(hasFigures(state) && first ? [`${first.version}: ${first.why}`] : []),
@@ -225,6 +227,7 @@ function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Act
   ].filter(Boolean);
   const facts = { overrides, refused: refused.slice(0, 10).map(({ version, why }) => `${version}: ${why}`) };
   const figures = figuresFor(state, now, facts);
+  const items = itemsOf(state, state.incident);
   if (state.incident) endIncident(turn, `${actor.name} rolls back by hand`);
   giveUpDegradations(turn, `${actor.name} rolled back by hand`);
   startOperation(turn, {
@@ -232,7 +235,7 @@ function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Act
     kind: 'manual-rollback',
     incident: null,
     procedure,
-    plan: planFor(state, procedure, state.samples),
+    plan: planFor(state, procedure, state.samples, items),
     candidates,
     actor,
     reason,
@@ -240,6 +243,7 @@ function rollBack(turn: Turn, to: string | undefined, reason: string, actor: Act
     facts: { ...facts, ...figures },
     entry: 'rollback-decided',
     ledgerDown: 'proceed',
+    ...(items && { items }),
   });
   return `rolls back to ${first.version} (${procedure})`;
 }

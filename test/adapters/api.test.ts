@@ -498,8 +498,8 @@ describe('the picture of an incident', () => {
     const ledger = new MemoryLedger();
     await ledger.append(kept('sha256:old', 1));
     await ledger.append(kept('sha256:new', 2));
-    const asked: string[][] = [];
-    const read = (...given: string[]) => (asked.push(given), Promise.resolve('<svg/>'));
+    const asked: (string | undefined)[][] = [];
+    const read = (...given: (string | undefined)[]) => (asked.push(given), Promise.resolve('<svg/>'));
     const answer = await serve({ ledger, evidence: { read } }).inject({ method: 'GET', url });
     expect([answer.statusCode, answer.body, answer.headers['etag']]).toEqual([200, '<svg/>', '"sha256:new"']);
     expect(answer.headers['content-type']).toContain('image/svg+xml');
@@ -511,8 +511,8 @@ describe('the picture of an incident', () => {
     const ledger = new MemoryLedger();
     await ledger.append(kept('sha256:0d', 1));
     await ledger.append(kept('sha256:0e', 2));
-    const asked: string[][] = [];
-    const read = (...given: string[]) => (asked.push(given), Promise.resolve('<svg/>'));
+    const asked: (string | undefined)[][] = [];
+    const read = (...given: (string | undefined)[]) => (asked.push(given), Promise.resolve('<svg/>'));
     const get = (digest: string) =>
       serve({ ledger, evidence: { read } }).inject({ method: 'GET', url: `${url}?digest=${digest}` });
     expect((await get('sha256:0d')).headers['etag']).toBe('"sha256:0d"');

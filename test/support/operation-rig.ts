@@ -28,6 +28,7 @@ import {
   routerQueue,
   serviceWorkflowId,
 } from '../../workflows/contract/ids';
+import type { ItemsActivities } from '../../workflows/contract/items-activities';
 import type { Candidate, OperationInput, OperationOrder, StepReport } from '../../workflows/contract/rollback';
 import type { RetirementInput } from '../../workflows/contract/signals';
 import { replayHistories } from './replay-histories';
@@ -36,7 +37,7 @@ export const service = 'mail-triage';
 export const host = 'here';
 export const digestOf = (version: string): string => `sha256:${version}`;
 
-type Activities = ControlActivities & HostActivities & RouterActivities;
+type Activities = ControlActivities & HostActivities & RouterActivities & ItemsActivities;
 export type Fakes = { [Name in keyof Activities]?: Activities[Name] };
 export type What = StepReport['what'];
 
@@ -239,6 +240,9 @@ const activityNames: readonly (keyof Activities)[] = [
   'shiftTraffic',
   'applyRoute',
   'fenceRouter',
+  'listItems',
+  'listPartlyHandled',
+  'treatItems',
 ];
 
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;

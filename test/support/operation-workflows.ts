@@ -2,6 +2,7 @@ import { condition, defineQuery, defineSignal, setHandler } from '@temporalio/wo
 import { signalNames } from '../../workflows/contract/signals';
 
 export { rollbackWorkflow } from '../../workflows/rollback';
+export { itemsWorkflow } from '../../workflows/items';
 export { retirementWorkflow } from '../../workflows/retirement';
 export { cacheRepairWorkflow } from '../../workflows/cache-repair';
 

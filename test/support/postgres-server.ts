@@ -57,13 +57,15 @@ export class PostgresServer {
     const child = spawn(program, args, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] });
     this.child = child;
     child.stderr?.on('data', (part: Buffer) => (this.log += part.toString()));
-    await until('PostgreSQL', async () => {
+    // After a crash it first repairs itself, on a machine that may be busy.
+    const answers = async (): Promise<boolean> => {
       if (child.exitCode !== null) throw new Error(`postgres ended with ${child.exitCode}: ${this.log}`);
       return await this.sql('select 1').then(
         () => true,
         () => false,
       );
-    });
+    };
+    await until('PostgreSQL', answers, 60_000);
   }
 
   async sql<T extends object>(text: string, database = 'postgres', user = 'postgres'): Promise<T[]> {

@@ -12,6 +12,7 @@ import type { ArtifactRules } from './artifacts-schema';
 import type { ListenAddress } from './fields';
 import type { ConfiguredExporter } from './hardware-schema';
 import type { DeclaredMetric } from './metric-schema';
+import type { PipelineConfiguration } from './pipelines-schema';
 import type { RegistryConfiguration } from './registry-schema';
 import type { RouterConfiguration } from './router-schema';
 import type { ServiceText } from './schema';
@@ -214,6 +215,8 @@ export interface ServiceConfiguration {
     readonly field: string | null;
     readonly maxLifetimeMs: number;
   };
+  /** Where clients name the item of a pipeline; null: they do not. */
+  readonly itemId: { readonly header: string } | { readonly field: string } | null;
   readonly answer: {
     readonly classPath: string | null;
     readonly scorePath: string | null;
@@ -244,6 +247,7 @@ export interface ServiceConfiguration {
   readonly registry: RegistryConfiguration | null;
   /** Output caches that follow the traffic. */
   readonly caches: readonly CacheConfiguration[];
+  readonly pipelines: readonly PipelineConfiguration[];
   readonly policy: ServicePolicy;
 }
 

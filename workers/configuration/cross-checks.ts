@@ -6,6 +6,7 @@ import { checkEngine } from './engine-checks';
 import { durationOf, isLoopback } from './fields';
 import { checkHosts } from './hosts-schema';
 import { checkOutsideMetrics } from './metric-schema';
+import { checkPipelines } from './pipelines-schema';
 import { checkRegistry } from './registry-schema';
 import { checkRouters } from './router-schema';
 import type { ConfigurationText, ServiceText } from './schema';
@@ -58,7 +59,11 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     }
   }
   for (const [name, service] of Object.entries(services)) {
-    found.push(...checkService(service).map((one) => ({ ...one, path: ['services', name, ...one.path] })));
+    const own = [
+      ...checkService(service),
+      ...checkPipelines(service.pipelines, service.itemId !== undefined && text.router.kind === 'gateway'),
+    ];
+    found.push(...own.map((one) => ({ ...one, path: ['services', name, ...one.path] })));
   }
   found.push(
     ...checkHosts(text),

@@ -25,6 +25,11 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
       ...entranceTls(configuration, service),
       ...upstreamTls(service),
       ...sessionIds(service),
+      ...(service.itemId === null
+        ? {}
+        : 'header' in service.itemId
+          ? { itemHeader: service.itemId.header }
+          : { itemField: service.itemId.field }),
       sessionMaxMs: service.session.maxLifetimeMs,
       firstByteMs: service.firstByteMs,
       requestMaxMs: service.requestMaxMs,

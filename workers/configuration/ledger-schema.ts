@@ -5,28 +5,41 @@ import { path } from './fields';
 
 const hostName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$/, 'a host name or an address');
 
+const connection = {
+  host: hostName,
+  port: z.int().min(1).max(65_535).prefault(5432),
+  database: z.string().min(1).max(63),
+  user: z.string().min(1).max(63),
+  passwordFile: path.optional(),
+  passwordEnv: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
+    .optional(),
+  /** Certificates of the server are always checked; without `caFile` against those that Node knows. */
+  tls: z.strictObject({ caFile: path.optional(), serverName: hostName.optional() }).optional(),
+};
+
+const onePassword = {
+  message: 'at most one of passwordFile and passwordEnv (the password itself never stands in this file)',
+};
+const hasOne = (given: {
+  readonly passwordFile?: string | undefined;
+  readonly passwordEnv?: string | undefined;
+}): boolean => given.passwordFile === undefined || given.passwordEnv === undefined;
+
+/** A database that is somebody else's, with tables that are named in full. */
+export const postgresConnection = z.strictObject(connection).refine(hasOne, onePassword);
+
 /** The ledger in PostgreSQL instead of a file of the controller. */
 const postgres = z
   .strictObject({
-    host: hostName,
-    port: z.int().min(1).max(65_535).prefault(5432),
-    database: z.string().min(1).max(63),
-    user: z.string().min(1).max(63),
-    passwordFile: path.optional(),
-    passwordEnv: z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
-      .optional(),
-    /** Certificates of the server are always checked; without `caFile` against those that Node knows. */
-    tls: z.strictObject({ caFile: path.optional(), serverName: hostName.optional() }).optional(),
+    ...connection,
     schema: z
       .string()
       .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'lower-case letters, digits and _')
       .prefault('lastgood'),
   })
-  .refine((given) => given.passwordFile === undefined || given.passwordEnv === undefined, {
-    message: 'at most one of passwordFile and passwordEnv (the password itself never stands in this file)',
-  });
+  .refine(hasOne, onePassword);
 
 /** `ledger` of the configuration. */
 export const ledgerSchema = z
@@ -38,12 +51,12 @@ export const ledgerSchema = z
   .prefault({});
 
 export function resolvePostgres(
-  text: z.output<typeof postgres> | undefined,
+  text: (z.output<typeof postgresConnection> & { readonly schema?: string }) | undefined,
   here: string,
 ): PostgresConfiguration | null {
   if (text === undefined) return null;
   const orNull = (file: string | undefined): string | null => (file === undefined ? null : resolve(here, file));
-  const { host, port, database, user, passwordFile, passwordEnv, tls, schema } = text;
+  const { host, port, database, user, passwordFile, passwordEnv, tls, schema = 'lastgood' } = text;
   const file = orNull(passwordFile);
   const password = file !== null ? { file } : passwordEnv !== undefined ? { env: passwordEnv } : null;
   return {

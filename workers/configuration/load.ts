@@ -14,6 +14,7 @@ import { replicasOf, resolveHosts } from './hosts-schema';
 import { resolveHardware } from './hardware-schema';
 import { resolveIdentity } from './resolve-identity';
 import { resolveOutsideMetrics } from './metric-schema';
+import { pipelinePolicies, resolvePipelines } from './pipelines-schema';
 import { resolvePolicy } from './policy-schema';
 import { resolvePostgres } from './ledger-schema';
 import { resolveRegistry } from './registry-schema';
@@ -201,6 +202,7 @@ function resolveService(
       field: session.field ?? null,
       maxLifetimeMs: session.maxLifetime,
     },
+    itemId: text.itemId ?? null,
     answer: {
       classPath: answer.class ?? null,
       scorePath: answer.score ?? null,
@@ -227,6 +229,7 @@ function resolveService(
     semantic: resolveSemantic(text.semantic, around.here),
     registry: resolveRegistry(text.registry, { name, model: text.model, engine: serving.engine }, around.here),
     caches,
+    pipelines: resolvePipelines(text.pipelines, around.here),
     policy: resolvePolicy(text.policy, {
       sessionMaxLifetimeMs: session.maxLifetime,
       changes: text.changes,
@@ -234,6 +237,7 @@ function resolveService(
       unverifiedOperators: around.unverified,
       outside: metrics.map(({ policy }) => policy),
       caches: cachePolicies(caches),
+      pipelines: pipelinePolicies(text.pipelines),
       replicas: replicasOf(hosts, text.minReplicas),
     }),
   };

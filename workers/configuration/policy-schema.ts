@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ReplicaPlan } from '../../domain/hosts';
+import type { PipelinePolicy } from '../../domain/items/pipeline-policy';
 import type { Tier } from '../../domain/detection/types';
 import type { CachePolicy, MetricPolicy, OutsideMetric, ServicePolicy } from '../../domain/policy';
 import { count, duration, rate, versionName } from './fields';
@@ -186,6 +187,7 @@ export interface PolicySurroundings {
   readonly unverifiedOperators: ServicePolicy['unverifiedOperators'];
   readonly outside?: readonly OutsideMetric[];
   readonly caches?: readonly CachePolicy[];
+  readonly pipelines?: readonly PipelinePolicy[];
   /** Null for a service on one host. */
   readonly replicas?: ReplicaPlan | null;
 }
@@ -240,6 +242,7 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
     ...(text.swap === 'stop-first' && { swap: { how: text.swap, gapMaxMs: text.gapMax } }),
     ...(around.replicas ? { replicas: around.replicas } : {}),
     ...(around.caches && around.caches.length > 0 ? { caches: around.caches } : {}),
+    ...(around.pipelines && around.pipelines.length > 0 ? { pipelines: around.pipelines } : {}),
     ledgerWaitMs: text.ledgerWait,
     ledgerDown: text.ledgerDown,
     undetermined: text.undetermined,

@@ -9,6 +9,7 @@ import { hostName, hostsSchema } from './hosts-schema';
 import { identitySchema } from './identity-schema';
 import { ledgerSchema } from './ledger-schema';
 import { outsideMetricsSchema } from './metric-schema';
+import { pipelinesSchema } from './pipelines-schema';
 import { policySchema } from './policy-schema';
 import { servingSchema } from './serving-schema';
 import { registrySchema } from './registry-schema';
@@ -107,6 +108,21 @@ const service = z.strictObject({
       maxLifetime: duration({ min: '1s', max: '30d' }).prefault('1h'),
     })
     .prefault({}),
+  /** Where clients name the item of a pipeline that a request is for; the answer record keeps it. */
+  itemId: z
+    .union(
+      [
+        z.strictObject({ header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header') }),
+        z.strictObject({
+          field: z
+            .string()
+            .max(200)
+            .regex(/^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*){0,5}$/, 'names joined by dots, such as id or metadata.item_id'),
+        }),
+      ],
+      '{header: NAME} or {field: PATH}',
+    )
+    .optional(),
   /** Where class, score and text stand in an answer, e.g. `outputs[name=label].data[0]`, `choices[0].message.content`. */
   answer: z
     .strictObject({
@@ -158,6 +174,8 @@ const service = z.strictObject({
   registry: registrySchema.optional(),
   /** Output caches that must not serve answers of a version that was left. */
   caches: cachesSchema.prefault({}),
+  /** Where items are whose answers have effects; what is done with those that a degraded version handled. */
+  pipelines: pipelinesSchema.prefault({}),
   policy: policySchema.prefault({}),
 });
 

@@ -16,6 +16,8 @@ export const serviceWorkflowId = (service: string): string => `service/${service
 export const detectionWorkflowId = (service: string): string => `detection/${service}`;
 export const rollbackWorkflowId = (service: string, operation: string): string => `rollback/${service}/${operation}`;
 export const retirementWorkflowId = (service: string, instance: string): string => `retirement/${service}/${instance}`;
+/** One for an incident: what its degraded version handled is treated once. */
+export const itemsWorkflowId = (service: string, incident: string): string => `items/${service}/${incident}`;
 
 /** One for each cache that an operation could not bring to its version. */
 export const cacheRepairWorkflowId = (service: string, operation: string, cache: string): string =>

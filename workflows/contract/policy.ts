@@ -60,6 +60,10 @@ const shape = z.looseObject({
     .min(1)
     .max(8)
     .optional(),
+  pipelines: z
+    .array(z.looseObject({ name: z.string().min(1), action: z.enum(['reprocess', 'flush', 'flag']) }))
+    .max(16)
+    .optional(),
   ledgerWaitMs: ms,
   ledgerDown: eachTier(hold),
   undetermined: eachTier(z.enum(['rollback', 'hold'])),

@@ -6,6 +6,7 @@ import { control, hostOf } from '../proxies';
 import { lostCall } from './activity-failure';
 import { settleCaches } from './caches';
 import { clearMemory, openGap } from './gap';
+import { beginItems } from './items';
 import type { Operation, StepResult, Trial, TrialEnd } from './operation';
 import { loadOnHosts, probeCopies, slotWithinMs, workShare } from './replicas';
 import { shift, stages, toSafest } from './shift';
@@ -52,6 +53,9 @@ async function runStep(operation: Operation, trial: Trial, step: PlanStep): Prom
     case 'caches':
       await settleCaches(operation, trial.candidate.version);
       return { backend };
+    case 'items':
+      await beginItems(operation, trial.candidate.version);
+      return { backend: trial.backend };
     case 'settle':
       return await settle(operation, trial, step);
     case 'probe':
@@ -266,7 +270,7 @@ function stopIdle(operation: Operation, instance: string): void {
 }
 
 function isBehindShift({ step }: PlanStep): boolean {
-  return step === 'verify' || step === 'caches' || step === 'settle';
+  return step === 'verify' || step === 'caches' || step === 'items' || step === 'settle';
 }
 
 function firstStepTowardsShift(plan: readonly PlanStep[]): number {
