@@ -390,3 +390,5 @@ export interface Environment {
 }
 
 export type { Actor, Alert, AlertSeverity };
+
+export type * from './ports/faults';

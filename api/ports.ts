@@ -27,7 +27,12 @@ export class DecisionsUnreachable extends Error {
 
 /** What the interface reaches; composed by the controller. */
 export interface ApiPorts {
-  readonly services: readonly { readonly name: string; readonly model: string }[];
+  readonly services: readonly {
+    readonly name: string;
+    readonly model: string;
+    /** Whether chaos experiments may be made on it. */
+    readonly chaos: 'refuse' | 'ask' | 'allow';
+  }[];
   readonly decisions: Decisions;
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;

@@ -4,12 +4,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Actor, LedgerEntry } from '../domain/ledger';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
-import type { Caller } from './identity';
+import { callerOf, onlyLocal } from './caller';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { registerPushed } from './pushed';
-import { ApiError, badRequest, unknownName, read } from './problem';
+import { badRequest, unknownName, read } from './problem';
+import { registerChaos } from './chaos';
 import { viewService } from './service-view';
 import type { ActName, IncidentSummary, LedgerPage, Pruning, VersionView } from './types';
 
@@ -17,7 +18,7 @@ const actNames = messageNames.filter((name): name is ActName => name !== 'config
 const ledgerPageMax = 1_000;
 
 export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
-  const known = (request: FastifyRequest): { name: string; model: string } => {
+  const known = (request: FastifyRequest): ApiPorts['services'][number] => {
     const { service } = request.params as { service: string };
     const found = ports.services.find(({ name }) => name === service);
     if (found !== undefined) return found;
@@ -98,6 +99,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
   registerPushed(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
+  registerChaos(app, ports, (request) => known(request));
 
   app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {
     const { name, model } = known(request);
@@ -178,14 +180,4 @@ function pruningEntry(service: string, actor: Actor, body: Pruning): LedgerEntry
 function readObject(body: unknown): Record<string, unknown> {
   if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>;
   throw badRequest('body: expected a JSON object');
-}
-
-function callerOf(request: FastifyRequest): Caller {
-  if (request.caller === null) throw new ApiError(401, 'Nobody is known to have asked', 'send a token');
-  return request.caller;
-}
-
-function onlyLocal(request: FastifyRequest): void {
-  if (callerOf(request).isLocalUser) return;
-  throw new ApiError(403, 'For the local user only', 'ask from the machine of the controller');
 }

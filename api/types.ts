@@ -1,5 +1,5 @@
 import type { ArtifactStore, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
-import type { ChainedEntry, LedgerKind } from '../domain/ledger';
+import type { ChainedEntry, Json, LedgerKind } from '../domain/ledger';
 import type { Standing, VersionInfo } from '../domain/version';
 import type { Answer, MessageName } from '../workflows/contract/messages';
 import type { ServiceStatus } from '../workflows/contract/status';
@@ -25,6 +25,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/services/{s}/reports/{evidently\|whylogs}?at=TIME` the report as the tool wrote it | {@link ObservationsTaken} with `missing` |
  * | `GET /v1/services/{s}/versions` | `{versions: VersionView[]}` |
  * | `POST /v1/artifacts/import` `{path}` (local user only) | {@link ImportResult} |
+ * | `POST /v1/services/{s}/chaos` {@link ChaosReport} (local user only) | `{recorded: 1}` |
  * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
  * | `GET /metrics` | Prometheus text |
@@ -125,6 +126,18 @@ export interface Pruning {
   readonly keep: number;
   readonly reason: string;
   readonly versions: readonly { readonly version: string; readonly digest: string }[];
+}
+
+/** The begin or the end of a chaos experiment, as it goes into the ledger. */
+export interface ChaosReport {
+  readonly run: string;
+  readonly phase: 'began' | 'ended';
+  readonly experiment: string;
+  readonly atMs: number;
+  readonly reason: string;
+  readonly summary: string;
+  readonly consent?: string;
+  readonly facts: { readonly [key: string]: Json };
 }
 
 export interface BlindReport {

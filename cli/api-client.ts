@@ -5,6 +5,7 @@ import type {
   Answer,
   AnswerLookup,
   AnswersAt,
+  ChaosReport,
   IncidentSummary,
   LedgerPage,
   LedgerVerification,
@@ -40,6 +41,8 @@ export interface ApiClient {
   incidents(query: { service?: string; limit?: number }): Promise<readonly IncidentSummary[]>;
   /** Writes down what is about to leave the artifact store. */
   recordPruning(service: string, pruning: Pruning): Promise<void>;
+  /** Writes the begin or the end of a chaos experiment down; a begin is refused where none may be made. */
+  recordChaos(service: string, report: ChaosReport): Promise<void>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
@@ -79,6 +82,7 @@ export function apiClient(settings: Settings): ApiClient {
       (await ask<{ incidents: IncidentSummary[] }>('GET', `/v1/incidents${queryText(query)}`)).incidents,
     recordPruning: async (service, pruning) =>
       void (await ask('POST', `/v1/services/${part(service)}/prunings`, pruning)),
+    recordChaos: async (service, report) => void (await ask('POST', `/v1/services/${part(service)}/chaos`, report)),
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
   };

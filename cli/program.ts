@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { addArtifacts } from './artifact-verbs';
 import type { ReplayOptions } from './commands/replay';
+import { addChaos } from './chaos-verbs';
 import type { CommonOptions } from './context';
 import { addReports } from './report-verbs';
 import type { Terminal } from './terminal';
@@ -22,6 +23,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
   addActs(program, run);
   addLocal(program, run);
   addArtifacts(program, run);
+  addChaos(program, run);
   return program;
 }
 

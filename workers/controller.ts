@@ -85,7 +85,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     return { ok: parts.every(({ ok }) => ok), pid: process.pid, startedAt, version: packageVersion(), parts };
   };
   const ports: ApiPorts = {
-    services: configuration.services.map(({ name, model }) => ({ name, model })),
+    services: configuration.services.map(({ name, model, chaos }) => ({ name, model, chaos })),
     decisions,
     router: adapters.router,
     telemetry: adapters.telemetry,
