@@ -3,6 +3,9 @@ import { connect } from 'node:net';
 import { z } from 'zod';
 import type { Faults } from '../../activities/ports';
 import { faultCatalogue } from '../../adapters/faults/catalogue';
+import { chaosMesh } from '../../adapters/faults/kubernetes/chaos-mesh';
+import { openKubernetes } from '../../adapters/faults/kubernetes/client';
+import { litmus } from '../../adapters/faults/kubernetes/litmus';
 import { containerCopies } from '../../adapters/faults/local/container-copies';
 import { corruptArtifact } from '../../adapters/faults/local/corrupt-artifact';
 import { fillDisk } from '../../adapters/faults/local/fill-disk';
@@ -67,6 +70,8 @@ export async function openChaos(configuration: Configuration): Promise<Chaos> {
           return async (entrance) => void (await send(entrance));
         },
       }),
+      'chaos-mesh': chaosMesh((place) => openKubernetes(place)),
+      litmus: litmus((place) => openKubernetes(place)),
       'kill-part': killPart(partControl(paths, looks)),
       ...(router.kind === 'haproxy' ? { 'reload-router': reloadHaproxy(router.masterSocket) } : {}),
     },
