@@ -21,12 +21,12 @@ export function fillDisk(directories: { readonly data: string; readonly artifact
     async prepare(service, { where, atMostBytes, keepFreeBytes }) {
       const directory = directories[where];
       const own = await isSmallMount(directory);
-      const floor = own ? keepFreeBytes : Math.max(keepFreeBytes, FLOOR_BYTES);
+      const floor = own ? 0 : Math.max(keepFreeBytes, FLOOR_BYTES);
       const free = await freeBytes(directory);
       if (free <= floor)
         throw new FaultRefused(`${directory}: ${free} bytes are free, and ${floor} must stay free: nothing is filled`);
       const file = join(directory, 'chaos', `fill-${process.pid}-${Date.now()}`);
-      const undo = { file, atMostBytes, keepFreeBytes: floor };
+      const undo = { file, atMostBytes: own ? MOUNT_MAX_BYTES : atMostBytes, keepFreeBytes: floor };
       const limit = own ? 'until it is full' : `at most ${atMostBytes} bytes, ${floor} stay free`;
       return { kind: 'fill-disk', service, target: `${directory} (${limit})`, undo };
     },
@@ -66,7 +66,7 @@ async function write(file: string, atMostBytes: number, keepFreeBytes: number): 
   const handle = await open(file, 'wx', 0o600);
   try {
     for (let written = 0; written < atMostBytes; written += PIECE.length) {
-      if ((await freeBytes(dirname(file))) - PIECE.length < keepFreeBytes) return false;
+      if (keepFreeBytes > 0 && (await freeBytes(dirname(file))) - PIECE.length < keepFreeBytes) return false;
       await handle.write(PIECE, 0, Math.min(PIECE.length, atMostBytes - written));
       // Without it the space is taken some time later.
       await handle.datasync();

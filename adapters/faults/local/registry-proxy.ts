@@ -100,13 +100,14 @@ export class RegistryProxy {
     const server = connect(this.upstream);
     for (const socket of [client, server]) {
       this.open.add(socket);
-      socket.on('close', () => {
-        this.open.delete(socket);
-        client.destroy();
-        server.destroy();
-      });
+      socket.on('close', () => this.open.delete(socket));
       socket.on('error', () => socket.destroy());
     }
+    client.on('close', () => server.destroy());
+    // An upstream that has ended has pieces that are still held back; they end the client when they are through.
+    server.on('close', (failed) => {
+      if (failed) client.destroy();
+    });
     client.pipe(server);
     server.pipe(this.slowing()).pipe(client);
   }

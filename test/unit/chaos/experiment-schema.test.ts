@@ -54,13 +54,41 @@ test('an experiment gets every default, and asks for every invariant', () => {
 test.each([
   ['an unknown key', { ...minimal, faults: [] }, /:\d+:1: faults: unknown key, did you mean fault\?/],
   ['an unknown fault', { ...minimal, fault: { kind: 'meteor' } }, /fault\.kind: found "meteor"/],
-  ['an unknown outcome', { ...minimal, expect: { outcome: 'fine' } }, /expect\.outcome: found "fine", expected one or several of settled/],
-  ['an invariant that no run can tell', { ...minimal, expect: { outcome: 'settled', invariants: ['I13'] } }, /invariants/],
-  ['a step without a rollback', { ...minimal, at: 'verify' }, /at: found "verify", expected before, where nothing is triggered/],
-  ['a target without a rollback', { ...minimal, fault: { kind: 'kill-serving', version: 'target' } }, /without a trigger there is no target/],
-  ['a freeze without an end', { ...minimal, fault: { kind: 'freeze-serving', limit: '2h' } }, /fault\.limit: found "2h", expected a duration .*at most 10m/],
-  ['a surge without a bound', { ...minimal, fault: { kind: 'load-surge', perSecond: 100_000 } }, /fault\.perSecond: found 100000, expected a whole number from 1 to 5000/],
-  ['a cluster without a context', { ...minimal, fault: { kind: 'litmus', manifest: {} } }, /fault\.context: is missing, expected the name of a context/],
+  [
+    'an unknown outcome',
+    { ...minimal, expect: { outcome: 'fine' } },
+    /expect\.outcome: found "fine", expected one or several of settled/,
+  ],
+  [
+    'an invariant that no run can tell',
+    { ...minimal, expect: { outcome: 'settled', invariants: ['I13'] } },
+    /invariants/,
+  ],
+  [
+    'a step without a rollback',
+    { ...minimal, at: 'verify' },
+    /at: found "verify", expected before, where nothing is triggered/,
+  ],
+  [
+    'a target without a rollback',
+    { ...minimal, fault: { kind: 'kill-serving', version: 'target' } },
+    /without a trigger there is no target/,
+  ],
+  [
+    'a freeze without an end',
+    { ...minimal, fault: { kind: 'freeze-serving', limit: '2h' } },
+    /fault\.limit: found "2h", expected a duration .*at most 10m/,
+  ],
+  [
+    'a surge without a bound',
+    { ...minimal, fault: { kind: 'load-surge', perSecond: 100_000 } },
+    /fault\.perSecond: found 100000, expected a whole number from 1 to 5000/,
+  ],
+  [
+    'a cluster without a context',
+    { ...minimal, fault: { kind: 'litmus', manifest: {} } },
+    /fault\.context: is missing, expected the name of a context/,
+  ],
 ])('%s is refused with its place in the file', (_, text, words) => {
   expect(() => read(text)).toThrow(words);
 });

@@ -104,7 +104,10 @@ test('the dropped target must have failed a step, and may answer nobody after th
   const caught = {
     outcome: 'waiting-for-human',
     primary: '2',
-    entries: [entry(1, 'rollback-decided'), entry(2, 'step-failed', { step: 'validate', version: '1', why: 'changed' })],
+    entries: [
+      entry(1, 'rollback-decided'),
+      entry(2, 'step-failed', { step: 'validate', version: '1', why: 'changed' }),
+    ],
     users: { ...seen.users!, byVersion: { '2': 100 }, byVersionAfter: { '2': 50 } },
     routes: [route(3, '2')],
   } as const;
