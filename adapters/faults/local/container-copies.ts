@@ -23,6 +23,10 @@ export async function containerCopies(options: {
     return same !== undefined && same.labels.nonce === nonce && isUp(same.seen) ? same : null;
   }
 
+  async function isFrozen(copy: ServingCopy): Promise<boolean> {
+    return (await look(copy))?.seen.State.Status === 'paused';
+  }
+
   async function act(
     copy: ServingCopy,
     what: string,
@@ -52,9 +56,16 @@ export async function containerCopies(options: {
     },
     kill: (copy) => act(copy, 'kill', (container, abortSignal) => container.kill({ signal: 'SIGKILL', abortSignal })),
     isGone: async (copy) => (await look(copy)) === null,
-    freeze: (copy) => act(copy, 'pause', (container, abortSignal) => container.pause({ abortSignal })),
-    thaw: (copy) => act(copy, 'unpause', (container, abortSignal) => container.unpause({ abortSignal })),
-    isFrozen: async (copy) => (await look(copy))?.seen.State.Status === 'paused',
+    // An engine answers 500, a fault of its own, to a pause of what is paused and to the end of a pause of what is not.
+    async freeze(copy) {
+      if (!(await isFrozen(copy)))
+        await act(copy, 'pause', (container, abortSignal) => container.pause({ abortSignal }));
+    },
+    async thaw(copy) {
+      if (await isFrozen(copy))
+        await act(copy, 'unpause', (container, abortSignal) => container.unpause({ abortSignal }));
+    },
+    isFrozen,
   };
 }
 
