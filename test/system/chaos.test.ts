@@ -18,7 +18,7 @@ beforeAll(async () => {
   installation = await startLight({ name: 'chaos', policy, service: { chaos: 'ask' } });
   await deploy(installation, '1.1');
   await deploy(installation, '1.2');
-}, 120_000);
+}, 300_000);
 
 afterAll(async () => {
   await installation?.stop();
@@ -82,7 +82,7 @@ test.each(['corrupted-artifact', 'killed-mid-swap', 'surge-during-rollback'])(
     const state = await until('a state', () => installation.api.state());
     expect(state.declared?.primary).toBe('1.2');
   },
-  60_000,
+  240_000,
 );
 
 function experimentFile(text: object): string {
@@ -108,13 +108,13 @@ test('an experiment that selects nothing is void by name, touches nothing, and w
   expect(code).toBe(3);
   expect(out).toContain('BAD  the fault happened: FaultSelectsNothing: no copy of mail-triage@9.9 runs on this host');
   expect(out).toContain('of-a-test: VOID');
-}, 60_000);
+}, 120_000);
 
 test('what a killed run left frozen is taken back by abort, and no other run begins before', async () => {
   const file = experimentFile({
     steadyState: { errors: { of: 3 } },
-    fault: { kind: 'freeze-serving', version: 'live', limit: '2m' },
-    expect: { within: '60s', outcome: 'none' },
+    fault: { kind: 'freeze-serving', version: 'live', limit: '5m' },
+    expect: { within: '2m', outcome: 'none' },
   });
   const { pid } = installation.copyOf('1.2');
   const frozen = (): boolean => / T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/, ')'));
@@ -131,4 +131,4 @@ test('what a killed run left frozen is taken back by abort, and no other run beg
   expect(aborted.out).toContain('runs, or has ended');
   expect({ frozen: frozen(), left: existsSync(state) }).toEqual({ frozen: false, left: false });
   expect((await lastgood(['chaos', 'list'])).out).toMatch(/of-a-test: aborted, by /);
-}, 90_000);
+}, 180_000);

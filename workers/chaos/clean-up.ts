@@ -20,15 +20,27 @@ async function whenState(
   }
 }
 
+/** What is so now. A look that nobody answers says nothing, least of all that nothing waits; null when the time is over. */
+async function known(observer: Observer): Promise<ServiceFacts | null> {
+  let found: ServiceFacts | null = null;
+  await whenState(observer, (state) => {
+    found = state;
+    return true;
+  });
+  return found;
+}
+
 /** A rollback of the run that waits for a person is ended by who ordered it. Null when nothing waits any more, else why. */
 export async function endWaiting(world: ChaosWorld, observer: Observer, run: string): Promise<string | null> {
-  const { operation } = (await observer.look()).state ?? {};
+  const state = await known(observer);
+  if (state === null) return 'whether its rollback waits for a human is not known: nobody answers';
+  const { operation } = state;
   if (!operation?.waiting) return null;
   const incident = operation.incident ?? operation.id;
   const reason = `chaos run ${run}: the experiment is over`;
   const answer = await world.act('intervene', { incident, action: 'abort', reason });
   if (answer.decision !== 'accepted') return `${operation.id} waits for a human: ${answer.why}`;
-  return (await whenState(observer, (state) => state.operation === null)) ? null : `${operation.id} does not end`;
+  return (await whenState(observer, (now) => now.operation === null)) ? null : `${operation.id} does not end`;
 }
 
 /** Deploys what was live before the run again. Null when it is live, else why not and what to do. */
@@ -37,8 +49,8 @@ export async function putBack(
   observer: Observer,
   { run, before }: { readonly run: string; readonly before: string },
 ): Promise<string | null> {
-  const { state } = await observer.look();
-  const service = state?.service ?? '';
+  const state = await known(observer);
+  const service = state?.service ?? observer.state?.service ?? '';
   const byHand = `deploy it by hand: lastgood deploy ${service}@${before} --reason '…'`;
   if (state === null) return `the service workflow does not answer; ${byHand}`;
   if (state.declared?.primary === before) return null;

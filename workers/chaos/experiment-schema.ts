@@ -62,7 +62,7 @@ const fault = z.discriminatedUnion('kind', [
 ]);
 
 const expectation = z.strictObject({
-  within: duration({ min: '1s', max: '1h' }).prefault('60s'),
+  within: duration({ min: '1s', max: '1h' }).prefault('2m'),
   outcome: z
     .union([z.enum(outcomes), z.array(z.enum(outcomes)).min(1)], {
       error: `one or several of ${outcomes.join(', ')}`,
@@ -90,7 +90,7 @@ export const experimentSchema = z
     users: z.strictObject({ perSecond: count(1, 1_000).prefault(10) }).prefault({}),
     steadyState: z
       .strictObject({
-        within: duration({ min: '1s', max: '10m' }).prefault('30s'),
+        within: duration({ min: '1s', max: '10m' }).prefault('60s'),
         errors: z.strictObject({ atMost: rate.prefault(0), of: count(1, 10_000).prefault(20) }).prefault({}),
         routeStable: duration({ max: '5m' }).prefault('1s'),
       })
@@ -104,7 +104,7 @@ export const experimentSchema = z
     at: z.enum(['before', ...rollbackSteps]).prefault('before'),
     fault,
     expect: expectation,
-    recoverWithin: duration({ min: '1s', max: '1h' }).prefault('60s'),
+    recoverWithin: duration({ min: '1s', max: '1h' }).prefault('2m'),
     putBack: z.boolean().prefault(true),
   })
   .refine(({ at, trigger }) => at === 'before' || trigger.kind !== 'none', {

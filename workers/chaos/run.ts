@@ -1,41 +1,19 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Faults, FaultProof, PreparedFault } from '../../activities/ports';
+import type { FaultProof, PreparedFault } from '../../activities/ports';
 import type { Experiment } from '../../domain/chaos/experiment';
 import type { Observations, SteadyLook } from '../../domain/chaos/observations';
 import { readVerdict, type ChaosResult } from '../../domain/chaos/verdict';
 import { endWaiting, putBack } from './clean-up';
 import { Observer } from './observer';
 import { awaitOutcome } from './outcome';
-import type { RunState, StateFile } from './state-file';
+import type { RunParts, RunReport } from './run-parts';
+import type { RunState } from './state-file';
 import { endFacts, recordEnd, wordsOf } from './record';
 import { awaitSteady } from './steady';
 import { targetOf, withVersion } from './target';
-import type { Users } from './users';
-import type { ChaosWorld, ServiceFacts, StepHold } from './world';
+import type { ServiceFacts } from './world';
 
-export type { ChaosResult, Experiment };
-
-export interface RunParts {
-  readonly world: ChaosWorld;
-  readonly faults: Faults;
-  readonly startUsers: (perSecond: number) => Users;
-  /** Null: a step is waited for by asking again and again. */
-  readonly hold: StepHold | null;
-  readonly stateFile: StateFile;
-  readonly say: (line: string) => void;
-  /** Aborted by a person: what was begun is taken back, and the run ends. */
-  readonly signal: AbortSignal;
-  readonly reason: string;
-}
-
-export interface RunReport extends ChaosResult {
-  readonly run: string;
-  readonly experiment: string;
-  readonly service: string;
-  readonly observations: Observations;
-  /** What a person must take back by hand; empty where nothing is left. */
-  readonly leftovers: readonly string[];
-}
+export type { ChaosResult, Experiment, RunParts, RunReport };
 
 const STEP_POLL_MS = 10;
 /** From an accepted act to the step. */
@@ -55,7 +33,9 @@ export async function runExperiment(
   const about = { run, experiment: experiment.name, reason };
   const startedAt = Date.now();
   const observer = new Observer(world, await world.ledgerHead());
-  const before = (await observer.look()).state?.declared?.primary ?? null;
+  const { state: now } = await observer.look();
+  if (now === null) throw new Error('the service workflow does not answer; nothing was done');
+  const before = now.declared?.primary ?? null;
   const state: RunState = {
     schema: 1,
     ...identity,
@@ -103,6 +83,7 @@ class Run {
   private removed: FaultProof | null = null;
   private notInjected: string | null = null;
   private notRemoved: string | null = null;
+  private notEnded: string | null = null;
   private target: string | null = null;
   private moved = false;
 
@@ -171,6 +152,7 @@ class Run {
   /** After the verdict: the version that was live before. What could not be taken back, in words. */
   async leftovers(): Promise<string[]> {
     const left = this.notRemoved === null ? [] : [`${this.notRemoved}; take it back with lastgood chaos abort`];
+    if (this.notEnded !== null) left.push(this.notEnded);
     const { before, run } = this.state;
     if (this.injected === null && !this.moved) return left;
     if (!this.experiment.putBack || before === null) return left;
@@ -262,6 +244,8 @@ class Run {
   private async settleDown(): Promise<void> {
     if (!this.moved) return;
     const why = await endWaiting(this.parts.world, this.observer, this.state.run).catch(wordsOf);
-    if (why !== null) this.parts.say(why);
+    if (why === null) return;
+    this.notEnded = why;
+    this.parts.say(why);
   }
 }

@@ -33,12 +33,12 @@ test('an experiment gets every default, and asks for every invariant', () => {
     why: 'it dies',
     service: 'triage',
     users: { perSecond: 10 },
-    steadyState: { withinMs: 30_000, errors: { atMost: 0, of: 20 }, routeStableMs: 1_000 },
+    steadyState: { withinMs: 60_000, errors: { atMost: 0, of: 20 }, routeStableMs: 1_000 },
     trigger: { kind: 'none' },
     at: 'before',
     fault: { kind: 'kill-serving', version: 'live' },
     expect: {
-      withinMs: 60_000,
+      withinMs: 120_000,
       outcomes: ['settled'],
       targetDropped: null,
       primary: 'any',
@@ -46,7 +46,7 @@ test('an experiment gets every default, and asks for every invariant', () => {
       failedAtMost: 0,
       invariants: ['I1', 'I2', 'I4', 'I5', 'I6', 'I8', 'I9', 'I12'],
     },
-    recoverWithinMs: 60_000,
+    recoverWithinMs: 120_000,
     putBack: true,
   });
 });
