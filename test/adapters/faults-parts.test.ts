@@ -21,7 +21,7 @@ needsDocker('the copies of a private dockerd', () => {
   let engine: PrivateEngine;
   let options: DockerRuntimeOptions;
   let runtime: ServingRuntime;
-  let place: CopyPlace;
+  let place: Extract<CopyPlace, { how: 'container' }>;
   let control: CopyControl;
   const instance = 'mail@1.0#a';
 
