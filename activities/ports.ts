@@ -395,3 +395,5 @@ export interface Environment {
 export type * from './ports/output-cache';
 export type { Actor, Alert, AlertSeverity };
 export type * from './ports/pipeline';
+
+export type * from './ports/faults';

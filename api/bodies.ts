@@ -68,6 +68,20 @@ export const itemsOrderBody = z.strictObject({
   reason: z.string().min(1).max(500),
 });
 export const listDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hexadecimal digits');
+const fact = z.json();
+
+/** The begin or the end of a chaos experiment. */
+export const chaosBody = z.strictObject({
+  run: z.string().regex(/^[a-z0-9-]{1,64}$/),
+  phase: z.enum(['began', 'ended']),
+  experiment: z.string().min(1).max(64),
+  atMs: z.number().min(0),
+  reason: z.string().min(1).max(500),
+  summary: z.string().min(1).max(700),
+  /** The name of the service once more, by whoever runs it. */
+  consent: z.string().max(64).optional(),
+  facts: z.record(z.string().max(64), fact),
+});
 
 export const blindBody = z.strictObject({
   fromMs: z.number().min(0),

@@ -36,7 +36,13 @@ export class DecisionsUnreachable extends Error {
 
 /** What the interface reaches; composed by the controller. */
 export interface ApiPorts {
-  readonly services: readonly { readonly name: string; readonly model: string; readonly regulated?: boolean }[];
+  readonly services: readonly {
+    readonly name: string;
+    readonly model: string;
+    /** Whether chaos experiments may be made on it. */
+    readonly chaos: 'refuse' | 'ask' | 'allow';
+    readonly regulated?: boolean;
+  }[];
   readonly decisions: Decisions;
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;

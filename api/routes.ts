@@ -6,6 +6,7 @@ import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import { registerCaches } from './caches';
+import { registerChaos } from './chaos';
 import { registerItems } from './items';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
@@ -22,7 +23,7 @@ const actNames = messageNames.filter((name): name is ActName => name !== 'config
 const ledgerPageMax = 1_000;
 
 export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
-  const known = (request: FastifyRequest): { name: string; model: string } => {
+  const known = (request: FastifyRequest): ApiPorts['services'][number] => {
     const { service } = request.params as { service: string };
     const found = ports.services.find(({ name }) => name === service);
     if (found !== undefined) return found;
@@ -139,6 +140,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   registerPushed(app, ports, (request) => known(request).name);
   registerItems(app, ports, (request) => known(request).name, callerOf);
   registerPictures(app, ports, (request) => known(request).name);
+  registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {
     service: (request) => known(request).name,
     actor: (request) => callerOf(request).actor,

@@ -1,4 +1,4 @@
-import type { Actor, ChainedEntry, LedgerKind } from '../domain/ledger';
+import type { Actor, ChainedEntry, Json, LedgerKind } from '../domain/ledger';
 import type { Right, Role } from '../domain/roles';
 import type { ArtifactStore, CacheState, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
 import type { Standing, VersionInfo } from '../domain/version';
@@ -38,6 +38,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/services/{s}/items/{incident}/sign-off` `{pipeline?, reason}` | `{signedOff: number}`; 409 where nothing is treated |
  * | `POST /v1/services/{s}/items/{incident}/orders` `{pipeline, order: retry\|skip, reason}` | `{ordered}` |
  * | `POST /v1/artifacts/import` `{path}` (local user only) | {@link ImportResult} |
+ * | `POST /v1/services/{s}/chaos` {@link ChaosReport} (local user only) | `{recorded: 1}` |
  * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
  * | `GET /metrics` | Prometheus text |
@@ -187,6 +188,18 @@ export interface Pruning {
   readonly keep: number;
   readonly reason: string;
   readonly versions: readonly { readonly version: string; readonly digest: string }[];
+}
+
+/** The begin or the end of a chaos experiment, as it goes into the ledger. */
+export interface ChaosReport {
+  readonly run: string;
+  readonly phase: 'began' | 'ended';
+  readonly experiment: string;
+  readonly atMs: number;
+  readonly reason: string;
+  readonly summary: string;
+  readonly consent?: string;
+  readonly facts: { readonly [key: string]: Json };
 }
 
 export interface BlindReport {

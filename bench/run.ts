@@ -15,6 +15,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   load: () => import('./load'),
   caches: () => import('./caches'),
   pipelines: () => import('./pipelines'),
+  chaos: () => import('./chaos'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

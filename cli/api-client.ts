@@ -7,6 +7,7 @@ import type {
   AnswersAt,
   CacheInvalidated,
   CacheView,
+  ChaosReport,
   IncidentSummary,
   ItemsView,
   LedgerPage,
@@ -64,6 +65,8 @@ export interface ApiClient {
     act: 'sign-off' | 'orders',
     body: Readonly<Record<string, unknown>>,
   ): Promise<unknown>;
+  /** Writes the begin or the end of a chaos experiment down; a begin is refused where none may be made. */
+  recordChaos(service: string, report: ChaosReport): Promise<void>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
@@ -131,6 +134,7 @@ export function apiClient(settings: Settings): ApiClient {
     },
     tellItems: (service, incident, act, body) =>
       ask('POST', `/v1/services/${part(service)}/items/${part(incident)}/${act}`, body),
+    recordChaos: async (service, report) => void (await ask('POST', `/v1/services/${part(service)}/chaos`, report)),
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
   };

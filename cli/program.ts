@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { addArtifacts } from './artifact-verbs';
 import type { ReplayOptions } from './commands/replay';
+import { addChaos } from './chaos-verbs';
 import type { CommonOptions } from './context';
 import { addIdentity } from './identity-verbs';
 import { addItems } from './items-verbs';
@@ -25,6 +26,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
   addLocal(program, run);
   addArtifacts(program, run);
   addIdentity(program, run);
+  addChaos(program, run);
   return program;
 }
 

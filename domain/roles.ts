@@ -15,6 +15,8 @@ export type Right =
   | 'invalidateCaches'
   /** Lists of items by their ids, orders about them, and signing them off. */
   | 'treatItems'
+  /** Faults are made on purpose. */
+  | 'runChaos'
   /** Labels, values of metrics, reports of other tools: what detection measures by. */
   | 'observe'
   /** The watchdog's word on a time in which nobody decided. */
@@ -38,6 +40,7 @@ const table: { readonly [right in Right]: readonly Role[] } = {
   observe: ['operator'],
   invalidateCaches: ['operator'],
   treatItems: ['operator'],
+  runChaos: ['operator'],
   prune: [],
   tellBlindness: [],
 };

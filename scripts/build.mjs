@@ -20,7 +20,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const require = createRequire(import.meta.url);
 // The same folders as in tsconfig.json, without the tests.
-const folders = 'domain workflows activities adapters gateway api workers cli console examples bench'.split(' ');
+const folders = 'domain workflows activities adapters gateway api workers cli console examples bench experiments'.split(
+  ' ',
+);
 const assetTypes = new Set(['.json', '.yaml', '.yml', '.html', '.css', '.svg', '.sql']);
 
 removeStaleOutput();

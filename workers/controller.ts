@@ -107,9 +107,10 @@ export async function runController(options: ProcessOptions): Promise<void> {
     return { ok: parts.every(({ ok }) => ok), pid: process.pid, startedAt, version: packageVersion(), parts };
   };
   const ports: ApiPorts = {
-    services: configuration.services.map(({ name, model, policy }) => ({
+    services: configuration.services.map(({ name, model, chaos, policy }) => ({
       name,
       model,
+      chaos,
       regulated: policy.regulated === true,
     })),
     decisions,

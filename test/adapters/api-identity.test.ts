@@ -45,7 +45,7 @@ function stub<T extends object>(given: Partial<T>): T {
 
 function serve(proofs: Partial<Proofs>, tls: ApiServerOptions['tls'] = null): FastifyInstance {
   const ports: ApiPorts = {
-    services: ['mail', 'chat', 'loans'].map((name) => ({ name, model: name, regulated: name === 'loans' })),
+    services: ['mail', 'chat', 'loans'].map((name) => ({ name, model: name, regulated: name === 'loans', chaos: 'refuse' as const })),
     decisions: stub<Decisions>({
       act: (_service, name, message) => {
         acts.push({ ...message, name } as OperatorMessage);

@@ -52,7 +52,7 @@ const errors: string[] = [];
 
 function serve(given: Given = {}): FastifyInstance {
   const ports: ApiPorts = {
-    services: [{ name: 'mail', model: 'mail' }],
+    services: [{ name: 'mail', model: 'mail', chaos: 'ask' }],
     decisions: stub<Decisions>('decisions', given.decisions ?? {}),
     router: stub<TrafficRouter>('router', given.router ?? {}),
     telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),

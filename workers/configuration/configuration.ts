@@ -243,6 +243,8 @@ export interface ServiceConfiguration {
   readonly metrics: readonly DeclaredMetric[];
   /** Null for a service that is no language model. */
   readonly semantic: SemanticConfiguration | null;
+  /** Whether chaos experiments may be made on it. */
+  readonly chaos: 'refuse' | 'ask' | 'allow';
   /** Null: versions are imported by hand. */
   readonly registry: RegistryConfiguration | null;
   /** Output caches that follow the traffic. */

@@ -223,6 +223,7 @@ function resolveService(
     external: Object.fromEntries(
       Object.entries(text.external).map(([part, { url, path = null }]) => [part, { url, path }]),
     ),
+    chaos: text.chaos,
     dependencies: text.dependencies,
     hardware: resolveHardware(text.hardware),
     metrics,

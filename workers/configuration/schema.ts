@@ -165,6 +165,8 @@ const service = z.strictObject({
   dependencies: z.array(httpUrl).max(50).prefault([]),
   /** Machines that it runs on or depends on, beside this host, by name. */
   hardware: hardwareSchema.prefault({}),
+  /** Experiments with faults: never, only when whoever runs one names the service once more, or by whoever may run them. */
+  chaos: z.enum(['refuse', 'ask', 'allow']).prefault('refuse'),
   changes: z.enum(['lastgood', 'external']).prefault('lastgood'),
   onForeignQuarantined: z.enum(['alarm', 'revert']).prefault('alarm'),
   /** Values that come from outside: pushed, from Prometheus, from reports of other tools. */

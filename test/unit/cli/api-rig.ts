@@ -97,7 +97,7 @@ export class ApiRig {
     const unused = (what: string) => () => Promise.reject(new Error(`${what} was not expected`));
     const { played } = this;
     return {
-      services: [{ name: service, model: 'triage' }],
+      services: [{ name: service, model: 'triage', chaos: 'ask' }],
       decisions: {
         status: () =>
           this.decisionsDown
