@@ -19,7 +19,7 @@ export class Account {
   startedAt = 0;
   /** Known when the request can be sent; see {@link lookIn}. */
   session: string | undefined;
-  private readonly probe: boolean;
+  readonly probe: boolean;
   private readonly sampled: boolean;
   /** Its fate was counted before it ended. */
   private counted = false;

@@ -5,7 +5,7 @@ import { answersAround, findAnswers } from './answer-files';
 import { describeIssues } from './config';
 import { streamTelemetry } from './control-follow';
 import { ControlError, numberParam, readJson, sendJson } from './control-http';
-import { CONTROL_PREFIX, feedbackBatchSchema, observationBatchSchema } from './protocol';
+import { CONTROL_PREFIX, feedbackBatchSchema, mirrorBatchSchema, observationBatchSchema } from './protocol';
 import type { Service } from './service';
 
 const ROUTE_LIMIT_BYTES = 1 << 20;
@@ -112,6 +112,11 @@ async function serviceRequest(
     case 'POST feedback': {
       const batch = parse(feedbackBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));
       return sendJson(res, 200, await service.feedback.take(batch.items, Date.now()));
+    }
+    case 'POST mirror': {
+      const { drill, items } = parse(mirrorBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));
+      const mirrored = await service.mirror.replay(drill, items);
+      return sendJson(res, mirrored.running ? 200 : 409, mirrored);
     }
     case 'POST observations': {
       const batch = parse(observationBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));

@@ -3,6 +3,7 @@ import { retryAfterSeconds, type Gap, type VersionSelector } from '../domain/rou
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
+import type { DegradedAnswer } from './degrader';
 import { gapRefusal } from './gap-answers';
 import { requestHeaders, type Headers } from './headers';
 import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
@@ -31,6 +32,7 @@ export class Exchange implements AttemptOwner, Waiting {
   private status = 0;
   /** From the first byte of an answer on. */
   private passing: Passing | null = null;
+  private degraded: DegradedAnswer | null = null;
 
   constructor(
     private readonly service: Service,
@@ -83,8 +85,10 @@ export class Exchange implements AttemptOwner, Waiting {
   private choose(): void {
     const way = this.service.choose(this.account.session, Date.now());
     const { gap } = this.service;
-    if (way) this.take(way);
-    else if (gap) this.refuseInGap(gap);
+    if (way) {
+      this.service.mirror.copy(this.req, this.account, way, this.body);
+      this.take(way);
+    } else if (gap) this.refuseInGap(gap);
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
   }
@@ -92,7 +96,19 @@ export class Exchange implements AttemptOwner, Waiting {
   private take(way: Way): void {
     this.way = way;
     way.lane.flight.count += 1;
-    this.tryNext();
+    const addedMs = way.degrade?.addedMs ?? 0;
+    if (addedMs > 0) setTimeout(() => this.afterDelay(way), addedMs);
+    else this.tryNext();
+  }
+
+  /** A drill made it wait; under a new record it is chosen for anew. */
+  private afterDelay(way: Way): void {
+    if (this.over || this.way !== way) return;
+    if (way.epoch === this.service.route.record?.epoch) this.tryNext();
+    else {
+      this.leave();
+      this.choose();
+    }
   }
 
   private leave(): void {
@@ -241,6 +257,10 @@ export class Exchange implements AttemptOwner, Waiting {
     this.status = status;
     service.deadlines.remove(this);
     attempt.target.health.answered();
+    if (way.degrade) {
+      this.degraded = service.degrader.answer(way.degrade, { status, headers }, renaming);
+      renaming = this.degraded ?? renaming;
+    }
     const length = headers['content-length'];
     const known = typeof length === 'string' && req.method !== 'HEAD' && status !== 304 ? Number(length) : -1;
     account.answering(way, status, headers, known);
@@ -250,14 +270,16 @@ export class Exchange implements AttemptOwner, Waiting {
 
   onData(attempt: Attempt, chunk: Buffer): void {
     const isLast = (this.passing as Passing).take(chunk, attempt);
-    this.account.look(chunk);
+    if (!this.degraded) this.account.look(chunk);
     if (isLast) this.finish();
   }
 
   onEnd(): void {
     if (this.over) return;
-    if ((this.passing as Passing).end()) this.finish();
-    else this.fail(502, 'unreadable-answer', 'the public name cannot be given back in this answer', this.way);
+    if ((this.passing as Passing).end()) {
+      if (this.degraded?.told) this.account.look(this.degraded.told);
+      this.finish();
+    } else this.fail(502, 'unreadable-answer', 'the public name cannot be given back in this answer', this.way);
   }
 
   onFirstByteLate(): void {
