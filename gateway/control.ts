@@ -5,7 +5,8 @@ import { answersAround, findAnswers } from './answer-files';
 import { describeIssues } from './config';
 import { streamTelemetry } from './control-follow';
 import { ControlError, numberParam, readJson, sendJson } from './control-http';
-import { CONTROL_PREFIX, feedbackBatchSchema, mirrorBatchSchema, observationBatchSchema } from './protocol';
+import { mirrorBatchSchema } from './drill-protocol';
+import { CONTROL_PREFIX, feedbackBatchSchema, observationBatchSchema } from './protocol';
 import type { Service } from './service';
 
 const ROUTE_LIMIT_BYTES = 1 << 20;

@@ -1,6 +1,6 @@
-import type { Degradation } from '../domain/route';
+import type { Degradation, VersionSelector } from '../domain/route';
 import { valueAt, type AnswerReader, type Path } from './answer-reader';
-import type { RenamedAnswer } from './naming/renamed-answer';
+import { renamedAnswer, type AnsweredWith, type RenamedAnswer } from './naming/renamed-answer';
 
 type Headers = Record<string, string | string[] | undefined>;
 
@@ -114,4 +114,26 @@ function put(root: unknown, path: Path, value: unknown): boolean {
   else if ('index' in last && Array.isArray(parent)) (parent as unknown[])[last.index] = value;
   else return false;
   return true;
+}
+
+interface ChangedAnswer {
+  /** What is passed on instead of the backend's bytes; null where these go on as they are. */
+  readonly answer: RenamedAnswer | null;
+  readonly degraded: DegradedAnswer | null;
+}
+
+const UNCHANGED: ChangedAnswer = { answer: null, degraded: null };
+
+/** What becomes of an answer on its way; null where the public name cannot be given back in it. */
+export function changedAnswer(
+  degrader: Degrader,
+  degrade: Degradation | null,
+  selector: VersionSelector | undefined,
+  answered: AnsweredWith,
+): ChangedAnswer | null {
+  if (selector?.by !== 'model' && degrade === null) return UNCHANGED;
+  const renaming = selector?.by === 'model' ? renamedAnswer(selector, answered) : null;
+  if (selector?.by === 'model' && renaming === null) return null;
+  const degraded = degrade === null ? null : degrader.answer(degrade, answered, renaming);
+  return { answer: degraded ?? renaming, degraded };
 }

@@ -4,7 +4,7 @@ import type { Account } from './account';
 import type { MirrorLabels } from './feedback';
 import { requestHeaders } from './headers';
 import { selectRequest } from './naming/selected-request';
-import type { Mirrored, MirrorItem } from './protocol';
+import type { Mirrored, MirrorItem } from './drill-protocol';
 import { uuidV7 } from './request-id';
 import type { Service, Way } from './service';
 import { Upload } from './upload';

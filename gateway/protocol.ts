@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { RouteRecord } from '../domain/route';
+import { shareSchema } from './drill-protocol';
 import { EVENTS } from './event-names';
 
 /**
@@ -16,7 +17,7 @@ import { EVENTS } from './event-names';
  * | `GET /control/v1/services/{s}/samples?version=V&labelled=1&limit=N` | `{samples: Sample[]}`, newest first; `{off: true, samples: []}` where sampling is off |
  * | `GET /control/v1/services/{s}/inputs?from=MS&to=MS&limit=N` | {@link sampledInputsSchema}: the newest `limit` sampled inputs of the half-open interval, oldest first, those that failed as well |
  * | `POST /control/v1/services/{s}/feedback` {@link feedbackBatchSchema} | {@link feedbackResultSchema} |
- * | `POST /control/v1/services/{s}/mirror` {@link mirrorBatchSchema} | {@link mirroredSchema}: recorded inputs for the drill that runs on copies; 409 `{running: false}` where none does |
+ * | `POST /control/v1/services/{s}/mirror` `mirrorBatchSchema` | `mirroredSchema`: recorded inputs for the drill that runs on copies; 409 `{running: false}` where none does |
  * | `POST /control/v1/services/{s}/observations` {@link observationBatchSchema} | 200 {@link observationsTakenSchema}, 409 {@link observationsRefusedSchema} |
  * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
  * | `GET /control/v1/answers/{requestId}` | {@link answerLookupSchema} |
@@ -66,22 +67,7 @@ export const routeRecordSchema: z.ZodType<RouteRecord> = z.strictObject({
   service: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
   epoch,
   primary: version,
-  share: z
-    .strictObject({
-      version,
-      weight: z.number().min(0).max(1),
-      until: instant,
-      drill: z.string().exactOptional(),
-      mirror: z.literal(true).exactOptional(),
-      degrade: z
-        .strictObject({
-          wrongShare: z.number().min(0).max(1).exactOptional(),
-          addedMs: z.number().min(0).max(60_000).exactOptional(),
-          truncateTo: z.int().min(0).max(1_000_000).exactOptional(),
-        })
-        .exactOptional(),
-    })
-    .exactOptional(),
+  share: shareSchema.exactOptional(),
   pins: z.array(z.strictObject({ version, until: instant })).max(20),
   fallback: version.exactOptional(),
   gap: z.strictObject({ since: instant, until: instant, expectedAt: instant }).exactOptional(),
@@ -254,33 +240,6 @@ export const feedbackResultSchema = z.object({
   unknown: z.array(z.string()),
 });
 export type FeedbackResult = z.infer<typeof feedbackResultSchema>;
-
-/** Recorded inputs that the version of a drill is asked; with a label the answer is judged at once. */
-export const mirrorBatchSchema = z.strictObject({
-  drill: z.string().min(1).max(64),
-  items: z
-    .array(
-      z.strictObject({
-        path: z
-          .string()
-          .regex(/^\/\S*$/)
-          .max(2_000),
-        contentType: z.string().max(200),
-        body: z.string(),
-        label: z.string().min(1).max(128).exactOptional(),
-      }),
-    )
-    .min(1)
-    .max(200),
-});
-export type MirrorItem = z.infer<typeof mirrorBatchSchema>['items'][number];
-export const mirroredSchema = z.object({
-  running: z.boolean(),
-  asked: z.int(),
-  /** Not asked: enough of them were under way. */
-  skipped: z.int(),
-});
-export type Mirrored = z.infer<typeof mirroredSchema>;
 
 /** Values of declared metrics. `key` makes a repeated batch the same batch; `n` is the number of samples behind a value. */
 export const observationBatchSchema = z.strictObject({

@@ -3,10 +3,9 @@ import { retryAfterSeconds, type Gap, type VersionSelector } from '../domain/rou
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { Waiting } from './deadlines';
-import type { DegradedAnswer } from './degrader';
+import { changedAnswer, type DegradedAnswer } from './degrader';
 import { gapRefusal } from './gap-answers';
 import { requestHeaders, type Headers } from './headers';
-import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
 import type { Refusal } from './naming/refusal';
 import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
 import { answerOurselves, breakOff } from './own-answer';
@@ -104,11 +103,9 @@ export class Exchange implements AttemptOwner, Waiting {
   /** A drill made it wait; under a new record it is chosen for anew. */
   private afterDelay(way: Way): void {
     if (this.over || this.way !== way) return;
-    if (way.epoch === this.service.route.record?.epoch) this.tryNext();
-    else {
-      this.leave();
-      this.choose();
-    }
+    if (way.epoch === this.service.route.record?.epoch) return this.tryNext();
+    this.leave();
+    this.choose();
   }
 
   private leave(): void {
@@ -244,28 +241,22 @@ export class Exchange implements AttemptOwner, Waiting {
     const { account, req, res, service } = this;
     const way = this.way as Way;
     const { selector } = attempt.target.backend;
-    let renaming: RenamedAnswer | null = null;
-    if (selector?.by === 'model') {
-      const answered = { method: req.method as string, url: req.url as string, status, headers };
-      renaming = renamedAnswer(selector, answered);
-      if (!renaming) {
-        const why = 'the backend compressed its answer, so the public name cannot be given back';
-        this.fail(502, 'encoded-answer', why, way);
-        return;
-      }
+    const answered = { method: req.method as string, url: req.url as string, status, headers };
+    const changed = changedAnswer(service.degrader, way.degrade, selector, answered);
+    if (!changed) {
+      const why = 'the backend compressed its answer, so the public name cannot be given back';
+      this.fail(502, 'encoded-answer', why, way);
+      return;
     }
     this.status = status;
     service.deadlines.remove(this);
     attempt.target.health.answered();
-    if (way.degrade) {
-      this.degraded = service.degrader.answer(way.degrade, { status, headers }, renaming);
-      renaming = this.degraded ?? renaming;
-    }
+    this.degraded = changed.degraded;
     const length = headers['content-length'];
     const known = typeof length === 'string' && req.method !== 'HEAD' && status !== 304 ? Number(length) : -1;
     account.answering(way, status, headers, known);
     const head = { status, headers, requestId: account.id, version: way.choice.version };
-    this.passing = new Passing(res, head, known, renaming);
+    this.passing = new Passing(res, head, known, changed.answer);
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
