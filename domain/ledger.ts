@@ -38,6 +38,10 @@ export type LedgerKind =
   | 'configured'
   | 'reconciled'
   | 'blind'
+  | 'drill-decided'
+  | 'drill-shared'
+  | 'drill-detected'
+  | 'drill-ended'
   | 'evidence-kept'
   | 'instance-retired';
 

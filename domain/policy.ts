@@ -1,3 +1,4 @@
+import type { DrillPolicy } from './drill';
 import type { ReplicaPlan } from './hosts';
 import type { Tier } from './detection/types';
 
@@ -151,6 +152,8 @@ export interface ServicePolicy {
     readonly fromHour: number;
     readonly toHour: number;
   }[];
+  /** Absent in policies of older releases: no live drills. */
+  readonly drills?: DrillPolicy;
   readonly unverifiedOperators: 'allow' | 'refuse';
   readonly detection: DetectionPolicy;
 }

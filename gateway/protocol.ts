@@ -3,6 +3,8 @@ import type { RouteRecord } from '../domain/route';
 import { shareSchema } from './drill-protocol';
 import { EVENTS } from './event-names';
 
+export { mirroredSchema, type Mirrored, type MirrorItem } from './drill-protocol';
+
 /**
  * The gateway's control interface as schemas. It is a listener of its own (a Unix socket, or loopback with a bearer
  * token), never the port that clients use.

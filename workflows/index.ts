@@ -1,4 +1,6 @@
 export { serviceWorkflow } from './service';
 export { rollbackWorkflow } from './rollback';
 export { retirementWorkflow } from './retirement';
+export { drillWorkflow } from './drill';
+export { scheduledDrillWorkflow } from './scheduled-drill';
 export { detectionWorkflow } from './detection';

@@ -7,6 +7,7 @@ import type { Procedure } from '../rollback/plan';
 import { startCooldown } from './brakes';
 import { check } from './check';
 import { declare } from './declared-route';
+import { drillWords, interruptDrill, startDrill } from './drills';
 import { expectedGap, gapWords, planFor } from './gap';
 import { endIncident } from './incident';
 import { intervene, startRollback, wouldComeToNothing, type Outcome } from './interventions';
@@ -95,6 +96,7 @@ function shortId(requestId: string): string {
 
 /** What a rollback or deploy would do now, one line a step. */
 function planOf(state: ServiceState, message: OperatorMessage, now: number): string[] {
+  if (message.name === 'drill') return [drillWords({ version: state.declared?.primary ?? '?', ...message })];
   const target = message.name === 'rollback' ? message.to : message.name === 'deploy' ? message.version : undefined;
   if (message.name !== 'rollback' && message.name !== 'deploy') return [`${message.name}: ${message.reason}`];
   const { candidates, refused } = candidatesFor(state, target, now);
@@ -140,6 +142,8 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): Outcome {
       return rollBack(turn, message.to, message.reason, actor);
     case 'deploy':
       return deploy(turn, message.version, message.reason, actor);
+    case 'drill':
+      return startDrill(turn, message, actor);
     case 'clearBreaker':
       state.breaker = { ...state.breaker, open: false };
       state.consecutive = 0;
@@ -168,6 +172,10 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): Outcome {
       if (state.operation) {
         fenceOperation(turn, `cancelled by ${actor.name}`);
         return 'it is being stopped';
+      }
+      if (state.drill) {
+        interruptDrill(turn, `cancelled by ${actor.name}: ${message.reason}`);
+        return 'the drill is over';
       }
       state.queued = null;
       return 'the queued deploy is taken back';

@@ -62,6 +62,7 @@ const shape = z.looseObject({
   changes: z.enum(['lastgood', 'external']),
   onForeignQuarantined: z.enum(['alarm', 'revert']),
   freezeWindows: z.array(z.looseObject({ days: z.array(z.number()), fromHour: z.number(), toHour: z.number() })),
+  drills: z.looseObject({ live: z.boolean(), maxShare: z.number().min(0).max(1), maxLiveMs: ms }).optional(),
   unverifiedOperators: z.enum(['allow', 'refuse']),
   detection: z.looseObject({
     metrics: z.array(z.looseObject({ metric: z.string(), tier })),
