@@ -8,7 +8,8 @@ import type {
 } from '../activities/ports';
 import type { Answer, MessageName, OperatorMessage } from '../workflows/contract/messages';
 import type { ServiceStatus } from '../workflows/contract/status';
-import type { Health, ImportResult } from './types';
+import type { DrillRequest } from '../workflows/contract/drill';
+import type { DrillScheduleView, Health, ImportResult } from './types';
 
 /** The deciding workflows, as far as this interface needs them. */
 export interface Decisions {
@@ -20,6 +21,24 @@ export interface Decisions {
   artifactsChanged(service: string): Promise<void>;
 }
 
+/** Drills that begin by themselves. Every method rejects with {@link DecisionsUnreachable}. */
+export interface DrillSchedules {
+  /** Null where there is none. */
+  read(service: string): Promise<DrillScheduleView | null>;
+  /** Replaces what is there; one that is paused stays so. */
+  put(
+    service: string,
+    schedule: (
+      { readonly everyMs: number; readonly cron?: undefined } | { readonly cron: string; readonly everyMs?: undefined }
+    ) & {
+      readonly request: DrillRequest;
+      readonly note: string;
+    },
+  ): Promise<void>;
+  setPaused(service: string, paused: boolean, note: string): Promise<void>;
+  remove(service: string): Promise<void>;
+}
+
 /** Nobody who decides could be asked: Temporal is down, the workers are, or the workflow has not started. */
 export class DecisionsUnreachable extends Error {
   override readonly name = 'DecisionsUnreachable';
@@ -29,6 +48,7 @@ export class DecisionsUnreachable extends Error {
 export interface ApiPorts {
   readonly services: readonly { readonly name: string; readonly model: string }[];
   readonly decisions: Decisions;
+  readonly schedules: DrillSchedules;
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;
   readonly pushed: PushedMetrics;

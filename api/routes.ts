@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Actor, LedgerEntry } from '../domain/ledger';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
+import { registerDrillSchedules } from './drill-schedules';
 import type { Caller } from './identity';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
@@ -97,6 +98,10 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   );
 
   registerPushed(app, ports, (request) => known(request).name);
+  registerDrillSchedules(app, ports, {
+    serviceOf: (request) => known(request).name,
+    actorOf: (request) => callerOf(request).actor,
+  });
   registerPictures(app, ports, (request) => known(request).name);
 
   app.get('/v1/services/:service/versions', async (request): Promise<{ versions: VersionView[] }> => {

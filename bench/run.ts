@@ -13,6 +13,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   swap: () => import('./swap'),
   crash: () => import('./crash'),
   load: () => import('./load'),
+  drills: () => import('./drills'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

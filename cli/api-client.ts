@@ -5,6 +5,7 @@ import type {
   Answer,
   AnswerLookup,
   AnswersAt,
+  DrillScheduleView,
   IncidentSummary,
   LedgerPage,
   LedgerVerification,
@@ -40,8 +41,19 @@ export interface ApiClient {
   incidents(query: { service?: string; limit?: number }): Promise<readonly IncidentSummary[]>;
   /** Writes down what is about to leave the artifact store. */
   recordPruning(service: string, pruning: Pruning): Promise<void>;
+  /** Null where there is none. */
+  drillSchedule(service: string): Promise<DrillScheduleView | null>;
+  changeDrillSchedule(
+    service: string,
+    change: 'set' | 'pause' | 'remove',
+    body: Readonly<Record<string, unknown>>,
+  ): Promise<DrillScheduleView | null>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
+}
+
+interface Scheduled {
+  readonly schedule: DrillScheduleView | null;
 }
 
 /** The title of what the controller answers to a name that it does not have. */
@@ -79,6 +91,12 @@ export function apiClient(settings: Settings): ApiClient {
       (await ask<{ incidents: IncidentSummary[] }>('GET', `/v1/incidents${queryText(query)}`)).incidents,
     recordPruning: async (service, pruning) =>
       void (await ask('POST', `/v1/services/${part(service)}/prunings`, pruning)),
+    drillSchedule: async (service) =>
+      (await ask<Scheduled>('GET', `/v1/services/${part(service)}/drills/schedule`)).schedule,
+    changeDrillSchedule: async (service, change, body) => {
+      const path = `/v1/services/${part(service)}/drills/schedule${change === 'set' ? '' : `/${change}`}`;
+      return (await ask<Scheduled>('POST', path, body)).schedule;
+    },
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
   };

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { addArtifacts } from './artifact-verbs';
 import type { ReplayOptions } from './commands/replay';
 import type { CommonOptions } from './context';
+import { addDrills } from './drill-verbs';
 import { addReports } from './report-verbs';
 import type { Terminal } from './terminal';
 import { act, some, verb, type Options, type Run } from './verb';
@@ -20,6 +21,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
     .addHelpText('after', helpText);
   addReading(program, run);
   addActs(program, run);
+  addDrills(program, run);
   addLocal(program, run);
   addArtifacts(program, run);
   return program;

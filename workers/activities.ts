@@ -1,7 +1,10 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
 import { detectionActivities, watchActivities } from '../activities/detection-activities';
+import { drillActivities } from '../activities/drill-activities';
 import type {
   Alerts,
+  DetectionLimits,
+  DrillRequests,
   Environment,
   EvidenceStore,
   ExternalParts,
@@ -16,6 +19,7 @@ import type {
   RouterActivities,
   WatchActivities,
 } from '../workflows/contract/activities';
+import type { DrillActivities } from '../workflows/contract/drill';
 import { externalParts } from '../adapters/serving/external-parts';
 import type { Decisions } from '../api/ports';
 import { openAnswerChecks } from './answer-checks';
@@ -31,6 +35,7 @@ export interface ActivitySources {
 }
 
 export interface ControlSources extends ActivitySources {
+  readonly decisions: Decisions & DetectionLimits & DrillRequests;
   readonly alerts: Alerts;
   readonly ledger: Ledger;
   readonly environment: Environment;
@@ -42,7 +47,7 @@ export interface ControlSources extends ActivitySources {
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
-export function controlWorkerActivities(sources: ControlSources): ControlActivities {
+export function controlWorkerActivities(sources: ControlSources): ControlActivities & DrillActivities {
   const { adapters, alerts, ledger, configuration, environment, outside, evidence, fits } = sources;
   const ports = {
     ledger,
@@ -60,7 +65,8 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     answerChecks: openAnswerChecks(configuration),
     repeatable: (service: string): boolean => serviceNamed(configuration, service)?.repeatable ?? false,
   };
-  return { ...controlActivities(ports), ...detectionActivities(ports) };
+  const drills = { ...ports, detection: sources.decisions, requests: sources.decisions };
+  return { ...controlActivities(ports), ...detectionActivities(ports), ...drillActivities(drills) };
 }
 
 function externalOf(configuration: Configuration): ExternalParts {

@@ -13,6 +13,7 @@ import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
 import { openAdapters, openAlerts } from './composition';
 import { temporalDecisions } from './decisions';
+import { temporalDrillSchedules } from './drill-schedules';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
 import { ControllerMetrics, countedLedger } from './metrics';
@@ -87,6 +88,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const ports: ApiPorts = {
     services: configuration.services.map(({ name, model }) => ({ name, model })),
     decisions,
+    schedules: temporalDrillSchedules(client),
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,

@@ -6,19 +6,20 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { DecisionsUnreachable, type Decisions } from '../api/ports';
-import type { ServiceStanding } from '../activities/ports';
-import { serviceWorkflowId } from '../workflows/contract/ids';
-import type { Answer } from '../workflows/contract/messages';
+import type { DetectionLimits, DrillRequests, ServiceStanding } from '../activities/ports';
+import type { Baseline } from '../workflows/contract/activities';
+import { detectionWorkflowId, serviceWorkflowId } from '../workflows/contract/ids';
+import { parseMessage, type Answer } from '../workflows/contract/messages';
 import { signalNames } from '../workflows/contract/signals';
-import { statusQueryName, type ServiceStatus } from '../workflows/contract/status';
+import { limitsQueryName, statusQueryName, type ServiceStatus } from '../workflows/contract/status';
 
 const queryLimitMs = 2_000;
 const updateLimitMs = 10_000;
 
 /** The service workflows, asked and told through Temporal. */
-export function temporalDecisions(client: Client): Decisions {
+export function temporalDecisions(client: Client): Decisions & DetectionLimits & DrillRequests {
   const handle = (service: string): WorkflowHandle => client.workflow.getHandle(serviceWorkflowId(service));
-  return {
+  const decisions: Decisions = {
     status: (service) =>
       guarded(service, () =>
         client.withDeadline(Date.now() + queryLimitMs, () => handle(service).query<ServiceStatus>(statusQueryName)),
@@ -38,7 +39,24 @@ export function temporalDecisions(client: Client): Decisions {
         client.withDeadline(Date.now() + queryLimitMs, () => handle(service).signal(signalNames.artifactsChanged)),
       ),
   };
+  return {
+    ...decisions,
+    limits: (service) =>
+      guarded(service, () =>
+        client.withDeadline(Date.now() + queryLimitMs, () =>
+          client.workflow.getHandle(detectionWorkflowId(service)).query<Baseline | null>(limitsQueryName),
+        ),
+      ),
+    ask: async (service, requestId, request) => {
+      const parsed = parseMessage('drill', { requestId, actor: scheduleActor, ...request });
+      if (!parsed.ok) throw new TypeError(`a drill cannot be asked for: ${parsed.problem}`);
+      return await decisions.act(service, 'drill', parsed.message);
+    },
+  };
 }
+
+/** Nobody's word: it never begins a live drill. */
+const scheduleActor = { name: 'schedule', proof: 'lastgood', from: 'Temporal schedule' } as const;
 
 /** The envelope carries no name: that is the Update's own. */
 function withoutName({ name: _name, ...body }: { readonly name: string }): unknown {

@@ -33,7 +33,8 @@ function placeInTheWay(state: ServiceState, now: number, inFreeze: boolean): str
   if (declared.share) return `${declared.share.version} has a share of the traffic already`;
   const [first] = degradations;
   if (first) return `${first.verdict.metric} is degraded on ${first.version}`;
-  if (environment.length > 0) return `the environment is not as usual: ${environment[0] ?? ''}`;
+  const unusual = environmentAlarm(environment);
+  if (unusual !== null) return `the environment is not as usual: ${unusual}`;
   if (state.live !== undefined && state.live.condition !== 'answers') return `${declared.primary} does not answer`;
   if (standby?.proof === 'ok') return null;
   return standby
@@ -41,12 +42,19 @@ function placeInTheWay(state: ServiceState, now: number, inFreeze: boolean): str
     : 'there is no standby: nothing could take over from a real incident';
 }
 
+/** What is not measured is neither good nor bad (I10): it keeps no drill from beginning and ends none. */
+export function environmentAlarm(environment: readonly string[]): string | null {
+  return environment.find((finding) => !finding.endsWith(': not measured')) ?? null;
+}
+
 function notLive(state: ServiceState, { way, share, forMs, actor }: DrillMessage): string | null {
   if (way !== 'live') return null;
   const { live, maxShare, maxLiveMs } = state.policy.drills ?? noLiveDrills;
   if (!live) return 'the policy allows no live drills (drills.live); without --live no user sees it';
   if (state.mode !== 'act') return `mode ${state.mode}: nothing would lead users back by itself`;
-  if ((actor?.proof ?? 'unverified') === 'unverified') return 'nobody proved who asks for a live drill';
+  const proof = actor?.proof ?? 'unverified';
+  if (proof === 'unverified') return 'nobody proved who asks for a live drill';
+  if (proof === 'lastgood') return 'a live drill is asked for by a person, each time';
   const most = Math.min(maxShare, LIVE_DRILL_SHARE_MAX);
   if (share > most) return `a live drill may take ${most * 100} % of the requests at most, asked for ${share * 100} %`;
   if (forMs > maxLiveMs) return `a live drill may last ${maxLiveMs} ms at most (drills.maxLive), asked for ${forMs} ms`;

@@ -2,7 +2,7 @@ import type { Drill, DrillEnding, DrillOrder, DrillOutcome, DrillReport } from '
 import type { Actor, Json } from '../ledger';
 import { instanceName, versionsInForce, type Backend, type RouteRecord, type Share } from '../route';
 import { declare } from './declared-route';
-import { drillInput, type DrillMessage } from './drill-check';
+import { drillInput, environmentAlarm, type DrillMessage } from './drill-check';
 import { alertService, duration, usersNow } from './messages-for-people';
 import { retire } from './retiring';
 import type { ServiceState } from './state';
@@ -166,7 +166,8 @@ function realIncident(state: ServiceState, drill: Drill): string | null {
   if (fallbackInUse) return `the router serves by its fallback ${fallbackInUse.version}`;
   if (operation) return `${operation.kind} ${operation.id} began`;
   if (incident) return `incident ${incident.id} is open`;
-  if (environment.length > 0) return `the environment is not as usual: ${environment[0] ?? ''}`;
+  const unusual = environmentAlarm(environment);
+  if (unusual !== null) return `the environment is not as usual: ${unusual}`;
   if (state.live !== undefined && state.live.condition !== 'answers')
     return `${declared?.primary ?? '?'} does not answer`;
   if (state.pausedWhy !== null) return `paused: ${state.pausedWhy}`;
@@ -251,6 +252,21 @@ function tell(turn: Turn, drill: Drill, { outcome, why, slower }: Ended): void {
         ? 'See that the service has traffic, or drill on a replay of recorded inputs.'
         : 'In working hours: find out which stage it was, before an incident needs it.',
     command: `lastgood drill show ${drill.id} --service ${service}`,
+  });
+}
+
+/** Nobody reads the answer that a schedule gets: a rehearsal that never takes place must not go unnoticed. */
+export function tellRefusedDrill(turn: Turn, actor: Actor, why: string): void {
+  if (actor.proof !== 'lastgood') return;
+  const { service } = turn.state;
+  alertService(turn, `drill-refused/${why.slice(0, 40)}`, {
+    severity: 'ticket',
+    title: `${service}: a scheduled drill did not take place`,
+    wrong: why,
+    did: 'Nothing; the next one comes by its schedule.',
+    users: usersNow(turn.state),
+    must: 'In working hours: see whether what is in the way stays, and drill by hand once.',
+    command: `lastgood drill run ${service} --reason '…'`,
   });
 }
 

@@ -7,7 +7,7 @@ import type { Procedure } from '../rollback/plan';
 import { startCooldown } from './brakes';
 import { check } from './check';
 import { declare } from './declared-route';
-import { drillWords, interruptDrill, startDrill } from './drills';
+import { drillWords, interruptDrill, startDrill, tellRefusedDrill } from './drills';
 import { expectedGap, gapWords, planFor } from './gap';
 import { endIncident } from './incident';
 import { intervene, startRollback, wouldComeToNothing, type Outcome } from './interventions';
@@ -51,6 +51,7 @@ export function onMessage(turn: Turn, message: OperatorMessage): Answer {
       { reason: message.reason },
       { actor },
     );
+    if (message.name === 'drill') tellRefusedDrill(turn, actor, verdict.why);
     remember(turn, message.requestId, 'r');
     return answer('refused', verdict.why);
   }

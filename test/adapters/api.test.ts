@@ -2,7 +2,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { EvidenceStore, PushedMetrics, Telemetry, TrafficRouter } from '../../activities/ports';
-import { DecisionsUnreachable, type ApiPorts, type Decisions } from '../../api/ports';
+import { DecisionsUnreachable, type ApiPorts, type DrillSchedules, type Decisions } from '../../api/ports';
 import { createApiServer } from '../../api/server';
 import type { Door } from '../../api/identity';
 import type { LedgerEntry } from '../../domain/ledger';
@@ -37,6 +37,7 @@ const accepted: Answer = {
 interface Given {
   readonly decisions?: Partial<Decisions>;
   readonly router?: Partial<TrafficRouter>;
+  readonly schedules?: Partial<DrillSchedules>;
   readonly telemetry?: Partial<Telemetry>;
   readonly pushed?: Partial<PushedMetrics>;
   readonly alertsChanged?: ApiPorts['alertsChanged'];
@@ -52,6 +53,7 @@ function serve(given: Given = {}): FastifyInstance {
   const ports: ApiPorts = {
     services: [{ name: 'mail', model: 'mail' }],
     decisions: stub<Decisions>('decisions', given.decisions ?? {}),
+    schedules: stub<DrillSchedules>('schedules', given.schedules ?? {}),
     router: stub<TrafficRouter>('router', given.router ?? {}),
     telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),
     pushed: stub<PushedMetrics>('pushed', given.pushed ?? {}),

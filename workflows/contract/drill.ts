@@ -5,6 +5,7 @@ import type { Degradation } from '../../domain/route';
 import type { Answer } from '../../domain/service/messages';
 import type { Baseline, StepOutcome } from './activities';
 
+export { UNPROVEN_BY_MIRROR } from '../../domain/drill';
 export type { DrillEnding, DrillInput, DrillOrder, DrillReport, DrillTimes } from '../../domain/drill';
 
 /** What a schedule asks for each time. Never live: that a person says, each time. */

@@ -175,6 +175,14 @@ test.each(refusals)('a drill %s is refused, with the reason', (_, make, fields, 
   expect(drills()).toEqual(before);
 });
 
+test('what of the environment is not measured keeps no drill from beginning, and ends none', () => {
+  const simulator = unusual(
+    running(mirrored, unusual(rested(), 'inputs (samples are off): not measured')),
+    'dns: not measured',
+  );
+  expect(simulator.state.drill).toMatchObject({ phase: 'running' });
+});
+
 test('what is not validated may be drilled on where nobody sees it', () => {
   expect(rested().say('drill', { ...mirrored, version: '0.9' })).toMatchObject({ decision: 'accepted' });
 });
@@ -334,13 +342,13 @@ function broken(simulator: ServiceSimulator): ServiceSimulator {
   return simulator;
 }
 
-function unusual(simulator: ServiceSimulator): ServiceSimulator {
+function unusual(simulator: ServiceSimulator, finding = 'dns: lookups fail'): ServiceSimulator {
   const { declared } = simulator.state;
   simulator.step({
     type: 'tiers-reported',
     report: {
       ...{ epoch: declared?.epoch ?? 0, version: declared?.primary ?? '?', at: simulator.now, tiers: [] },
-      ...{ unmeasuredSince: null, environment: ['dns: lookups fail'] },
+      ...{ unmeasuredSince: null, environment: [finding] },
     },
   });
   simulator.drain();
