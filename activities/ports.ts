@@ -9,6 +9,7 @@ import type { FeatureOptions } from '../domain/detection/answer-features';
 import type { SeenAnswer } from '../domain/detection/answer-drift';
 import type { Actor, ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
 import type { InputFit } from '../domain/rollback/input-fit';
+import type { Mirrored, MirrorItem } from '../gateway/protocol';
 import type { RouteRecord, VersionSelector } from '../domain/route';
 import type { ArtifactProblem, VersionInfo } from '../domain/version';
 import type {
@@ -209,6 +210,11 @@ export interface TrafficRouter {
   entrance(
     service: string,
   ): Promise<{ address: string; clients?: string; probeHeaders: Readonly<Record<string, string>> }>;
+  /**
+   * Recorded inputs for the version of the drill that runs on copies; counted in its cohort alone. Absent where the router
+   * neither copies requests nor changes answers.
+   */
+  mirror?(service: string, drill: string, items: readonly MirrorItem[]): Promise<Mirrored>;
 }
 
 export interface Telemetry {
@@ -393,6 +399,7 @@ export interface Environment {
 }
 
 export type * from './ports/output-cache';
+export type { DetectionLimits, DrillRequests } from './ports/drills';
 export type { Actor, Alert, AlertSeverity };
 export type * from './ports/pipeline';
 

@@ -117,8 +117,10 @@ async function countAnswers(telemetry: Telemetry, input: Input, lastSeq: number,
 }
 
 function count(row: TelemetryRow, input: Input, counts: { good: number; bad: number }): void {
-  if (row.kind !== 'counts' || row.version !== input.version || row.cohort !== 'live') return;
+  if (row.kind !== 'counts' || row.version !== input.version || row.cohort !== (input.cohort ?? 'live')) return;
   if (row.toMs <= input.sinceMs) return;
+  // The same version may have answered the drill before, made worse: only what it answers under this record counts.
+  if (input.cohort !== undefined && row.epoch < input.epoch) return;
   counts.good += row.requests - row.failures;
   counts.bad += row.failures + row.timeouts;
 }

@@ -10,7 +10,8 @@ import type {
 import type { Answer, MessageName, OperatorMessage } from '../workflows/contract/messages';
 import type { ItemsStatus, PersonsOrder } from '../workflows/contract/items';
 import type { ServiceStatus } from '../workflows/contract/status';
-import type { Health, ImportResult } from './types';
+import type { DrillRequest } from '../workflows/contract/drill';
+import type { DrillScheduleView, Health, ImportResult } from './types';
 
 /** The deciding workflows, as far as this interface needs them. */
 export interface Decisions {
@@ -20,6 +21,24 @@ export interface Decisions {
   act(service: string, name: MessageName, message: OperatorMessage): Promise<Answer>;
   /** The store has changed: the list of versions is read again. Rejects with {@link DecisionsUnreachable}. */
   artifactsChanged(service: string): Promise<void>;
+}
+
+/** Drills that begin by themselves. Every method rejects with {@link DecisionsUnreachable}. */
+export interface DrillSchedules {
+  /** Null where there is none. */
+  read(service: string): Promise<DrillScheduleView | null>;
+  /** Replaces what is there; one that is paused stays so. */
+  put(
+    service: string,
+    schedule: (
+      { readonly everyMs: number; readonly cron?: undefined } | { readonly cron: string; readonly everyMs?: undefined }
+    ) & {
+      readonly request: DrillRequest;
+      readonly note: string;
+    },
+  ): Promise<void>;
+  setPaused(service: string, paused: boolean, note: string): Promise<void>;
+  remove(service: string): Promise<void>;
 }
 
 /** The workflows that treat the items of incidents. */
@@ -44,6 +63,7 @@ export interface ApiPorts {
     readonly regulated?: boolean;
   }[];
   readonly decisions: Decisions;
+  readonly schedules: DrillSchedules;
   readonly router: TrafficRouter;
   readonly telemetry: Telemetry;
   readonly pushed: PushedMetrics;

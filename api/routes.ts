@@ -7,6 +7,7 @@ import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import { registerCaches } from './caches';
 import { registerChaos } from './chaos';
+import { registerDrillSchedules } from './drill-schedules';
 import { registerItems } from './items';
 import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
@@ -139,6 +140,10 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
   registerProposals(app, ports, proposals);
   registerPushed(app, ports, (request) => known(request).name);
   registerItems(app, ports, (request) => known(request).name, callerOf);
+  registerDrillSchedules(app, ports, {
+    serviceOf: (request) => known(request).name,
+    actorOf: (request) => callerOf(request).actor,
+  });
   registerPictures(app, ports, (request) => known(request).name);
   registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {

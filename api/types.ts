@@ -3,6 +3,7 @@ import type { Right, Role } from '../domain/roles';
 import type { ArtifactStore, CacheState, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
 import type { Standing, VersionInfo } from '../domain/version';
 import type { ItemsStatus } from '../workflows/contract/items';
+import type { DrillRequest } from '../workflows/contract/drill';
 import type { Answer, MessageName } from '../workflows/contract/messages';
 import type { ServiceStatus } from '../workflows/contract/status';
 
@@ -24,6 +25,8 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/services/{s}/ledger/verification` | {@link LedgerVerification} |
  * | `GET /v1/incidents?service=S&limit=N` | `{incidents: IncidentSummary[]}`, newest first |
  * | `GET /v1/services/{s}/incidents/{id}/chart?digest=` | the newest picture of the incident, or the one of that digest, `image/svg+xml`; its digest is the `etag` |
+ * | `GET /v1/services/{s}/drills/schedule` | `{schedule: DrillScheduleView \| null}` |
+ * | `POST /v1/services/{s}/drills/schedule` `{everyMs or cron, request, reason}`; `…/pause` `{paused, reason}`; `…/remove` `{reason}` | as above |
  * | `GET /v1/answers/{requestId}` | the answer record's {@link AnswerLookup} |
  * | `GET /v1/services/{s}/answers?at=MS` | {@link AnswersAt} |
  * | `POST /v1/services/{s}/feedback` `{items: [{requestId, label, observedAt, source}]}` | {@link FeedbackResult} |
@@ -202,10 +205,24 @@ export interface ChaosReport {
   readonly facts: { readonly [key: string]: Json };
 }
 
+/** When drills begin by themselves, and what they are. */
+export interface DrillScheduleView {
+  readonly everyMs: number | null;
+  readonly cron: string | null;
+  readonly paused: boolean;
+  readonly note: string | null;
+  /** The next times, at most three. */
+  readonly next: readonly number[];
+  readonly last: number | null;
+  /** Not begun, because the one before was not over. */
+  readonly skipped: number;
+  readonly request: DrillRequest | null;
+}
+
 export interface BlindReport {
   readonly fromMs: number;
   readonly toMs: number;
   readonly why: string;
 }
 
-export type { Answer, ArtifactStore, ServiceStatus };
+export type { Answer, ArtifactStore, DrillRequest, ServiceStatus };

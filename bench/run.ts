@@ -16,6 +16,7 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   caches: () => import('./caches'),
   pipelines: () => import('./pipelines'),
   chaos: () => import('./chaos'),
+  drills: () => import('./drills'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

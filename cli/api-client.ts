@@ -8,6 +8,7 @@ import type {
   CacheInvalidated,
   CacheView,
   ChaosReport,
+  DrillScheduleView,
   IncidentSummary,
   ItemsView,
   LedgerPage,
@@ -67,12 +68,23 @@ export interface ApiClient {
   ): Promise<unknown>;
   /** Writes the begin or the end of a chaos experiment down; a begin is refused where none may be made. */
   recordChaos(service: string, report: ChaosReport): Promise<void>;
+  /** Null where there is none. */
+  drillSchedule(service: string): Promise<DrillScheduleView | null>;
+  changeDrillSchedule(
+    service: string,
+    change: 'set' | 'pause' | 'remove',
+    body: Readonly<Record<string, unknown>>,
+  ): Promise<DrillScheduleView | null>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
 
 function isOutcome(json: unknown): boolean {
   return typeof json === 'object' && json !== null && 'outcomes' in json;
+}
+
+interface Scheduled {
+  readonly schedule: DrillScheduleView | null;
 }
 
 /** The title of what the controller answers to a name that it does not have. */
@@ -135,6 +147,12 @@ export function apiClient(settings: Settings): ApiClient {
     tellItems: (service, incident, act, body) =>
       ask('POST', `/v1/services/${part(service)}/items/${part(incident)}/${act}`, body),
     recordChaos: async (service, report) => void (await ask('POST', `/v1/services/${part(service)}/chaos`, report)),
+    drillSchedule: async (service) =>
+      (await ask<Scheduled>('GET', `/v1/services/${part(service)}/drills/schedule`)).schedule,
+    changeDrillSchedule: async (service, change, body) => {
+      const path = `/v1/services/${part(service)}/drills/schedule${change === 'set' ? '' : `/${change}`}`;
+      return (await ask<Scheduled>('POST', path, body)).schedule;
+    },
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
   };

@@ -5,6 +5,7 @@ import { addChaos } from './chaos-verbs';
 import type { CommonOptions } from './context';
 import { addIdentity } from './identity-verbs';
 import { addItems } from './items-verbs';
+import { addDrills } from './drill-verbs';
 import { addReports } from './report-verbs';
 import type { Terminal } from './terminal';
 import { act, some, verb, type Options, type Run } from './verb';
@@ -23,6 +24,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
     .addHelpText('after', helpText);
   addReading(program, run);
   addActs(program, run);
+  addDrills(program, run);
   addLocal(program, run);
   addArtifacts(program, run);
   addIdentity(program, run);

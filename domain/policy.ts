@@ -1,3 +1,4 @@
+import type { DrillPolicy } from './drill';
 import type { ReplicaPlan } from './hosts';
 import type { CacheStrategy } from './caches/choice';
 import type { PipelinePolicy } from './items/pipeline-policy';
@@ -171,6 +172,8 @@ export interface ServicePolicy {
     readonly fromHour: number;
     readonly toHour: number;
   }[];
+  /** Absent in policies of older releases: no live drills. */
+  readonly drills?: DrillPolicy;
   readonly unverifiedOperators: 'allow' | 'refuse';
   /** Whose signature proves the actor of a message; absent: an actor is believed as it is written. */
   readonly actKeys?: readonly ActKey[];

@@ -30,6 +30,7 @@ const table: { readonly [right in Right]: readonly Role[] } = {
   cancel: ['releaser', 'operator'],
   resume: ['operator'],
   rollback: ['operator'],
+  drill: ['operator'],
   approve: ['operator'],
   intervene: ['operator'],
   setMode: ['operator'],

@@ -34,7 +34,23 @@ export interface Share {
   readonly until: number;
   /** Id of the drill; its requests are a cohort of their own in the telemetry. */
   readonly drill?: string;
+  /** Only of a drill: users keep the primary; `weight` of their requests is copied there, and nobody gets those answers. */
+  readonly mirror?: true;
+  /** Only of a drill: what the router makes of the answers of its cohort. */
+  readonly degrade?: Degradation;
 }
+
+/** How a good version is made to look worse for a drill; what is absent stays as it is. */
+export interface Degradation {
+  /** Part of the answers whose class is replaced by another one that was seen, 0–1. */
+  readonly wrongShare?: number;
+  readonly addedMs?: number;
+  /** Characters of the text that are left; bytes of the answer where its text is not known. */
+  readonly truncateTo?: number;
+}
+
+/** Of users' requests that a drill may ever answer. */
+export const LIVE_DRILL_SHARE_MAX = 0.05;
 
 /** Sessions that began on a version stay there until a moment that the router enforces by itself. */
 export interface Pin {
@@ -113,7 +129,7 @@ function normalised(record: RouteRecord): unknown {
     service,
     epoch,
     primary,
-    share: share ? [share.version, share.weight, share.until, share.drill ?? null] : null,
+    share: share ? [share.version, share.weight, share.until, share.drill ?? null, ...drillParts(share)] : null,
     pins: pins.map((pin) => [pin.version, pin.until]),
     fallback: fallback ?? null,
     gap: gap ? [gap.since, gap.until, gap.expectedAt] : null,
@@ -129,6 +145,11 @@ function normalised(record: RouteRecord): unknown {
         ]),
       ]),
   };
+}
+
+function drillParts({ mirror, degrade }: Share): unknown[] {
+  if (mirror === undefined && degrade === undefined) return [];
+  return [mirror ?? false, degrade?.wrongShare ?? 0, degrade?.addedMs ?? 0, degrade?.truncateTo ?? null];
 }
 
 /** For `Retry-After`: whole seconds until the new copy is expected, at least one. */

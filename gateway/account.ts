@@ -23,7 +23,7 @@ export class Account {
   session: string | undefined;
   /** Item of a pipeline, by the client's word; see {@link lookIn}. */
   private item: string | undefined;
-  private readonly probe: boolean;
+  readonly probe: boolean;
   private readonly sampled: boolean;
   /** Its fate was counted before it ended. */
   private counted = false;

@@ -76,7 +76,7 @@ export class AnswerReader {
   readonly expectsClass: boolean;
   /** Whether the texts of sampled answers are read. */
   readonly readsText: boolean;
-  private readonly classPath: Path | undefined;
+  readonly classPath: Path | undefined;
   private readonly scorePath: Path | undefined;
   readonly textPath: Path | undefined;
 

@@ -6,6 +6,7 @@ import { itemsAnswered } from './answer-items';
 import { describeIssues } from './config';
 import { streamTelemetry } from './control-follow';
 import { ControlError, numberParam, readJson, sendJson } from './control-http';
+import { mirrorBatchSchema } from './drill-protocol';
 import { CONTROL_PREFIX, feedbackBatchSchema, gatewayCacheDropSchema, observationBatchSchema } from './protocol';
 import type { Service } from './service';
 
@@ -114,6 +115,11 @@ async function serviceRequest(
     case 'POST feedback': {
       const batch = parse(feedbackBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));
       return sendJson(res, 200, await service.feedback.take(batch.items, Date.now()));
+    }
+    case 'POST mirror': {
+      const { drill, items } = parse(mirrorBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));
+      const mirrored = await service.mirror.replay(drill, items);
+      return sendJson(res, mirrored.running ? 200 : 409, mirrored);
     }
     case 'POST observations': {
       const batch = parse(observationBatchSchema, await readJson(req, FEEDBACK_LIMIT_BYTES));

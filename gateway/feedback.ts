@@ -14,6 +14,11 @@ interface Limits {
   readonly requestMaxMs: number;
 }
 
+/** The same request may have been answered for a drill too. */
+export interface MirrorLabels {
+  labelled(requestId: string, label: string, before: string | null): void;
+}
+
 interface Batch {
   readonly items: readonly FeedbackItem[];
   readonly answers: ReadonlyMap<string, Answer>;
@@ -42,6 +47,7 @@ export class Feedback {
     private readonly recorder: TelemetryRecorder,
     private readonly samples: Samples,
     private readonly limits: Limits,
+    private readonly mirror: MirrorLabels,
   ) {}
 
   async take(items: readonly FeedbackItem[], nowMs: number): Promise<FeedbackResult> {
@@ -109,6 +115,7 @@ export class Feedback {
     known.set(item.requestId, { label: item.label, observed_ms: observedMs });
     writes.push(() => this.store(item, observedMs, answer.at));
     if (before && before.label === item.label) return 'repeated';
+    this.mirror.labelled(item.requestId, item.label, before?.label ?? null);
     const of = counted(answer.version, answer.epoch, answer.reason === 'drill' ? 'drill' : 'live');
     // Without a predicted class nothing can be right or wrong: a failed answer counts as a failure already.
     if (answer.class === null) return before ? 'corrected' : 'accepted';

@@ -22,7 +22,8 @@ export class ServiceMeters {
   readonly refusals = new Map<string, number>();
 
   add(row: OpenRow): void {
-    const totals = this.totals(row.of.version);
+    // A drill may run on the live version itself: what is made worse for it is none of the live version's counts.
+    const totals = this.totals(row.of.cohort === 'drill' ? `${row.of.version} (drill)` : row.of.version);
     const { outcomes } = totals;
     const bad = row.failures + row.timeouts + row.clientErrors + row.cut;
     outcomes.ok += Math.max(row.requests - bad, 0);

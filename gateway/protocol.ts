@@ -2,11 +2,14 @@ import { z } from 'zod';
 import { gapSchema } from './answer-protocol';
 import type { RouteRecord } from '../domain/route';
 import { gatewayCacheConfigSchema } from './cache/schemas';
+import { shareSchema } from './drill-protocol';
 import { EVENTS } from './event-names';
 import { controlPort, gatewayPeerSchema } from './peer-schema';
 
 export * from './cache/schemas';
 export type { GatewayPeer } from './peer-schema';
+
+export { mirroredSchema, type Mirrored, type MirrorItem } from './drill-protocol';
 
 /**
  * The gateway's control interface as schemas. It is a listener of its own (a Unix socket, or loopback with a bearer
@@ -22,6 +25,7 @@ export type { GatewayPeer } from './peer-schema';
  * | `GET /control/v1/services/{s}/samples?version=V&labelled=1&limit=N` | `{samples: Sample[]}`, newest first; `{off: true, samples: []}` where sampling is off |
  * | `GET /control/v1/services/{s}/inputs?from=MS&to=MS&limit=N` | {@link sampledInputsSchema}: the newest `limit` sampled inputs of the half-open interval, oldest first, those that failed as well |
  * | `POST /control/v1/services/{s}/feedback` {@link feedbackBatchSchema} | {@link feedbackResultSchema} |
+ * | `POST /control/v1/services/{s}/mirror` `mirrorBatchSchema` | `mirroredSchema`: recorded inputs for the drill that runs on copies; 409 `{running: false}` where none does |
  * | `POST /control/v1/services/{s}/observations` {@link observationBatchSchema} | 200 {@link observationsTakenSchema}, 409 {@link observationsRefusedSchema} |
  * | `GET /control/v1/services/{s}/observations?metric=M&from=MS&to=MS&limit=N` | {@link observationsSchema}: the newest `limit` of the half-open interval, oldest first |
  * | `GET /control/v1/services/{s}/cache` | `{off: true}` where answers are not kept, else {@link gatewayCacheStateSchema} |
@@ -74,9 +78,7 @@ export const routeRecordSchema: z.ZodType<RouteRecord> = z.strictObject({
   service: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
   epoch,
   primary: version,
-  share: z
-    .strictObject({ version, weight: z.number().min(0).max(1), until: instant, drill: z.string().exactOptional() })
-    .exactOptional(),
+  share: shareSchema.exactOptional(),
   pins: z.array(z.strictObject({ version, until: instant })).max(20),
   fallback: version.exactOptional(),
   gap: z.strictObject({ since: instant, until: instant, expectedAt: instant }).exactOptional(),

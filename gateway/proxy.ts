@@ -5,9 +5,9 @@ import { Attempt, type AttemptOwner } from './attempt';
 import type { KeptAnswer } from './cache/answer-cache';
 import { openCacheUse, type CacheClient, type CacheUse } from './cache/cache-use';
 import type { Waiting } from './deadlines';
+import { changedAnswer, type DegradedAnswer } from './degrader';
 import { gapRefusal } from './gap-answers';
 import { requestHeaders, type Headers } from './headers';
-import { renamedAnswer, type RenamedAnswer } from './naming/renamed-answer';
 import type { Refusal } from './naming/refusal';
 import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
 import { answerKept, answerOurselves, breakOff, type OwnAnswer } from './own-answer';
@@ -35,6 +35,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private passing: Passing | null = null;
   /** Null where its answer is not looked for in the cache. */
   private use: CacheUse | null = null;
+  private degraded: DegradedAnswer | null = null;
 
   constructor(
     private readonly service: Service,
@@ -89,8 +90,10 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     const way = this.service.choose(this.account.session, Date.now());
     const { gap } = this.service;
     if (way && this.use?.takes(way) === true) return;
-    if (way) this.take(way);
-    else if (gap) this.refuseInGap(gap);
+    if (way) {
+      this.service.mirror.copy(this.req, this.account, way, this.body);
+      this.take(way);
+    } else if (gap) this.refuseInGap(gap);
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
   }
@@ -108,7 +111,17 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private take(way: Way): void {
     this.way = way;
     way.lane.flight.count += 1;
-    this.tryNext();
+    const addedMs = way.degrade?.addedMs ?? 0;
+    if (addedMs > 0) setTimeout(() => this.afterDelay(way), addedMs);
+    else this.tryNext();
+  }
+
+  /** A drill made it wait; under a new record it is chosen for anew. */
+  private afterDelay(way: Way): void {
+    if (this.over || this.way !== way) return;
+    if (way.epoch === this.service.route.record?.epoch) return this.tryNext();
+    this.leave();
+    this.choose();
   }
 
   private leave(): void {
@@ -244,38 +257,38 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     const { account, req, res, service } = this;
     const way = this.way as Way;
     const { selector } = attempt.target.backend;
-    let renaming: RenamedAnswer | null = null;
-    if (selector?.by === 'model') {
-      const answered = { method: req.method as string, url: req.url as string, status, headers };
-      renaming = renamedAnswer(selector, answered);
-      if (!renaming) {
-        const why = 'the backend compressed its answer, so the public name cannot be given back';
-        this.fail(502, 'encoded-answer', why, way);
-        return;
-      }
+    const answered = { method: req.method as string, url: req.url as string, status, headers };
+    const changed = changedAnswer(service.degrader, way.degrade, selector, answered);
+    if (!changed) {
+      const why = 'the backend compressed its answer, so the public name cannot be given back';
+      this.fail(502, 'encoded-answer', why, way);
+      return;
     }
     this.status = status;
     service.deadlines.remove(this);
     attempt.target.health.answered();
+    this.degraded = changed.degraded;
     const length = headers['content-length'];
     const known = typeof length === 'string' && req.method !== 'HEAD' && status !== 304 ? Number(length) : -1;
     account.answering(way, status, headers, known);
     const isMiss = this.use?.isMiss === true;
-    const copy = this.use?.answering(status, renaming?.headers ?? headers, known) ?? null;
+    const copy = this.use?.answering(status, changed.answer?.headers ?? headers, known) ?? null;
     const head = { status, headers, requestId: account.id, version: way.choice.version, isMiss };
-    this.passing = new Passing(res, head, known, renaming, copy);
+    this.passing = new Passing(res, head, known, changed.answer, copy);
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
     const isLast = (this.passing as Passing).take(chunk, attempt);
-    this.account.look(chunk);
+    if (!this.degraded) this.account.look(chunk);
     if (isLast) this.finish();
   }
 
   onEnd(): void {
     if (this.over) return;
-    if ((this.passing as Passing).end()) this.finish();
-    else this.fail(502, 'unreadable-answer', 'the public name cannot be given back in this answer', this.way);
+    if ((this.passing as Passing).end()) {
+      if (this.degraded?.told) this.account.look(this.degraded.told);
+      this.finish();
+    } else this.fail(502, 'unreadable-answer', 'the public name cannot be given back in this answer', this.way);
   }
 
   onFirstByteLate(): void {

@@ -1,4 +1,4 @@
-import { sameRoute, type FallbackInUse, type RouteRecord } from '../domain/route';
+import { LIVE_DRILL_SHARE_MAX, sameRoute, type FallbackInUse, type RouteRecord } from '../domain/route';
 import { describeIssues } from './config';
 import { routeRecordSchema, type ApplyResult } from './protocol';
 import type { Storage } from './storage';
@@ -27,6 +27,7 @@ export class RouteStore {
     private readonly storage: Storage,
     private readonly telemetry: TelemetryStore,
     private readonly service: string,
+    private readonly repeatable = true,
   ) {
     const row = storage.prepare('SELECT * FROM services WHERE service = ?').get(service) as {
       record: string | null;
@@ -147,7 +148,7 @@ export class RouteStore {
         return { why: 'no-backend', detail: `backends.${version}: the ${role} has no backend` };
       }
     }
-    return null;
+    return refusalOfDrill(record, this.repeatable);
   }
 
   private refused({ why, detail }: Refusal): ApplyResult {
@@ -180,6 +181,18 @@ function refusalOfGap({ backends, share, fallback, pins }: RouteRecord): Refusal
   return { why: 'invalid', detail: `gap: found ${found} beside it, expected none: nobody serves in a gap` };
 }
 
+/** What only a drill may do, and what it may never do to users. */
+function refusalOfDrill({ share }: RouteRecord, repeatable: boolean): Refusal | null {
+  if (!share || (share.mirror === undefined && share.degrade === undefined)) return null;
+  const invalid = (detail: string): Refusal => ({ why: 'invalid', detail });
+  if (share.drill === undefined) return invalid('share: found mirror or degrade, expected them with drill only');
+  if (share.mirror && !repeatable)
+    return invalid('share.mirror: requests of this service are not repeatable, so none is copied');
+  if (share.degrade && !share.mirror && share.weight > LIVE_DRILL_SHARE_MAX)
+    return invalid(`share.weight: found ${share.weight} with degrade, expected at most ${LIVE_DRILL_SHARE_MAX}`);
+  return null;
+}
+
 function event(
   name: NewEventRow['event'],
   version: string | null,
@@ -193,7 +206,8 @@ function event(
 function describe(record: RouteRecord): string {
   const parts = [`primary ${record.primary}`];
   if (record.gap) parts.push(`nobody serves, at most until ${new Date(record.gap.until).toISOString()}`);
-  if (record.share) parts.push(`share ${record.share.version} ${record.share.weight}`);
+  if (record.share)
+    parts.push(`${record.share.mirror ? 'copies to' : 'share'} ${record.share.version} ${record.share.weight}`);
   if (record.fallback !== undefined) parts.push(`fallback ${record.fallback}`);
   for (const pin of record.pins) parts.push(`pins ${pin.version}`);
   return parts.join(', ');

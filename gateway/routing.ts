@@ -14,12 +14,24 @@ export function shareInForce(record: RouteRecord, nowMs: number): RouteRecord['s
   return record.share !== undefined && record.share.until > nowMs ? record.share : undefined;
 }
 
+/** The share that users take part in: one on copies of their requests is none for them. */
+export function usersShare(record: RouteRecord, nowMs: number): RouteRecord['share'] {
+  const share = shareInForce(record, nowMs);
+  return share?.mirror ? undefined : share;
+}
+
+/** The share that gets copies of the requests. */
+export function mirrorShare(record: RouteRecord, nowMs: number): RouteRecord['share'] {
+  const share = shareInForce(record, nowMs);
+  return share?.mirror ? share : undefined;
+}
+
 /** Until when sessions that began on `version` may stay there under this record; 0 when they may not. */
 export function pinHoldsUntil(record: RouteRecord, version: string, nowMs: number): number {
   if (version === record.primary) return Infinity;
   let until = 0;
   for (const pin of record.pins) if (pin.version === version && pin.until > nowMs) until = Math.max(until, pin.until);
-  const share = shareInForce(record, nowMs);
+  const share = usersShare(record, nowMs);
   // A session that began on the share stays on it while the share runs: else it would change version at each request.
   if (share?.version === version) until = Math.max(until, share.until);
   return until;
@@ -36,7 +48,7 @@ export function chooseVersion(
   fallback: FallbackInUse | null,
   random: number,
 ): Choice {
-  const share = shareInForce(record, nowMs);
+  const share = usersShare(record, nowMs);
   if (pinned !== undefined && pinHoldsUntil(record, pinned, nowMs) > 0) {
     if (pinned === record.primary) return mainVersion(record, fallback);
     if (share?.version === pinned) return { version: pinned, reason: share.drill === undefined ? 'share' : 'drill' };

@@ -1,15 +1,17 @@
-import type { AnswerReason, Gap, RouteRecord } from '../domain/route';
+import type { AnswerReason, Degradation, Gap, RouteRecord } from '../domain/route';
 import { AnswerReader } from './answer-reader';
 import { AnswerRecord, linePrefix } from './answer-record';
 import { AnswerCache } from './cache/answer-cache';
 import { Deadlines } from './deadlines';
+import { Degrader } from './degrader';
 import { Feedback } from './feedback';
 import { Observations } from './observations';
 import type { ServiceMeters } from './metrics';
+import { Mirror } from './mirror';
 import type { ApplyResult, GatewayServiceConfig, RouterState } from './protocol';
 import type { ReturnCheck } from './return-check';
 import { RouteStore } from './route-store';
-import { chooseVersion, mainVersion, type Choice } from './routing';
+import { chooseVersion, mainVersion, mirrorShare, type Choice } from './routing';
 import { Samples } from './samples';
 import { SessionIds } from './session-ids';
 import { Sessions } from './sessions';
@@ -28,6 +30,8 @@ export interface Way {
   readonly choice: Choice;
   readonly epoch: number;
   readonly counted: Counted;
+  /** Only of a drill: what its answers are made to be. */
+  readonly degrade: Degradation | null;
   prefixOf(target: Target): string;
 }
 
@@ -47,6 +51,8 @@ export class Service {
   readonly gapAnswers: GapAnswers;
   /** Null where answers are not kept for other requests. */
   readonly cache: AnswerCache | null;
+  readonly degrader: Degrader;
+  readonly mirror: Mirror;
   private readonly connector: UpstreamConnector;
   /** Null where clients come in without TLS. */
   entrance: TlsEntrance | null = null;
@@ -70,7 +76,7 @@ export class Service {
     const { name, sessionMaxMs, firstByteMs, requestMaxMs } = config;
     this.telemetry = new TelemetryStore(storage, name);
     this.recorder = new TelemetryRecorder(this.telemetry, (row) => meters.add(row));
-    this.route = new RouteStore(storage, this.telemetry, name);
+    this.route = new RouteStore(storage, this.telemetry, name, config.repeatable);
     this.sessions = new Sessions(storage, name, sessionMaxMs, nowMs);
     this.answers = new AnswerRecord(dataDir, name, config.answerRetentionDays, (fromMs, toMs) =>
       this.telemetry.offer([{ row: gapRow(fromMs, toMs, 'the answer record could not be written') }]),
@@ -78,7 +84,9 @@ export class Service {
     this.reader = new AnswerReader(config.answer);
     this.samples = new Samples(storage, name, config.samples);
     const limits = { horizonMs: config.feedbackHorizonMs, requestMaxMs };
-    this.feedback = new Feedback(storage, name, this.answers, this.recorder, this.samples, limits);
+    this.degrader = new Degrader(this.reader);
+    this.mirror = new Mirror(this);
+    this.feedback = new Feedback(storage, name, this.answers, this.recorder, this.samples, limits, this.mirror);
     this.observations = new Observations(storage, name, config.pushed, config.feedbackHorizonMs);
     this.deadlines = new Deadlines(firstByteMs, requestMaxMs);
     this.connector = new UpstreamConnector(name, config.upstreamTls);
@@ -104,6 +112,15 @@ export class Service {
     if (!record) return null;
     const pinned = session === undefined ? undefined : this.sessions.versionOf(session, nowMs);
     return this.way(chooseVersion(record, nowMs, pinned, fallback, Math.random()));
+  }
+
+  /** Where copies of requests go now, and which part of them; null where there is no drill on copies. */
+  mirrorWay(nowMs: number): { readonly way: Way; readonly weight: number; readonly drill: string } | null {
+    const { record } = this.route;
+    const share = record === null ? undefined : mirrorShare(record, nowMs);
+    if (share?.drill === undefined) return null;
+    const way = this.way({ version: share.version, reason: 'drill' });
+    return way && { way, weight: share.weight, drill: share.drill };
   }
 
   /** The way of requests that no pin and no share takes. */
@@ -197,13 +214,14 @@ export class Service {
     const lane = this.lanes.get(choice.version);
     const epoch = this.route.record?.epoch ?? 0;
     if (!lane) return null;
-    const way = makeWay(this.config.name, lane, choice, epoch);
+    const degrade = choice.reason === 'drill' ? (this.route.record?.share?.degrade ?? null) : null;
+    const way = makeWay(this.config.name, lane, choice, epoch, degrade);
     this.ways.set(key, way);
     return way;
   }
 }
 
-function makeWay(service: string, lane: Lane, choice: Choice, epoch: number): Way {
+function makeWay(service: string, lane: Lane, choice: Choice, epoch: number, degrade: Degradation | null): Way {
   const prefixes = new Map<Target, string>();
   const prefixOf = (target: Target): string => {
     let prefix = prefixes.get(target);
@@ -213,7 +231,7 @@ function makeWay(service: string, lane: Lane, choice: Choice, epoch: number): Wa
     }
     return prefix;
   };
-  return { lane, choice, epoch, counted: counted(choice.version, epoch, cohortOf(choice.reason)), prefixOf };
+  return { lane, choice, epoch, counted: counted(choice.version, epoch, cohortOf(choice.reason)), degrade, prefixOf };
 }
 
 function cohortOf(reason: AnswerReason): 'live' | 'drill' {

@@ -1,7 +1,10 @@
 import { controlActivities, hostActivities, routerActivities } from '../activities';
 import { detectionActivities, watchActivities } from '../activities/detection-activities';
+import { drillActivities } from '../activities/drill-activities';
 import type {
   Alerts,
+  DetectionLimits,
+  DrillRequests,
   Environment,
   EvidenceStore,
   ExternalParts,
@@ -20,6 +23,7 @@ import type {
   RouterActivities,
   WatchActivities,
 } from '../workflows/contract/activities';
+import type { DrillActivities } from '../workflows/contract/drill';
 import { externalParts } from '../adapters/serving/external-parts';
 import type { Decisions } from '../api/ports';
 import { openAnswerChecks } from './answer-checks';
@@ -35,6 +39,7 @@ export interface ActivitySources {
 }
 
 export interface ControlSources extends ActivitySources {
+  readonly decisions: Decisions & DetectionLimits & DrillRequests;
   readonly alerts: Alerts;
   readonly ledger: Ledger;
   readonly environment: Environment;
@@ -48,7 +53,9 @@ export interface ControlSources extends ActivitySources {
 }
 
 /** Queue `lastgood-control`: the steps of the story, and the assessments beside them. */
-export function controlWorkerActivities(sources: ControlSources): ControlActivities & ItemsActivities {
+export function controlWorkerActivities(
+  sources: ControlSources,
+): ControlActivities & ItemsActivities & DrillActivities {
   const { adapters, alerts, ledger, configuration, environment, outside, evidence, caches, fits, pipelines } = sources;
   const ports = {
     ledger,
@@ -67,10 +74,12 @@ export function controlWorkerActivities(sources: ControlSources): ControlActivit
     answerChecks: openAnswerChecks(configuration),
     repeatable: (service: string): boolean => serviceNamed(configuration, service)?.repeatable ?? false,
   };
+  const drills = { ...ports, detection: sources.decisions, requests: sources.decisions };
   return {
     ...controlActivities(ports),
     ...detectionActivities(ports),
     ...itemsActivities({ pipelines, evidence }),
+    ...drillActivities(drills),
   };
 }
 

@@ -18,6 +18,7 @@ import { ActSigner } from './act-signer';
 import { openAlerts } from './alerts';
 import { openAdapters } from './composition';
 import { temporalDecisions } from './decisions';
+import { temporalDrillSchedules } from './drill-schedules';
 import { searchAttributeList } from './embedded/temporal-part';
 import { ensureToken, readJson, writeJson } from './files';
 import { ControllerMetrics, countedLedger } from './metrics';
@@ -115,6 +116,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     })),
     decisions,
     items: temporalItems(client),
+    schedules: temporalDrillSchedules(client),
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,

@@ -6,21 +6,25 @@ import {
   type WorkflowHandle,
 } from '@temporalio/client';
 import { DecisionsUnreachable, type Decisions } from '../api/ports';
-import type { ServiceStanding } from '../activities/ports';
+import type { DetectionLimits, DrillRequests, ServiceStanding } from '../activities/ports';
 import type { ActSignature } from '../workflows/contract/act-signature';
-import { serviceWorkflowId } from '../workflows/contract/ids';
-import type { Answer, OperatorMessage } from '../workflows/contract/messages';
+import type { Baseline } from '../workflows/contract/activities';
+import { detectionWorkflowId, serviceWorkflowId } from '../workflows/contract/ids';
+import { parseMessage, type Answer, type OperatorMessage } from '../workflows/contract/messages';
 import type { ActSigner } from './act-signer';
 import { signalNames } from '../workflows/contract/signals';
-import { statusQueryName, type ServiceStatus } from '../workflows/contract/status';
+import { limitsQueryName, statusQueryName, type ServiceStatus } from '../workflows/contract/status';
 
 const queryLimitMs = 2_000;
 const updateLimitMs = 10_000;
 
 /** The service workflows, asked and told through Temporal. */
-export function temporalDecisions(client: Client, signer: ActSigner | null): Decisions {
+export function temporalDecisions(
+  client: Client,
+  signer: ActSigner | null,
+): Decisions & DetectionLimits & DrillRequests {
   const handle = (service: string): WorkflowHandle => client.workflow.getHandle(serviceWorkflowId(service));
-  return {
+  const decisions: Decisions = {
     status: (service) =>
       guarded(service, () =>
         client.withDeadline(Date.now() + queryLimitMs, () => handle(service).query<ServiceStatus>(statusQueryName)),
@@ -40,6 +44,20 @@ export function temporalDecisions(client: Client, signer: ActSigner | null): Dec
         client.withDeadline(Date.now() + queryLimitMs, () => handle(service).signal(signalNames.artifactsChanged)),
       ),
   };
+  return {
+    ...decisions,
+    limits: (service) =>
+      guarded(service, () =>
+        client.withDeadline(Date.now() + queryLimitMs, () =>
+          client.workflow.getHandle(detectionWorkflowId(service)).query<Baseline | null>(limitsQueryName),
+        ),
+      ),
+    ask: async (service, requestId, request) => {
+      const parsed = parseMessage('drill', { requestId, actor: scheduleActor, ...request });
+      if (!parsed.ok) throw new TypeError(`a drill cannot be asked for: ${parsed.problem}`);
+      return await decisions.act(service, 'drill', parsed.message);
+    },
+  };
 }
 
 /** Whoever has identified the actor says so by the signature; the workflow believes no other word on it. */
@@ -50,6 +68,9 @@ function signed(
 ): OperatorMessage & { readonly signature?: ActSignature } {
   return signer === null ? message : { ...message, signature: signer.sign(service, message, Date.now()) };
 }
+
+/** Nobody's word: it never begins a live drill. */
+const scheduleActor = { name: 'schedule', proof: 'lastgood', from: 'Temporal schedule' } as const;
 
 /** The envelope carries no name: that is the Update's own. */
 function withoutName({ name: _name, ...body }: { readonly name: string }): unknown {

@@ -2,6 +2,7 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
+  defineQuery,
   defineSignal,
   log,
   patched,
@@ -9,9 +10,11 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { Baseline } from './contract/activities';
 import { chartsOfNextVersion } from './contract/charts';
 import type { DetectionInput, DetectionState } from './contract/inputs';
 import { signalNames, type RouteChanged } from './contract/signals';
+import { limitsQueryName } from './contract/status';
 import { askCause, askCauseAgain, assessTrend, assessWindow, awaitCooldown, keepBaseline } from './detection/assessing';
 import { detectionDetails } from './detection/details';
 import type { Detecting } from './detection/detecting';
@@ -57,6 +60,7 @@ class Detection implements Detecting {
     this.service = input.service;
     this.external = input.external === true;
     this.reports = new Reports(input.service, this);
+    setHandler(defineQuery<Baseline | null>(limitsQueryName), () => this.state.baseline);
     setHandler(defineSignal<[unknown]>(signalNames.routeChanged), (message) => {
       const read = readRoute(message);
       if ('route' in read) this.routes.push(read.route);

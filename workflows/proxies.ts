@@ -1,6 +1,7 @@
 import { proxyActivities, type ActivityInterfaceFor, type ActivityOptions } from '@temporalio/workflow';
 import type { ControlActivities, HostActivities, RouterActivities, WatchActivities } from './contract/activities';
 import type { ItemsActivities } from './contract/items-activities';
+import type { DrillActivities } from './contract/drill';
 import { CONTROL_QUEUE, WATCH_QUEUE, hostQueue, routerQueue } from './contract/ids';
 
 /**
@@ -151,8 +152,23 @@ const routerOptions: Options<RouterActivities> = {
   },
 };
 
+const drillOptions: Options<DrillActivities> = {
+  // Asks router and detection, a few seconds each at most.
+  checkDrill: { startToCloseTimeout: 10_000, scheduleToCloseTimeout: 30_000, retry: eager },
+  // Its own limit is in the input; the heartbeat is for the death of the worker.
+  awaitDrillRoute: { startToCloseTimeout: '5 minutes', heartbeatTimeout: 2_000, retry: eager },
+  // As the watch of live traffic: a dead one costs 2 s of delay. It ends by itself at the end of the share.
+  watchDrill: { startToCloseTimeout: '25 hours', heartbeatTimeout: 2_000, retry: eager },
+  replayInputs: { startToCloseTimeout: '25 hours', heartbeatTimeout: 5_000, retry: patient },
+  // Nobody waits for it: the users are back already. Without it the drill counts as not slower.
+  compareDrill: { startToCloseTimeout: 10_000, scheduleToCloseTimeout: 30_000, retry: patient },
+  // The service workflow may have been lost; it is started again within a minute.
+  requestDrill: { startToCloseTimeout: 15_000, scheduleToCloseTimeout: '5 minutes', retry: patient },
+};
+
 export const control = proxyEach<ControlActivities>(CONTROL_QUEUE, controlOptions);
 export const items = proxyEach<ItemsActivities>(CONTROL_QUEUE, itemsOptions);
+export const drills = proxyEach<DrillActivities>(CONTROL_QUEUE, drillOptions);
 export const watch = proxyEach<WatchActivities>(WATCH_QUEUE, watchOptions);
 export const hostOf = (host: string): ActivityInterfaceFor<HostActivities> =>
   proxyEach<HostActivities>(hostQueue(host), hostOptions);

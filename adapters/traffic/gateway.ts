@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { TrafficRouter } from '../../activities/ports';
-import { applyResultSchema, routerStateSchema, type RouterState } from '../../gateway/protocol';
+import { applyResultSchema, mirroredSchema, routerStateSchema, type RouterState } from '../../gateway/protocol';
 import { readTextIfThere } from '../disk/atomic-file';
 import {
   gatewayControl,
@@ -64,6 +64,10 @@ export function gatewayRouter(options: GatewayRouterOptions): TrafficRouter & { 
       if (clients === undefined) throw new GatewayServiceUnknown(`the gateway does not listen for ${service}`);
       const address = health.probeAddress[service] ?? clients;
       return { address, clients, probeHeaders: options.probeHeaders ?? (await probeToken(health.probeTokenFile)) };
+    },
+    async mirror(service, drill, items) {
+      const { json } = await control.call('POST', `${at(service)}/mirror`, { drill, items });
+      return parseAnswer(mirroredSchema, json, `mirror of ${service}`);
     },
     close: () => control.close(),
   };

@@ -43,6 +43,13 @@ export function severalRouters(routers: readonly NamedRouter[]): TrafficRouter &
   const each = <T>(limitMs: number, ask: (router: TrafficRouter) => Promise<T>): Promise<Answer<T>[]> =>
     Promise.all(routers.map(({ name, router }) => answerOf(name, limitMs, () => ask(router))));
 
+  /** By the router whose telemetry is looked at. */
+  const mirror: NonNullable<TrafficRouter['mirror']> = async (service, drill, items) => {
+    const first = routers[0]?.router.mirror;
+    if (first === undefined) throw new NoRouterReachable('there is no router');
+    return await first(service, drill, items);
+  };
+
   return {
     async read(service) {
       const answers = await each(READ_MS, (router) => router.read(service));
@@ -85,6 +92,8 @@ export function severalRouters(routers: readonly NamedRouter[]): TrafficRouter &
       if (first === undefined) throw new NoRouterReachable('there is no router');
       return await first.router.entrance(service);
     },
+
+    ...(routers.length > 0 && routers.every(({ router }) => router.mirror !== undefined) && { mirror }),
 
     async close() {
       await Promise.all(routers.map(async ({ router }) => await router.close?.()));

@@ -129,7 +129,7 @@ function servesLines(view: ServiceView, now: number): string[] {
   lines.push(...identityLines(state, live));
   if (route.share && route.share.until > now)
     lines.push(
-      `${Math.round(route.share.weight * 100)} % goes to ${route.share.version} until ${when(route.share.until, now)}${route.share.drill ? ` (drill ${route.share.drill})` : ''}`,
+      `${route.share.mirror ? 'copies of ' : ''}${Math.round(route.share.weight * 100)} % ${route.share.mirror ? 'go' : 'goes'} to ${route.share.version}${route.share.degrade ? ', made worse,' : ''} until ${when(route.share.until, now)}${route.share.drill ? ` (drill ${route.share.drill})` : ''}`,
     );
   lines.push(...pinnedLines(view, now));
   return lines;

@@ -1,4 +1,5 @@
 import { nobodyMayServe, rankCandidates, unusable } from '../rollback/candidates';
+import { checkDrill } from './drill-check';
 import { blockedBy } from './readiness';
 import type { Actor } from '../ledger';
 import { isShared, needsSecondPerson } from '../roles';
@@ -24,6 +25,8 @@ export function check(state: ServiceState, message: OperatorMessage, now: number
       return checkRollback(state, message.to, now);
     case 'deploy':
       return checkDeploy(state, message, now);
+    case 'drill':
+      return checkDrill(state, message, now, inFreeze(state, now));
     case 'clearBreaker':
       return checkClear(state, message.breakerEpoch);
     case 'approve':
@@ -184,7 +187,7 @@ function checkIntervene(state: ServiceState, message: Extract<OperatorMessage, {
 
 function checkCancel(state: ServiceState, incident: string | undefined): Check {
   const { operation } = state;
-  if (!operation && state.queued) return fine;
+  if (!operation && (state.queued || state.drill)) return fine;
   if (!operation) return no('nothing is in flight');
   if (incident !== undefined && (operation.incident ?? operation.id) !== incident)
     return no(`${operation.incident ?? operation.id} is in flight, not ${incident}`);

@@ -1,4 +1,5 @@
 import type { Alert } from '../alert';
+import type { DrillInput, DrillOrder } from '../drill';
 import type { LedgerEntry } from '../ledger';
 import type { OperationInput, OperationOrder } from '../rollback/operation';
 import type { RouteRecord } from '../route';
@@ -8,6 +9,8 @@ import type { RetirementInput, RouteChanged } from './events';
 export type Effect =
   | { readonly type: 'start-operation'; readonly input: OperationInput; readonly summary: string }
   | { readonly type: 'order'; readonly operation: string; readonly order: OperationOrder }
+  | { readonly type: 'start-drill'; readonly input: DrillInput; readonly summary: string }
+  | { readonly type: 'order-drill'; readonly drill: string; readonly order: DrillOrder }
   | { readonly type: 'fence'; readonly epoch: number }
   | { readonly type: 'apply-route'; readonly record: RouteRecord }
   | { readonly type: 'tell-detection'; readonly message: RouteChanged }

@@ -1,5 +1,6 @@
 import type { Attribution } from '../detection/attribution';
 import type { Tier, Verdict } from '../detection/types';
+import type { DrillReport } from '../drill';
 import type { ServicePolicy } from '../policy';
 import type { StepReport } from '../rollback/operation';
 import type { Backend, ObservedRoute } from '../route';
@@ -162,6 +163,7 @@ export type ServiceEvent =
   | { readonly type: 'route-observed'; readonly report: RouteObserved }
   | { readonly type: 'route-applied'; readonly epoch: number; readonly applied: boolean; readonly why: string }
   | { readonly type: 'step-reported'; readonly report: StepReport }
+  | { readonly type: 'drill-reported'; readonly report: DrillReport }
   /** The deadline of a report passed and somebody looked: does the child still run, and what does the router say? */
   | {
       readonly type: 'operation-asked';

@@ -1,5 +1,8 @@
+import type { Tier } from '../detection/types';
+import type { DrillWay } from '../drill';
 import type { Actor } from '../ledger';
 import type { Mode, ServicePolicy } from '../policy';
+import type { Degradation } from '../route';
 
 interface Envelope {
   readonly requestId: string;
@@ -15,6 +18,18 @@ export type OperatorMessage = Envelope &
   (
     | { readonly name: 'rollback'; readonly to?: string }
     | { readonly name: 'deploy'; readonly version: string; readonly after?: boolean }
+    | {
+        readonly name: 'drill';
+        readonly way: DrillWay;
+        /** The worse version; without it the live one behind `degrade`. */
+        readonly version?: string;
+        readonly degrade?: Degradation;
+        /** Of users' requests, or of the copies that are made of them; 0–1. */
+        readonly share: number;
+        readonly forMs: number;
+        /** The tier that must find it; without it any. */
+        readonly expect?: Tier;
+      }
     | { readonly name: 'clearBreaker'; readonly breakerEpoch: number }
     | { readonly name: 'approve'; readonly incident: string; readonly decision: 'approve' | 'deny' }
     | {

@@ -2,6 +2,7 @@ import type { Actor, Json, LedgerKind } from '../ledger';
 import type { Tier } from '../detection/types';
 import type { Candidate, OperationInput, OperationKind } from '../rollback/operation';
 import type { PlanStep, Procedure } from '../rollback/plan';
+import { interruptDrill } from './drills';
 import { expectedGap, gapWords } from './gap';
 import { copiesOf } from './retiring';
 import type { Incident, Operation, ServiceState } from './state';
@@ -33,6 +34,7 @@ export interface OperationRequest {
 export function startOperation(turn: Turn, request: OperationRequest): void {
   const { state, now } = turn;
   const { policy } = state;
+  interruptDrill(turn, `${request.kind} ${request.id} begins`);
   const epochs = { from: state.nextEpoch, to: state.nextEpoch + EPOCHS_PER_OPERATION - 1 };
   state.nextEpoch = epochs.to + 1;
   const forward = request.kind === 'deploy';

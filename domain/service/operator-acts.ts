@@ -7,6 +7,7 @@ import type { Procedure } from '../rollback/plan';
 import { startCooldown } from './brakes';
 import { check } from './check';
 import { declare } from './declared-route';
+import { drillWords, interruptDrill, startDrill, tellRefusedDrill } from './drills';
 import { expectedGap, gapWords, planFor } from './gap';
 import { itemsOf } from './items';
 import { endIncident } from './incident';
@@ -51,6 +52,7 @@ export function onMessage(turn: Turn, message: OperatorMessage): Answer {
       { reason: message.reason },
       { actor },
     );
+    if (message.name === 'drill') tellRefusedDrill(turn, actor, verdict.why);
     remember(turn, message.requestId, 'r');
     return answer('refused', verdict.why);
   }
@@ -103,6 +105,7 @@ function shortId(requestId: string): string {
 
 /** What a rollback or deploy would do now, one line a step. */
 function planOf(state: ServiceState, message: OperatorMessage, now: number): string[] {
+  if (message.name === 'drill') return [drillWords({ version: state.declared?.primary ?? '?', ...message })];
   const target = message.name === 'rollback' ? message.to : message.name === 'deploy' ? message.version : undefined;
   if (message.name !== 'rollback' && message.name !== 'deploy') return [`${message.name}: ${message.reason}`];
   const { candidates, refused } = candidatesFor(state, target, now);
@@ -149,6 +152,8 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): Outcome {
       return rollBack(turn, message.to, message.reason, actor);
     case 'deploy':
       return deploy(turn, message.version, message.reason, actor);
+    case 'drill':
+      return startDrill(turn, message, actor);
     case 'clearBreaker':
       state.breaker = { ...state.breaker, open: false };
       state.consecutive = 0;
@@ -177,6 +182,10 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): Outcome {
       if (state.operation) {
         fenceOperation(turn, `cancelled by ${actor.name}`);
         return 'it is being stopped';
+      }
+      if (state.drill) {
+        interruptDrill(turn, `cancelled by ${actor.name}: ${message.reason}`);
+        return 'the drill is over';
       }
       state.queued = null;
       return 'the queued deploy is taken back';

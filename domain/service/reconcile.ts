@@ -3,6 +3,7 @@ import { instanceName, sameRoute } from '../route';
 import type { FallbackInUse, ObservedRoute, RouteRecord } from '../route';
 import { countRollback, holdMove } from './brakes';
 import { declare, FALLBACK_DEGRADATION, withdrawShare } from './declared-route';
+import { onDrillRefused } from './drills';
 import type { ServiceEvent } from './events';
 import { learnServing } from './foreign-changes';
 import { endIncident } from './incident';
@@ -150,6 +151,7 @@ export function onRouteApplied(turn: Turn, event: Extract<ServiceEvent, { type: 
   const { state } = turn;
   if (event.applied || state.declared?.epoch !== event.epoch) return;
   turn.record('reconciled', `the router refused epoch ${event.epoch}: ${event.why}`, { epoch: event.epoch });
+  onDrillRefused(turn, event.epoch, event.why);
 }
 
 /** The child of the operation is silent: what it left is read from the router, and the operation ends as abandoned. */

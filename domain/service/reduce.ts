@@ -1,4 +1,5 @@
 import { keepCalm } from './brakes';
+import { guardDrill, onDrillReported } from './drills';
 import type { Command } from './commands';
 import { decide } from './decide';
 import { detectionView, tellDetection } from './detection-view';
@@ -39,6 +40,7 @@ export function reduce(state: ServiceState, event: ServiceEvent, now: number, ru
   const turn = new Turn(state, now);
   const answer = apply(turn, event);
   if (event.type !== 'recorded') {
+    guardDrill(turn);
     followServing(turn);
     startQueued(turn);
     revive(turn);
@@ -95,6 +97,9 @@ function apply(turn: Turn, event: ServiceEvent): Answer | null {
       return null;
     case 'step-reported':
       onStepReport(turn, event.report);
+      return null;
+    case 'drill-reported':
+      onDrillReported(turn, event.report);
       return null;
     case 'operation-asked':
       onOperationAsked(turn, event);

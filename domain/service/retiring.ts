@@ -1,5 +1,5 @@
 import { hostOfInstance } from '../hosts';
-import { namesInstance } from '../route';
+import { instanceName, namesInstance } from '../route';
 import type { RouteRecord } from '../route';
 import type { RetirementInput, ServiceEvent } from './events';
 import { alertService, usersNow } from './messages-for-people';
@@ -127,6 +127,8 @@ function knownCopies(state: ServiceState): Set<string> {
   if (state.preparing) instances.add(state.preparing.instance);
   if (state.joining) instances.add(state.joining.instance);
   for (const { instance } of state.retiring) instances.add(instance);
+  const { drill } = state;
+  if (drill && !drill.degrade) instances.add(instanceName(state.service, drill.version, drill.id));
   return instances;
 }
 

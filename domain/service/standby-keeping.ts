@@ -157,8 +157,11 @@ function withFallback(
   const rest = share?.drill === undefined ? others : { ...others, share };
   const pins = declared.pins.filter(({ until }) => until > now);
   const pinned = new Set(pins.map(({ version }) => version));
+  const drilled = share?.drill === undefined ? null : share.version;
   const kept = Object.fromEntries(
-    Object.entries(backends).filter(([version]) => version === declared.primary || pinned.has(version)),
+    Object.entries(backends).filter(
+      ([version]) => version === declared.primary || version === drilled || pinned.has(version),
+    ),
   );
   if (!standby) return { ...rest, pins, epoch, backends: kept };
   return {

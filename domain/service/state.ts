@@ -1,6 +1,7 @@
 import type { Attribution } from '../detection/attribution';
 import type { Tier, Verdict } from '../detection/types';
 import type { Actor, LedgerEntry } from '../ledger';
+import type { Drill } from '../drill';
 import type { Mode, ServicePolicy } from '../policy';
 import type { InputFit } from '../rollback/input-fit';
 import type { SeenServing } from '../observed-serving';
@@ -221,6 +222,8 @@ export interface ServiceState {
   readonly operation: Operation | null;
   /** A deploy that waits for the operation in flight (`--after`). */
   readonly queued: { readonly version: string; readonly actor: Actor; readonly reason: string } | null;
+  /** Absent until the first one; null when none is under way. */
+  readonly drill?: Drill | null;
   readonly bake: Bake | null;
   readonly confirming: Confirming | null;
   readonly cooldownUntil: number | null;

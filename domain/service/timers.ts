@@ -1,5 +1,6 @@
 import { calmEndsAt, measuresOk } from './brakes';
 import { actOnIncident, proceedsUnanswered } from './decide';
+import { endOverdueDrill } from './drills';
 import { endIncident, mark } from './incident';
 import { blockedBy } from './readiness';
 import { gapOverdueAt, tellOverdueGap } from './gap';
@@ -27,6 +28,7 @@ export function nextWakeAt(state: ServiceState): number | null {
     calm && incident === null && measuresOk(state) ? state.bake?.until : null,
     incident?.phase === 'awaiting-approval' ? incident.approvalUntil : null,
     operation?.deadlineAt,
+    state.drill?.deadlineAt,
     confirming?.measured && incident?.phase === 'confirming' && calm ? confirming.until : null,
     confirming && incident && !confirming.alerted ? confirming.from + state.policy.verify.confirmMaxMs : null,
     preparing ? preparing.until + 60_000 : null,
@@ -46,6 +48,7 @@ export function onTick(turn: Turn): void {
   endBake(turn);
   endApproval(turn);
   confirmOrAlert(turn);
+  endOverdueDrill(turn);
   askSilentOperation(turn);
   giveUpPreparation(turn);
   tellOverdueGap(turn);

@@ -45,7 +45,12 @@ function stub<T extends object>(given: Partial<T>): T {
 
 function serve(proofs: Partial<Proofs>, tls: ApiServerOptions['tls'] = null): FastifyInstance {
   const ports: ApiPorts = {
-    services: ['mail', 'chat', 'loans'].map((name) => ({ name, model: name, regulated: name === 'loans', chaos: 'refuse' as const })),
+    services: ['mail', 'chat', 'loans'].map((name) => ({
+      name,
+      model: name,
+      regulated: name === 'loans',
+      chaos: 'refuse' as const,
+    })),
     decisions: stub<Decisions>({
       act: (_service, name, message) => {
         acts.push({ ...message, name } as OperatorMessage);
@@ -70,6 +75,7 @@ function serve(proofs: Partial<Proofs>, tls: ApiServerOptions['tls'] = null): Fa
     evidence: stub({}),
     ledger,
     caches: stub({}),
+    schedules: stub({}),
     artifacts: stub({}),
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('up 1\n') },
     health: () => Promise.resolve({ ok: true, pid: 1, startedAt: 2, version: '0', parts: [] }),

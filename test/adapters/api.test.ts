@@ -2,7 +2,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { EvidenceStore, PushedMetrics, Telemetry, TrafficRouter } from '../../activities/ports';
-import { DecisionsUnreachable, type ApiPorts, type Decisions } from '../../api/ports';
+import { DecisionsUnreachable, type ApiPorts, type DrillSchedules, type Decisions } from '../../api/ports';
 import { createApiServer } from '../../api/server';
 import type { Door } from '../../api/identity/identify';
 import type { LedgerEntry } from '../../domain/ledger';
@@ -38,6 +38,7 @@ const accepted: Answer = {
 interface Given {
   readonly decisions?: Partial<Decisions>;
   readonly router?: Partial<TrafficRouter>;
+  readonly schedules?: Partial<DrillSchedules>;
   readonly telemetry?: Partial<Telemetry>;
   readonly pushed?: Partial<PushedMetrics>;
   readonly alertsChanged?: ApiPorts['alertsChanged'];
@@ -54,6 +55,7 @@ function serve(given: Given = {}): FastifyInstance {
   const ports: ApiPorts = {
     services: [{ name: 'mail', model: 'mail', chaos: 'ask' }],
     decisions: stub<Decisions>('decisions', given.decisions ?? {}),
+    schedules: stub<DrillSchedules>('schedules', given.schedules ?? {}),
     router: stub<TrafficRouter>('router', given.router ?? {}),
     telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),
     pushed: stub<PushedMetrics>('pushed', given.pushed ?? {}),

@@ -9,7 +9,7 @@ import { temporaryDirectory } from './temporary';
 const fakeModel = join(__dirname, 'fake-model.js');
 
 /** An `up` that is not started yet, with one service, `mail`, on a directory of its own. */
-export function embeddedMail(dist: string, name: string): UpProcess {
+export function embeddedMail(dist: string, name: string, policy = '{}'): UpProcess {
   const dir = temporaryDirectory(name);
   const config = join(dir, 'lastgood.yaml');
   writeFileSync(
@@ -23,6 +23,7 @@ services:
       runtime: process
       command: [node, ${fakeModel}, --digest, '{digest}', --model, mail, --label, spam, --port, '{port}', --report, '{report}']
     answer: { class: 'outputs[name=label].data[0]' }
+    policy: ${policy}
 `,
   );
   return new UpProcess(dist, dir, config);

@@ -106,6 +106,8 @@ export class InvariantWatch {
       case 'fence':
         this.highestEpoch = Math.max(this.highestEpoch, effect.epoch - 1);
         return holds(effect.epoch >= (before.declared?.epoch ?? 0), 'I2: the floor is below the declared epoch');
+      case 'start-drill':
+      case 'order-drill':
       case 'order':
       case 'spare':
       case 'cancel-preparation':

@@ -5,6 +5,7 @@ import type { ServicePolicy } from '../../domain/policy';
 import { sameRoute, type Backend, type ObservedRoute, type RouteRecord } from '../../domain/route';
 import type { DegradationBegan, TierReading, TiersReported } from '../../domain/service/events';
 import type { StoredVersion } from '../../domain/service/state';
+import type { DrillActivities } from '../../workflows/contract/drill';
 import type {
   ControlActivities,
   HostActivities,
@@ -12,7 +13,7 @@ import type {
   ShiftOutcome,
 } from '../../workflows/contract/activities';
 
-export type Activities = ControlActivities & HostActivities & RouterActivities;
+export type Activities = ControlActivities & HostActivities & RouterActivities & DrillActivities;
 export type Fakes = { [Name in keyof Activities]?: Activities[Name] };
 
 export const second = 1_000;
@@ -172,6 +173,23 @@ export class ServiceWorld {
         const { epoch } = this.router.record ?? record;
         if (shifted.outcome === 'shifted') return { applied: true, epoch: record.epoch, persistedAt: 1 };
         return { applied: false, why: 'below-floor', epoch, floor: this.router.floor, detail: shifted.why };
+      },
+      checkDrill: async ({ way }) => {
+        const baseline = { version: null, metrics: {}, ratePerSecond: {}, periods: [], words: 'one hour' };
+        return this.called('check-drill', way, { ok: true, baseline });
+      },
+      awaitDrillRoute: async ({ epoch }) =>
+        (this.router.record?.epoch ?? 0) >= epoch
+          ? { ok: true, at: Date.now() }
+          : { ok: false, why: `the router is at epoch ${this.router.record?.epoch ?? 'none'}` },
+      watchDrill: async ({ version }) => {
+        const { verdict } = this.degraded('drill');
+        return this.called('watch-drill', version, { verdict, onsetAt: Date.now() - 900, answers: 40, at: Date.now() });
+      },
+      replayInputs: async ({ drill }) => this.called('replay', drill, { asked: 10 }),
+      compareDrill: async ({ drill }) => this.called('compare', drill, { slower: null, evidence: 'sha256:e' }),
+      requestDrill: async () => {
+        throw new Error('nobody asks here');
       },
       fenceRouter: async ({ epoch }) => {
         this.fences.push(epoch);

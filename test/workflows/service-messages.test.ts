@@ -19,6 +19,7 @@ jest.setTimeout(60_000);
 const messages: Readonly<Record<MessageName, Record<string, unknown>>> = {
   rollback: { to: '1.1' },
   deploy: { version: '1.3' },
+  drill: { way: 'mirror', version: '1.1', share: 0.1, forMs: 60_000 },
   clearBreaker: { breakerEpoch: 1 },
   approve: { incident: 'i-1', decision: 'approve' },
   intervene: { incident: 'i-1', action: 'retry' },

@@ -104,6 +104,7 @@ export const defaultPolicyText = {
   ledgerDown: { immediate: 'proceed', 'short-window': 'hold', trend: 'hold' },
   undetermined: { immediate: 'rollback', 'short-window': 'rollback', trend: 'hold' },
   validated: { minAccuracy: 0.8, minRecall: 0.6 },
+  drills: { live: false, maxShare: 0.05, maxLive: '10m' },
   freezeWindows: [],
   detection: {
     falseAlarmDays: 365,

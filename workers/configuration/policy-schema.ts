@@ -3,6 +3,7 @@ import type { ReplicaPlan } from '../../domain/hosts';
 import type { PipelinePolicy } from '../../domain/items/pipeline-policy';
 import type { Tier } from '../../domain/detection/types';
 import type { CachePolicy, MetricPolicy, OutsideMetric, ServicePolicy } from '../../domain/policy';
+import { LIVE_DRILL_SHARE_MAX } from '../../domain/route';
 import { count, duration, rate, versionName } from './fields';
 import { defaultMetrics, defaultPolicyText as shipped } from './policy-defaults';
 
@@ -167,6 +168,17 @@ export const policySchema = z.strictObject({
       minRecall: rate.prefault(shipped.validated.minRecall),
     })
     .prefault({}),
+  drills: z
+    .strictObject({
+      live: z.boolean().prefault(shipped.drills.live),
+      maxShare: z
+        .number()
+        .gt(0, 'more than 0')
+        .max(LIVE_DRILL_SHARE_MAX, 'at most 0.05')
+        .prefault(shipped.drills.maxShare),
+      maxLive: duration({ min: '1s', max: '1h' }).prefault(shipped.drills.maxLive),
+    })
+    .prefault({}),
   freezeWindows: z
     .array(z.strictObject({ days: z.array(count(0, 6)).min(1).max(7), fromHour: count(0, 24), toHour: count(0, 24) }))
     .max(20)
@@ -250,6 +262,10 @@ export function resolvePolicy(text: PolicyText, around: PolicySurroundings): Ser
     changes: around.changes,
     onForeignQuarantined: around.onForeignQuarantined,
     freezeWindows: text.freezeWindows,
+    // Absent where no user may see one, as in policies of older releases.
+    ...(text.drills.live && {
+      drills: { live: true, maxShare: text.drills.maxShare, maxLiveMs: text.drills.maxLive },
+    }),
     unverifiedOperators: around.unverifiedOperators,
     ...(text.regulated ? { regulated: true } : {}),
     detection: {

@@ -113,6 +113,8 @@ export interface ControlActivities {
     sinceMs: number;
     goodAnswers: number;
     maxMs: number;
+    /** Answers of users, unless a drill's copies are what is verified. */
+    cohort?: 'drill';
   }): Promise<
     StepOutcome<{
       readonly goodAnswers: number;

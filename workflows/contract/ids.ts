@@ -15,6 +15,8 @@ export function routerQueue(host: string): string {
 export const serviceWorkflowId = (service: string): string => `service/${service}`;
 export const detectionWorkflowId = (service: string): string => `detection/${service}`;
 export const rollbackWorkflowId = (service: string, operation: string): string => `rollback/${service}/${operation}`;
+export const drillWorkflowId = (service: string, drill: string): string => `drill/${service}/${drill}`;
+export const drillScheduleId = (service: string): string => `drills/${service}`;
 export const retirementWorkflowId = (service: string, instance: string): string => `retirement/${service}/${instance}`;
 /** One for an incident: what its degraded version handled is treated once. */
 export const itemsWorkflowId = (service: string, incident: string): string => `items/${service}/${incident}`;

@@ -41,6 +41,25 @@ const envelope = {
 export const messageSchemas = {
   rollback: z.strictObject({ ...envelope, to: version.exactOptional() }),
   deploy: z.strictObject({ ...envelope, version, after: z.boolean().exactOptional() }),
+  drill: z.strictObject({
+    ...envelope,
+    way: z.enum(['mirror', 'replay', 'live']),
+    version: version.exactOptional(),
+    degrade: z
+      .strictObject({
+        wrongShare: z.number().min(0).max(1).exactOptional(),
+        addedMs: z.number().min(0).max(60_000).exactOptional(),
+        truncateTo: z.int().min(0).max(1_000_000).exactOptional(),
+      })
+      .refine((parts) => Object.keys(parts).length > 0, 'expected at least one of wrongShare, addedMs, truncateTo')
+      .exactOptional(),
+    share: z.number().gt(0).max(1),
+    forMs: z
+      .int()
+      .min(1_000)
+      .max(24 * 3_600_000),
+    expect: z.enum(['immediate', 'short-window', 'trend']).exactOptional(),
+  }),
   clearBreaker: z.strictObject({ ...envelope, breakerEpoch: z.int() }),
   approve: z.strictObject({ ...envelope, incident, decision: z.enum(['approve', 'deny']) }),
   intervene: z.strictObject({

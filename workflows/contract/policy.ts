@@ -71,6 +71,7 @@ const shape = z.looseObject({
   changes: z.enum(['lastgood', 'external']),
   onForeignQuarantined: z.enum(['alarm', 'revert']),
   freezeWindows: z.array(z.looseObject({ days: z.array(z.number()), fromHour: z.number(), toHour: z.number() })),
+  drills: z.looseObject({ live: z.boolean(), maxShare: z.number().min(0).max(1), maxLiveMs: ms }).optional(),
   unverifiedOperators: z.enum(['allow', 'refuse']),
   actKeys: z
     .array(z.looseObject({ id: z.string().min(1).max(16), publicKey: z.string().regex(/^[0-9a-f]{64}$/) }))

@@ -14,6 +14,8 @@ export const signalNames = {
   artifactsChanged: 'artifactsChanged',
   // rollback → service
   stepReported: 'stepReported',
+  // drill → service
+  drillReported: 'drillReported',
   // retirement → service
   retirementEnded: 'retirementEnded',
   // service → detection
@@ -22,6 +24,8 @@ export const signalNames = {
   orderGiven: 'orderGiven',
   /** Asks whether the child still runs: fails when it does not. With `{ knownToWait }`: false is told again what it waits for. */
   asked: 'asked',
+  // service → drill
+  drillOrdered: 'drillOrdered',
   // service → retirement
   spared: 'spared',
 } as const;

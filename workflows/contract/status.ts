@@ -10,3 +10,5 @@ export interface ServiceStatus {
 }
 
 export const statusQueryName = 'status';
+/** Of the detection workflow: the limits that the live version is judged by; null before the first ones. */
+export const limitsQueryName = 'limits';

@@ -3,10 +3,11 @@ import { getExternalWorkflowHandle, log } from '@temporalio/workflow';
 import type { ServicePolicy } from '../../domain/policy';
 import type { Command, Effect } from '../../domain/service/commands';
 import type { ServiceEvent } from '../../domain/service/events';
-import { detectionWorkflowId, retirementWorkflowId, rollbackWorkflowId } from '../contract/ids';
+import { detectionWorkflowId, drillWorkflowId, retirementWorkflowId, rollbackWorkflowId } from '../contract/ids';
 import { signalNames } from '../contract/signals';
 import { hostOf, routerOf } from '../proxies';
 import { childAttributes } from './details';
+import { startDrill } from './drill-work';
 import { Lane } from './lane';
 import { askOperation, neverBegun, startOperation } from './operation-work';
 import type { Recorder } from './recorder';
@@ -118,6 +119,13 @@ export class Effects {
       case 'order':
         return getExternalWorkflowHandle(rollbackWorkflowId(service, effect.operation)).signal(
           signalNames.orderGiven,
+          effect.order,
+        );
+      case 'start-drill':
+        return this.besides(startDrill(effect, this.attributesOf(effect.input.version, null)));
+      case 'order-drill':
+        return getExternalWorkflowHandle(drillWorkflowId(service, effect.drill)).signal(
+          signalNames.drillOrdered,
           effect.order,
         );
       case 'fence':

@@ -192,6 +192,8 @@ function knowsItsVersion(message: OperatorMessage, knows: (version: string) => b
       return knows(message.version);
     case 'rollback':
       return message.to === undefined || knows(message.to);
+    case 'drill':
+      return message.version === undefined || knows(message.version);
     case 'intervene':
       return message.target === undefined || knows(message.target);
     default:

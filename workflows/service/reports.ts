@@ -78,6 +78,32 @@ const what = z.discriminatedUnion('type', [
   }),
 ]);
 
+const drilled = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('loaded'), backend: backend.nullable() }),
+  z.looseObject({
+    type: z.literal('detected'),
+    tier,
+    metric: word,
+    sentence: text,
+    onsetAt: instant.nullable(),
+    detectedAt: instant,
+  }),
+  z.looseObject({
+    type: z.literal('ended'),
+    outcome: z.enum(['passed', 'failed', 'unmeasured', 'refused']),
+    why: text,
+    times: z.looseObject({
+      onsetAt: instant.nullable(),
+      detectedAt: instant.nullable(),
+      shiftedAt: instant.nullable(),
+      restoredAt: instant.nullable(),
+    }),
+    answers: z.number(),
+    slower: text.nullable(),
+    evidence: word.nullable(),
+  }),
+]);
+
 const schemas = {
   [signalNames.degradationBegan]: z.looseObject({
     id: word,
@@ -140,6 +166,7 @@ const schemas = {
     at: instant,
   }),
   [signalNames.stepReported]: z.looseObject({ operation: word, no: z.int().min(1), at: instant, what }),
+  [signalNames.drillReported]: z.looseObject({ drill: word, no: z.int().min(1), at: instant, what: drilled }),
   [signalNames.retirementEnded]: z.looseObject({
     version: word,
     instance: word,
@@ -160,6 +187,7 @@ const eventTypes: Readonly<Record<ReportName, ServiceEvent['type']>> = {
   liveReported: 'live-reported',
   routeObserved: 'route-observed',
   stepReported: 'step-reported',
+  drillReported: 'drill-reported',
   retirementEnded: 'retirement-ended',
 };
 

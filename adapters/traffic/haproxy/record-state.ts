@@ -29,6 +29,12 @@ export function refusalOf(
       why: 'invalid',
       detail: 'gap: found one, expected none: HAProxy answers no request in a gap by its own count',
     };
+  if (record.share?.mirror || record.share?.degrade)
+    return {
+      why: 'invalid',
+      detail:
+        'share: HAProxy neither copies requests nor changes answers, so a drill is a share of a really worse version there (lastgood drill run --version V --live), or needs the gateway (router.kind: gateway)',
+    };
   const roles = { primary: record.primary, share: record.share?.version, fallback: record.fallback };
   for (const [role, version] of Object.entries(roles)) {
     if (version !== undefined && (record.backends[version] ?? []).length === 0) {

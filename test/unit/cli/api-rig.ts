@@ -97,6 +97,12 @@ export class ApiRig {
     const unused = (what: string) => () => Promise.reject(new Error(`${what} was not expected`));
     const { played } = this;
     return {
+      schedules: {
+        read: unused('read of a schedule'),
+        put: unused('put of a schedule'),
+        setPaused: unused('pause of a schedule'),
+        remove: unused('removal of a schedule'),
+      },
       services: [{ name: service, model: 'triage', chaos: 'ask' }],
       decisions: {
         status: () =>

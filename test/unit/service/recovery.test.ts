@@ -295,6 +295,17 @@ test('I15: with 200 versions, 1,000 requests, 50 metrics and 10,000 pinned sessi
     declared: { ...route, backends: Object.fromEntries(named) as typeof route.backends },
     told: Array.from({ length: 10 }, () => ['1z141z3', Math.floor(simulator.now / 60_000)] as const),
     apart: { since: simulator.now, routers, told: true, given: `${route.epoch}/15` },
+    drill: {
+      ...{ id: 'drill-4294967296', way: 'mirror', version: 'v'.repeat(64), share: 0.0512345, forMs: 86_400_000 },
+      ...{ expect: 'short-window', degrade: { wrongShare: 0.123456, addedMs: 12_345, truncateTo: 123_456 } },
+      ...{
+        phase: 'returning',
+        lastNo: 3,
+        sharedAt: simulator.now,
+        decidedAt: simulator.now,
+        deadlineAt: simulator.now,
+      },
+    },
     joining: { host: 'gpu-12.example.internal', version: '1.2', instance: 'mail@1.2#j-1', until: simulator.now + hour },
   };
   const bytes = Buffer.byteLength(JSON.stringify(state));
