@@ -13,7 +13,7 @@ import { needsWholeBody, selectRequest, tooLong } from './naming/selected-reques
 import { answerKept, answerOurselves, breakOff, type OwnAnswer } from './own-answer';
 import { Passing } from './passing';
 import type { Service, Way } from './service';
-import { asksForWebSocket, REFUSED } from './refused-protocols';
+import { refusedAtOnce } from './refused-protocols';
 import { collect, Upload } from './upload';
 import type { Target, Tries } from './upstream';
 
@@ -50,14 +50,8 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     const { req, service } = this;
     const { headers } = req;
     this.res.on('close', () => this.onClientClosed());
-    if (headers['x-lastgood-mirror'] !== undefined) {
-      this.refuse(400, 'mirror', 'a mirrored request goes to an instance, not through the route');
-      return;
-    }
-    if (headers.upgrade !== undefined && asksForWebSocket(headers.upgrade)) {
-      this.refuse(501, 'websocket', REFUSED.webSocket);
-      return;
-    }
+    const refused = refusedAtOnce(headers);
+    if (refused) return this.refuse(...refused);
     const length = headers['content-length'];
     if (headers['transfer-encoding'] === undefined && (length === undefined || length === '0')) {
       this.send();
@@ -315,11 +309,9 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     const way = this.way as Way;
     this.close();
     account.cut(way, this.attempt?.target, this.status);
+    const detail = 'the backend ended the connection in the middle of its answer';
     if (res.headersSent) breakOff(req, res);
-    else {
-      const detail = 'the backend ended the connection in the middle of its answer';
-      answerOurselves(req, res, { id: account.id, status: 502, reason: 'cut', detail, version: way.choice.version });
-    }
+    else this.endWith({ status: 502, reason: 'cut', detail, version: way.choice.version });
   }
 
   private fail(status: number, reason: string, detail: string, way: Way | null): void {

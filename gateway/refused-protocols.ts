@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { refusalOf } from '../domain/traffic-support';
 import type { AnyServer } from './server';
@@ -56,6 +56,14 @@ function statusOf(code: string | undefined): 400 | 408 | 413 | 431 {
     default:
       return 400;
   }
+}
+
+/** Status, reason and detail for a request that belongs to no version, whatever its body is; null for every other one. */
+export function refusedAtOnce(headers: IncomingHttpHeaders): [number, string, string] | null {
+  if (headers['x-lastgood-mirror'] !== undefined)
+    return [400, 'mirror', 'a mirrored request goes to an instance, not through the route'];
+  if (headers.upgrade !== undefined && asksForWebSocket(headers.upgrade)) return [501, 'websocket', REFUSED.webSocket];
+  return null;
 }
 
 /** An answer is under way on this connection: nothing may be written between its bytes. */

@@ -1,13 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { chmod, rm } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import type { FastifyInstance } from 'fastify';
-import { z } from 'zod';
 import type { ApiPorts } from '../api/ports';
-import { createApiServer } from '../api/server';
-import { identityProofs } from './identity';
 import type { Health } from '../api/types';
 import type { LedgerEntry } from '../domain/ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
@@ -18,9 +13,10 @@ import { ActSigner } from './act-signer';
 import { openAlerts } from './alerts';
 import { openAdapters } from './composition';
 import { temporalDecisions } from './decisions';
+import { openDoors } from './doors';
 import { temporalDrillSchedules } from './drill-schedules';
 import { searchAttributeList } from './embedded/temporal-part';
-import { ensureToken, readJson, writeJson } from './files';
+import { writeJson } from './files';
 import { ControllerMetrics, countedLedger } from './metrics';
 import { openAlertLooks } from './alertmanager';
 import { openEngineMetrics } from './engine-metrics';
@@ -251,36 +247,6 @@ function hasWork(plan: WorkerPlan): boolean {
 
 /** Activities get a moment to notice the cancellation; what does not is left to its heartbeat timeout. */
 const ending = { shutdownGraceTime: 500, shutdownForceTime: 8_000 } as const;
-
-async function openDoors(
-  ports: ApiPorts,
-  { configuration, paths, log }: ProcessOptions,
-): Promise<{ servers: FastifyInstance[]; address: string }> {
-  const onError = (error: Error, what: string): void => log.error({ err: error }, what);
-  const { listen, tls, tokenFile, identity } = configuration.api;
-  const proofs = identityProofs(identity, ensureToken(tokenFile), log);
-  const local = createApiServer(ports, { door: { kind: 'socket', user: userInfo().username }, tls: null, onError });
-  const remote = createApiServer(ports, { door: { kind: 'tcp', proofs }, tls, onError });
-  await rm(paths.apiSocket, { force: true });
-  // Its directory has mode 0700, so nobody else reaches the socket between these two calls.
-  await local.listen({ path: paths.apiSocket });
-  await chmod(paths.apiSocket, 0o600);
-  const address = await listenWhereItWas(remote, listen, await readJson(paths.controllerReport, reportSchema));
-  return { servers: [local, remote], address };
-}
-
-const reportSchema = z.object({ api: z.string() });
-
-/** With port 0: the port that a controller which died had, so that its clients find this one; else any free one. */
-async function listenWhereItWas(
-  server: FastifyInstance,
-  { host, port }: { readonly host: string; readonly port: number },
-  former: z.infer<typeof reportSchema> | null,
-): Promise<string> {
-  const formerPort = port === 0 && former !== null ? Number(new URL(former.api).port) : 0;
-  if (formerPort === 0) return await server.listen({ host, port });
-  return await server.listen({ host, port: formerPort }).catch(() => server.listen({ host, port }));
-}
 
 /** At start and every minute: both workflows of every service run, and have the newest policy and rules. */
 async function keepWorkflows(

@@ -4,6 +4,7 @@ import { considered } from '../rollback/considered';
 import { hasFigures } from '../rollback/order';
 import { procedureFor } from '../rollback/plan';
 import type { Procedure } from '../rollback/plan';
+import { answeredBefore, remember } from './answered-requests';
 import { startCooldown } from './brakes';
 import { check } from './check';
 import { declare } from './declared-route';
@@ -22,13 +23,11 @@ import type { ServiceState } from './state';
 import type { Turn } from './turn';
 import { releaseHeld, reopen } from './verdicts';
 
-const REMEMBERED_REQUESTS = 1000;
-
 /** A decision on a message, for its sender; the same request a second time is answered, not done again. */
 export function onMessage(turn: Turn, message: OperatorMessage): Answer {
   const { state, now } = turn;
-  const before = state.answered.find(([id]) => id === shortId(message.requestId));
-  if (before) return { ...repeated(state, before), requestId: message.requestId };
+  const before = answeredBefore(state, message.requestId);
+  if (before) return before;
   const verdict = check(state, message, now);
   const answer = (decision: Answer['decision'], why: string, plan: readonly string[] = []): Answer => ({
     requestId: message.requestId,
@@ -68,39 +67,6 @@ export function onMessage(turn: Turn, message: OperatorMessage): Answer {
   const moved = typeof outcome === 'string';
   remember(turn, message.requestId, moved ? 'a' : 'r');
   return moved ? answer('accepted', outcome) : answer('refused', outcome.cameToNothing);
-}
-
-function repeated(state: ServiceState, [id, decision, entry]: ServiceState['answered'][number]): Answer {
-  return {
-    requestId: id,
-    decision: decision === 'a' ? 'accepted' : 'refused',
-    why: `this request was decided before (ledger key service/${state.service}/${entry})`,
-    reference: null,
-    repeated: true,
-    plan: [],
-  };
-}
-
-function remember(turn: Turn, requestId: string, decision: 'a' | 'r'): void {
-  const { state } = turn;
-  state.answered = [...state.answered, [shortId(requestId), decision, state.counters.ledger] as const].slice(
-    -REMEMBERED_REQUESTS,
-  );
-}
-
-/**
- * A thousand ids of 64 characters would take half of the state (I15). A long one is kept as two independent sums of all
- * its characters (FNV-1a and a polynomial), 64 bits together.
- */
-function shortId(requestId: string): string {
-  if (requestId.length <= 16) return requestId;
-  let fnv = 2_166_136_261;
-  let sum = 7;
-  for (let at = 0; at < requestId.length; at++) {
-    fnv = Math.imul(fnv ^ requestId.charCodeAt(at), 16_777_619);
-    sum = (Math.imul(sum, 31) + requestId.charCodeAt(at)) | 0;
-  }
-  return `~${(fnv >>> 0).toString(36)}.${(sum >>> 0).toString(36)}`;
 }
 
 /** What a rollback or deploy would do now, one line a step. */

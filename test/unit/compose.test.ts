@@ -79,12 +79,22 @@ if (!installed)
     'skipped: Docker Compose reads the file (no docker-compose on PATH; scripts/test-deps/compose.sh installs it)\n',
   );
 
-(installed ? test : test.skip)('Docker Compose reads it', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'lastgood-compose-'));
-  for (const path of ['docker-compose.yml', 'Dockerfile']) copyFileSync(join(root, path), join(directory, path));
-  cpSync(join(root, 'deploy'), join(directory, 'deploy'), { recursive: true });
-  const read = (): string =>
-    execFileSync('docker-compose', ['config'], { cwd: directory, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  expect(Object.keys((parse(read()) as typeof compose).services).sort()).toEqual(Object.keys(compose.services).sort());
-  rmSync(directory, { recursive: true });
-}, 120_000);
+(installed ? test : test.skip)(
+  'Docker Compose reads it',
+  () => {
+    const directory = mkdtempSync(join(tmpdir(), 'lastgood-compose-'));
+    for (const path of ['docker-compose.yml', 'Dockerfile']) copyFileSync(join(root, path), join(directory, path));
+    cpSync(join(root, 'deploy'), join(directory, 'deploy'), { recursive: true });
+    const read = (): string =>
+      execFileSync('docker-compose', ['config'], {
+        cwd: directory,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    expect(Object.keys((parse(read()) as typeof compose).services).sort()).toEqual(
+      Object.keys(compose.services).sort(),
+    );
+    rmSync(directory, { recursive: true });
+  },
+  120_000,
+);
