@@ -73,11 +73,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     this.use = openCacheUse(this.service.cache, this.account.isProbe, { req: this.req, body: this.body, client: this });
     // One of a single gateway waits for nobody, and makes no closure for it.
     if (this.service.returning === null) this.choose();
-    else {
-      this.service.whenRouted(() => {
-        if (!this.over) this.choose();
-      });
-    }
+    else this.service.whenRouted(() => this.onWaited());
   }
 
   private choose(): void {
