@@ -4,12 +4,6 @@ import type { CacheStrategy } from './caches/choice';
 import type { PipelinePolicy } from './items/pipeline-policy';
 import type { Tier } from './detection/types';
 
-/** Public half of a key that signs acts: a short name for it, and 32 bytes in hex (Ed25519). */
-export interface ActKey {
-  readonly id: string;
-  readonly publicKey: string;
-}
-
 /** What lastgood may do by itself: only watch, propose and wait for a person, or act. */
 export type Mode = 'observe' | 'confirm' | 'act';
 
@@ -175,8 +169,11 @@ export interface ServicePolicy {
   /** Absent in policies of older releases: no live drills. */
   readonly drills?: DrillPolicy;
   readonly unverifiedOperators: 'allow' | 'refuse';
-  /** Whose signature proves the actor of a message; absent: an actor is believed as it is written. */
-  readonly actKeys?: readonly ActKey[];
+  /**
+   * Public keys whose signature proves the actor of a message (Ed25519, 32 bytes in hex); absent: an actor is believed as it
+   * is written.
+   */
+  readonly actKeys?: readonly string[];
   /** Acts that take a brake away need a second person. */
   readonly regulated?: boolean;
   readonly detection: DetectionPolicy;

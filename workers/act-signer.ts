@@ -1,20 +1,19 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { ActKey } from '../domain/policy';
-import { signedText, type ActSignature } from '../workflows/contract/act-signature';
+import { keyName, signedText, type ActSignature } from '../workflows/contract/act-signature';
 
 /** Longer than an act takes to the workflow, Temporal's restart included; shorter than anybody needs to find an old one. */
 const VALID_MS = 120_000;
 
 /** Signs what the controller sends to the service workflows, so that nobody else can name an actor (Ed25519, RFC 8032). */
 export class ActSigner {
-  readonly key: ActKey;
+  /** 32 bytes in hex. */
+  readonly publicKey: string;
 
   private constructor(private readonly privateKey: KeyObject) {
     const { x } = createPublicKey(privateKey).export({ format: 'jwk' });
-    const publicKey = Buffer.from(x ?? '', 'base64url').toString('hex');
-    this.key = { id: createHash('sha256').update(publicKey).digest('hex').slice(0, 8), publicKey };
+    this.publicKey = Buffer.from(x ?? '', 'base64url').toString('hex');
   }
 
   /** The key of the file (PEM, PKCS #8, mode 0600), which is made where there is none. @throws Error that names the file. */
@@ -33,7 +32,7 @@ export class ActSigner {
   }
 
   sign(service: string, message: object, now: number): ActSignature {
-    const head = { key: this.key.id, expires: now + VALID_MS };
+    const head = { key: keyName(this.publicKey), expires: now + VALID_MS };
     const text = signedText(service, message, head);
     return { ...head, signature: sign(null, Buffer.from(text), this.privateKey).toString('hex') };
   }

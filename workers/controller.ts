@@ -8,7 +8,6 @@ import type { LedgerEntry } from '../domain/ledger';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
 
-import type { ActKey } from '../domain/policy';
 import { ActSigner } from './act-signer';
 import { openAlerts } from './alerts';
 import { openAdapters } from './composition';
@@ -186,7 +185,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     const keep = keepWorkflows(options, {
       client,
       decisions,
-      actKeys: [signer.key],
+      actKeys: [signer.publicKey],
       registered: namespaceState.registered,
     });
     await runWorkers(plans.filter(hasWork), options, (running) => (state.workers = running));
@@ -255,7 +254,7 @@ async function keepWorkflows(
     readonly client: Client;
     readonly decisions: ReturnType<typeof temporalDecisions>;
     readonly registered: readonly string[];
-    readonly actKeys: readonly ActKey[];
+    readonly actKeys: readonly string[];
   },
 ): Promise<void> {
   const configured = new Set<string>();

@@ -3,7 +3,6 @@ import canonicalize from 'canonicalize';
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Decisions } from '../api/ports';
-import type { ActKey } from '../domain/policy';
 import { CONTROL_QUEUE, detectionWorkflowId, searchAttributes, serviceWorkflowId } from '../workflows/contract/ids';
 import { NEWEST_RULES, type DetectionInput, type ServiceInput } from '../workflows/contract/inputs';
 import { parseMessage } from '../workflows/contract/messages';
@@ -15,7 +14,7 @@ export interface EnsureOptions {
   /** Names that the server has: an unregistered one would fail the start, or the workflow task for ever. */
   readonly registered: readonly string[];
   /** Whose word on an actor counts. */
-  readonly actKeys: readonly ActKey[];
+  readonly actKeys: readonly string[];
 }
 
 /** Starts both workflows of a service where they do not run; harmless where they do. */

@@ -6,7 +6,7 @@ const RULES_WITH_TOLD = 3;
 /** A state that was over for less is the same story: a value that swings about its limit pages once, not all night. */
 const QUIET_MINUTES = 60;
 /** More states that come and go at a time than people can follow; the oldest is forgotten, and told once more (I15). */
-const REMEMBERED = 10;
+const REMEMBERED = 8;
 
 /**
  * Whether people should hear of it now: true at its begin, and again only after it was over for an hour. What was told as

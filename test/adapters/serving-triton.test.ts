@@ -167,6 +167,14 @@ describeTriton('the Triton runtime')('with a real Triton', () => {
       expect(await countedFor([MAIL], 1)).toEqual({ failures: 0, 'a second': 0 });
     });
 
+    async function allAnswers(): Promise<number> {
+      const text = await (
+        await fetch(`${new URL(server.address).origin.replace(/:\d+$/, '')}:${server.metrics}/metrics`)
+      ).text();
+      const counts = [...text.matchAll(/^nv_inference_request_success\{[^}]*\} (\d+)$/gm)];
+      return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+    }
+
     /** What the metrics of these copies say (failures: the mean of four reasons), while NEXT answers so often in 5 s. */
     async function countedFor(instances: string[], answers: number): Promise<Record<string, number>> {
       const taken: Record<string, number> = {};
@@ -202,8 +210,11 @@ describeTriton('the Triton runtime')('with a real Triton', () => {
       };
       const look = new EngineLook({ ...group, metrics }, { router, store });
       const at = Date.now();
+      const before = await allAnswers();
       expect(await look.look(at, never)).toEqual([]);
       for (let count = 0; count < answers; count += 1) await ask(NEXT);
+      // Triton counts an answer after it has sent it.
+      await until('Triton has counted them', async () => (await allAnswers()) >= before + answers);
       expect(await look.look(at + 5_000, never)).toEqual([]);
       return taken;
     }

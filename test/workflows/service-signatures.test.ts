@@ -48,7 +48,7 @@ describe('an actor counts under the signature of the controller only', () => {
   });
 
   async function start(over: Parameters<typeof policyOf>[0] = {}): Promise<void> {
-    const policy = policyOf({ unverifiedOperators: 'refuse', actKeys: [signer.key], ...over });
+    const policy = policyOf({ unverifiedOperators: 'refuse', actKeys: [signer.publicKey], ...over });
     rig = await ServiceRig.start(workers, new ServiceWorld(`signed-${(count += 1)}`), { policy });
     await rig.until('it has started', ({ declared }) => declared !== null);
     await rig.ready();
@@ -90,7 +90,7 @@ describe('an actor counts under the signature of the controller only', () => {
         () => 'it was decided',
         (error: unknown) => String((error as { cause?: unknown }).cause ?? error),
       );
-    expect(await refusal(signedPause(stranger))).toContain(`by the key ${stranger.key.id}`);
+    expect(await refusal(signedPause(stranger))).toContain(`by the key ${stranger.publicKey.slice(0, 8)}`);
     expect(await refusal({ ...signedPause(signer), forMs: 90_000 })).toContain('changed after it was signed');
     expect(await refusal({ ...signedPause(signer), actor: bob })).toContain('changed after it was signed');
     expect(await refusal(signedPause(signer, Date.now(), 'another'))).toContain('changed after it was signed');

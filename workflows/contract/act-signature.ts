@@ -1,9 +1,8 @@
 import { ed25519 } from '@noble/curves/ed25519';
-import type { ActKey } from '../../domain/policy';
 
 /** Proof that the controller's interface has identified who sends a message. */
 export interface ActSignature {
-  /** Id of the key, as the policy names it. */
+  /** The key: {@link keyName} of its public half. */
   readonly key: string;
   /** Milliseconds since the epoch, by the clock of whoever signed. */
   readonly expires: number;
@@ -24,17 +23,23 @@ export function signedText(
 export function problemOfSignature(
   service: string,
   message: { readonly signature?: ActSignature },
-  keys: readonly ActKey[],
+  keys: readonly string[],
   now: number,
 ): string | null {
   const { signature } = message;
   if (signature === undefined) return 'there is none';
-  const key = keys.find(({ id }) => id === signature.key);
-  if (!key) return `it is by the key ${signature.key}, which is not one of ${keys.map(({ id }) => id).join(', ')}`;
+  const key = keys.find((known) => keyName(known) === signature.key);
+  if (key === undefined)
+    return `it is by the key ${signature.key}, which is not one of ${keys.map(keyName).join(', ')}`;
   if (signature.expires <= now)
     return `it expired at ${new Date(signature.expires).toISOString()}, and here it is ${new Date(now).toISOString()}: the act waited too long, or the clocks differ`;
-  const good = verifies(signature.signature, signedText(service, message, signature), key.publicKey);
+  const good = verifies(signature.signature, signedText(service, message, signature), key);
   return good ? null : 'it does not fit the act: something was changed after it was signed';
+}
+
+/** A short name for a public key. */
+export function keyName(publicKey: string): string {
+  return publicKey.slice(0, 8);
 }
 
 function verifies(signature: string, text: string, publicKey: string): boolean {

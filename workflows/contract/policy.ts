@@ -74,8 +74,8 @@ const shape = z.looseObject({
   drills: z.looseObject({ live: z.boolean(), maxShare: z.number().min(0).max(1), maxLiveMs: ms }).optional(),
   unverifiedOperators: z.enum(['allow', 'refuse']),
   actKeys: z
-    .array(z.looseObject({ id: z.string().min(1).max(16), publicKey: z.string().regex(/^[0-9a-f]{64}$/) }))
-    .max(4)
+    .array(z.string().regex(/^[0-9a-f]{64}$/))
+    .max(2)
     .optional(),
   regulated: z.boolean().optional(),
   detection: z.looseObject({

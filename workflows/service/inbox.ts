@@ -9,7 +9,6 @@ import {
   uuid4,
 } from '@temporalio/workflow';
 import type { ServiceEvent } from '../../domain/service/events';
-import type { ActKey } from '../../domain/policy';
 import { problemOfSignature, type ActSignature } from '../contract/act-signature';
 import {
   messageNames,
@@ -52,7 +51,7 @@ export class Inbox {
   constructor(
     status: () => ServiceStatus,
     knows: (version: string) => boolean,
-    private readonly proofs: () => { readonly service: string; readonly keys: readonly ActKey[] },
+    private readonly proofs: () => { readonly service: string; readonly keys: readonly string[] },
   ) {
     setHandler(defineQuery<ServiceStatus>(statusQueryName), status);
     for (const name of messageNames) this.listenForMessage(name, knows);

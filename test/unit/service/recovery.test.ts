@@ -235,7 +235,7 @@ test('I15: with 200 versions, 1,000 requests, 50 metrics and 10,000 pinned sessi
   const [first] = detection.metrics;
   if (!first) throw new Error('no metric');
   const metrics = Array.from({ length: 50 }, (_, n) => ({ ...first, metric: `recall-of-class-${n}` }));
-  const actKeys = ['one', 'two'].map((id) => ({ id, publicKey: 'f'.repeat(64) }));
+  const actKeys = ['e', 'f'].map((digit) => digit.repeat(64));
   const policy = servicePolicy({ detection: { ...detection, metrics }, actKeys, regulated: false });
   const simulator = new ServiceSimulator(policy, undefined, (step) => {
     for (const command of step.commands) expect(JSON.stringify(command).length).toBeLessThanOrEqual(16 * 1024);
