@@ -35,6 +35,8 @@ const messageLimit = 1_000;
 export function toFailure(error: unknown): Error {
   if (error instanceof ApplicationFailure || error instanceof CancelledFailure) return error;
   if (error instanceof CompleteAsyncError) return error;
+  // A wait that was given up because the call was cancelled: the SDK tells it as cancelled, and not as a failure to repeat.
+  if (error instanceof Error && error.name === 'AbortError') return error;
   const cause = error instanceof Error ? error : new Error(String(error));
   return ApplicationFailure.create({
     type: cause.name,

@@ -32,8 +32,9 @@ export async function bringTo(cache: OutputCache, router: TrafficRouter, input: 
   if (outcome !== 'superseded') return { outcome, strategy, why, tag };
   // A cache that outlived the data of lastgood is ahead of every epoch, and would stay on its version for ever.
   const ahead = (await cache.state()).epoch ?? 0;
-  const inForce = (await router.read(input.service)).record?.epoch ?? 0;
-  if (inForce >= ahead || inForce > epoch) return { outcome, strategy, why, tag };
+  const { record } = await router.read(input.service);
+  // Without a record nobody knows which version serves: the cache stays where it is.
+  if (record === null || record.epoch >= ahead || record.epoch > epoch) return { outcome, strategy, why, tag };
   const anew = `the cache was ahead of the route (epoch ${ahead}): everything is dropped`;
   return { ...(await cache.settle(change, anew, { takeOver: true })), strategy, why: anew };
 }

@@ -99,6 +99,6 @@ class Cohort {
 
   private isMine(row: TelemetryRow): row is CountsRow {
     const { version, epoch } = this.input;
-    return row.kind === 'counts' && row.cohort === 'drill' && row.version === version && row.epoch === epoch;
+    return row.kind === 'counts' && row.cohort === 'drill' && row.version === version && row.epoch >= epoch;
   }
 }

@@ -110,7 +110,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       regulated: policy.regulated === true,
     })),
     decisions,
-    items: temporalItems(client),
+    items: temporalItems(client, signer),
     schedules: temporalDrillSchedules(client),
     router: adapters.router,
     telemetry: adapters.telemetry,

@@ -1,4 +1,4 @@
-import { continueAsNew, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, continueAsNew, log, setCurrentDetails, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Alert } from '../domain/alert';
 import { cacheBehindAlert, cacheFollowsAlert } from '../domain/caches/alerts';
 import type { Actor, LedgerEntry } from '../domain/ledger';
@@ -19,6 +19,14 @@ const machine: Actor = { name: 'lastgood', proof: 'lastgood', from: 'caches' };
  * it is not configured any more. Nothing waits for it.
  */
 export async function cacheRepairWorkflow(input: CacheRepairInput): Promise<void> {
+  // It ends by itself when the cache follows; a cancel would leave a cache that serves what was left, and nobody would know.
+  CancellationScope.current().cancelRequested.catch(() =>
+    log.warn('a cancel is not obeyed; the cache still has to follow'),
+  );
+  await CancellationScope.nonCancellable(() => repair(input));
+}
+
+async function repair(input: CacheRepairInput): Promise<void> {
   const { settling } = input;
   if (input.attempts === 0) await tell(cacheBehindAlert(behind(input), settling.at));
   for (let attempt = input.attempts + 1; attempt <= input.attempts + attemptsPerRun; attempt++) {

@@ -1,11 +1,22 @@
-import { continueAsNew, defineQuery, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  log,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { problemOfSignature, type ActSignature } from './contract/act-signature';
 import {
   itemsOrderedName,
   itemsOrderSchema,
   itemsQueryName,
+  itemsSubject,
   type ItemsInput,
   type ItemsState,
   type ItemsStatus,
+  type PersonsOrder,
 } from './contract/items';
 import { Account } from './items/account';
 import { freshProgress, PipelineWork, unverified } from './items/pipeline-work';
@@ -19,6 +30,14 @@ const itemsOrdered = defineSignal<[unknown]>(itemsOrderedName);
  * skipped by a person, however long that takes.
  */
 export async function itemsWorkflow(input: ItemsInput): Promise<void> {
+  // What was decided to be done is not undone by a click: `lastgood items skip` ends it, with a name.
+  CancellationScope.current().cancelRequested.catch(() =>
+    log.warn('a cancel is not obeyed; lastgood items skip ends it'),
+  );
+  await CancellationScope.nonCancellable(() => treatAll(input));
+}
+
+async function treatAll(input: ItemsInput): Promise<void> {
   const { carried } = input;
   const beganAt = carried?.beganAt ?? Date.now();
   const account = new Account(input, carried?.entries ?? 0);
@@ -68,14 +87,25 @@ function isFull({ maxEventsBeforeContinue }: ItemsInput): () => boolean {
 function give(message: unknown, input: ItemsInput, works: readonly PipelineWork[]): string | null {
   const parsed = itemsOrderSchema.safeParse(message);
   if (!parsed.success) return `an order could not be read: ${parsed.error.issues[0]?.message ?? ''}`.slice(0, 300);
-  const { actor = unverified, pipeline, order } = parsed.data;
+  const { signature, ...said } = parsed.data;
+  const { pipeline, order } = said;
+  const actor = isProven(input, said, signature) ? (said.actor ?? unverified) : unverified;
   if (actor.proof === 'unverified' && input.unverified !== 'allow')
     return `${order} of ${pipeline} by a sender who is not proven`;
   const work = works.find(({ progress }) => progress.name === pipeline);
   if (!work) return `${order}: there is no pipeline ${pipeline}`.slice(0, 300);
   if (work.ended) return `${order}: ${pipeline} is ${work.progress.phase} already`;
-  work.give(parsed.data);
+  work.give({ ...said, actor });
   return null;
+}
+
+/** Where keys are in force, an actor counts under the signature of one of them only. */
+function isProven(input: ItemsInput, said: PersonsOrder, signature: ActSignature | undefined): boolean {
+  const { actKeys = [], service, incident } = input;
+  if (actKeys.length === 0) return true;
+  if (signature === undefined) return false;
+  const about = { ...said, signature };
+  return problemOfSignature(itemsSubject(service, incident), about, actKeys, Date.now()) === null;
 }
 
 function beganWords({ version, target, onsetAt, shiftedAt, pipelines }: ItemsInput): string {

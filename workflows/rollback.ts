@@ -6,6 +6,7 @@ import { Chronicle } from './rollback/chronicle';
 import { loadLeftAgain, mayGoOnInGap } from './rollback/gap';
 import { Operation, type Ending, type Trial, type TrialEnd } from './rollback/operation';
 import { Orders } from './rollback/orders';
+import { beginItems } from './rollback/items';
 import { discard, tryCandidate } from './rollback/trial';
 
 /**
@@ -119,7 +120,10 @@ async function askPerson(operation: Operation, stuck: Stuck): Promise<Ending | T
         return { outcome: 'failed', why: `ended by a person at ${stuck.step}: ${stuck.why}` };
       case 'accept':
         // Whatever serves by now is what people were asked to accept; nothing of what was left may come from a cache.
-        if (operation.shifted) await settleCaches(operation, operation.primary);
+        if (operation.shifted) {
+          await settleCaches(operation, operation.primary);
+          await beginItems(operation, operation.primary);
+        }
         return { outcome: 'settled', why: `accepted by a person as it is, at ${stuck.step}: ${stuck.why}` };
       case 'retry':
         if (stuck.trial === null) continue;

@@ -93,6 +93,7 @@ class ServiceLoop {
         host,
         policy: () => this.state.policy,
         inFlight: () => this.state.operation?.id ?? null,
+        drill: () => this.state.drill?.id ?? null,
         enqueue: (event) => this.inbox.put(event),
         listVersions: () => this.inbox.wantVersions(),
         searchAttributes: input.searchAttributes,

@@ -60,6 +60,7 @@ export interface OperationInput {
     readonly onsetAt: number;
     readonly pipelines: readonly PipelinePolicy[];
     readonly unverified: 'allow' | 'refuse';
+    readonly actKeys?: readonly string[];
   };
   readonly limits: Pick<ServicePolicy, 'attempts' | 'steps' | 'verify' | 'gradual' | 'standby'>;
 }

@@ -54,7 +54,10 @@ export function check(state: ServiceState, message: OperatorMessage, now: number
     case 'setMode':
       return state.mode === message.mode ? no(`the mode is ${message.mode} already`) : fine;
     case 'configure':
-      return fine;
+      // Whoever could change the keys could be anybody afterwards.
+      return (state.policy.actKeys ?? []).length > 0 && message.actor?.proof !== 'lastgood'
+        ? no('only the controller changes the policy')
+        : fine;
   }
 }
 

@@ -162,7 +162,7 @@ function askApproval(turn: Turn): void {
       ...considered(state, ranking, now),
     },
   );
-  if (!isNews(turn, approvalSo(aboutOf(incident)), true)) return;
+  if (!isNews(turn, approvalSo(aboutOf(incident)), true, true)) return;
   alertIncident(turn, 'approval', incident, {
     severity: 'page',
     title: `${state.service}: approve the rollback from ${incident.from} to ${best.version}`,
@@ -247,7 +247,7 @@ function nobodyLeft(turn: Turn, ranking: Ranking): void {
     refused: refused.slice(0, 20).map(({ version, why }) => `${version}: ${why}`),
     ...considered(turn.state, ranking, turn.now),
   });
-  if (!isNews(turn, nobodySo(aboutOf(incident)), true)) return;
+  if (!isNews(turn, nobodySo(aboutOf(incident)), true, true)) return;
   alertIncident(turn, 'nobody-left', incident, {
     severity: 'page',
     title: `${turn.state.service}: degraded, and no version may take over`,

@@ -76,6 +76,8 @@ function notThisVersion(state: ServiceState, { way, version, degrade }: DrillMes
 function unfit(state: ServiceState, facts: VersionFacts, way: DrillWay): string | null {
   const { version, standing, why, evaluation } = facts;
   if (version === state.declared?.primary) return `${version} is live: a drill needs a worse one, or a degrading layer`;
+  if ([state.standby?.version, state.preparing?.version, state.declared?.fallback].includes(version))
+    return `${version} is the standby: nothing else could take over`;
   if (standing === 'quarantined' || standing === 'revoked' || standing === 'suspect')
     return `${version} is ${standing}: ${why}`;
   // What nobody sees may be as bad as it is.

@@ -8,6 +8,9 @@ import { retire } from './retiring';
 import type { ServiceState } from './state';
 import type { Turn } from './turn';
 
+/** A drill tells three things at most. */
+const REPORTS_AHEAD = 3;
+
 /** On top of the steps' own times, before it is called overdue. */
 const SLACK_MS = 60_000;
 /** How long copies may go to the good version, so that the way back is verified. */
@@ -49,7 +52,8 @@ export function onDrillReported(turn: Turn, report: DrillReport): void {
     if (what.type !== 'ended') order(turn, report.drill, { type: 'stop', why: 'it is over for the service' });
     return;
   }
-  if (report.no <= drill.lastNo) return;
+  // Reports come in order; a number from far away is not one of the drill's.
+  if (report.no <= drill.lastNo || report.no > drill.lastNo + REPORTS_AHEAD) return;
   state.drill = { ...drill, lastNo: report.no };
   if (what.type === 'loaded') return share(turn, state.drill, what.backend);
   if (what.type === 'detected') return leadBack(turn, state.drill, what);
@@ -61,6 +65,13 @@ function share(turn: Turn, drill: Drill, backend: Backend | null): void {
   const { state, now } = turn;
   const { declared } = state;
   if (drill.phase !== 'loading' || !declared) return;
+  const decided = state.versions.find((facts) => facts.version === drill.version)?.digest;
+  if ((backend === null) !== (drill.degrade !== undefined) || (backend !== null && backend.digest !== decided))
+    return end(turn, drill, {
+      outcome: 'refused',
+      why: 'the copy that was reported is not of the version that was decided on',
+      fenced: true,
+    });
   const until = now + drill.forMs;
   const backends = backend === null ? declared.backends : { ...declared.backends, [drill.version]: [backend] };
   const { way, share: weight, degrade, id, version } = drill;
@@ -82,8 +93,9 @@ function share(turn: Turn, drill: Drill, backend: Backend | null): void {
     epoch: next.epoch,
     until,
   });
-  turn.effect({ type: 'apply-route', record: next });
-  order(turn, id, { type: 'shared', epoch: next.epoch, until });
+  // Nothing about it is urgent: it waits for its record, whatever a real incident would do.
+  turn.effect({ type: 'apply-route', record: next }, 'hold');
+  turn.effect({ type: 'order-drill', drill: id, order: { type: 'shared', epoch: next.epoch, until } }, 'hold');
 }
 
 /** The decision on the drill's own verdict: the way back, as an incident's would be decided. */
@@ -136,6 +148,8 @@ export function guardDrill(turn: Turn): void {
     });
     order(turn, declared.share.drill, { type: 'stop', why: 'the service does not know it' });
     takeOff(turn, next, true);
+    for (const { instance } of declared.backends[declared.share.version] ?? [])
+      retire(turn, declared.share.version, instance, 'its drill is over');
   }
 }
 

@@ -12,5 +12,6 @@ export function itemsOf({ policy }: ServiceState, incident: Incident | null): Op
     onsetAt: incident.onsetAt ?? incident.detectedAt,
     pipelines: policy.pipelines,
     unverified: policy.unverifiedOperators,
+    ...(policy.actKeys && { actKeys: policy.actKeys }),
   };
 }

@@ -52,7 +52,8 @@ export function onMessage(turn: Turn, message: OperatorMessage): Answer {
       { actor },
     );
     if (message.name === 'drill') tellRefusedDrill(turn, actor, verdict.why);
-    remember(turn, message.requestId, 'r');
+    // What anybody can send must not push out what was signed: it is answered once, and need not be known.
+    if (state.rules < 3 || actor.proof !== 'unverified') remember(turn, message.requestId, 'r');
     return answer('refused', verdict.why);
   }
   if (message.second)

@@ -10,13 +10,14 @@ const REMEMBERED = 8;
 
 /**
  * Whether people should hear of it now: true at its begin, and again only after it was over for an hour. What was told as
- * a page needs no ticket; what was a ticket may still become a page. Under older rules everything is news.
+ * a page needs no ticket; what was a ticket may still become a page. Where it waits for a person (`waits`), it is told again
+ * an hour after it was told last: the one before may have been closed when its state ended. Under older rules everything is news.
  */
-export function isNews(turn: Turn, so: string, hard: boolean): boolean {
+export function isNews(turn: Turn, so: string, hard: boolean, waits = false): boolean {
   const { state } = turn;
   if (state.rules < RULES_WITH_TOLD) return true;
   const known = toldLately(turn, so, true) || (!hard && toldLately(turn, so, false));
-  remember(turn, nameOf(so, hard));
+  if (!known || !waits) remember(turn, nameOf(so, hard));
   return !known;
 }
 
@@ -28,8 +29,7 @@ export function stillSo(turn: Turn, so: string): void {
 /** A degradation ended: whatever people were told because of it held until now. */
 export function stillSoOf(turn: Turn, entry: StandingDegradation): void {
   const held = entry.heldBy === null ? [] : [heldSo(entry, entry.heldBy)];
-  for (const so of [...held, environmentSo(entry.reasons), environmentSo([]), approvalSo(entry), nobodySo(entry)])
-    stillSo(turn, so);
+  for (const so of [...held, environmentSo(entry.reasons), environmentSo([])]) stillSo(turn, so);
 }
 
 /** The brake without its ids and numbers: another incident behind the same brake is no news by itself. */

@@ -1,4 +1,5 @@
 import { ed25519 } from '@noble/curves/ed25519';
+import { z } from 'zod';
 
 /** Proof that the controller's interface has identified who sends a message. */
 export interface ActSignature {
@@ -9,6 +10,12 @@ export interface ActSignature {
   /** Ed25519 (RFC 8032) over {@link signedText}, 64 bytes in hex. */
   readonly signature: string;
 }
+
+export const actSignatureSchema: z.ZodType<ActSignature> = z.strictObject({
+  key: z.string().min(1).max(16),
+  expires: z.int(),
+  signature: z.string().regex(/^[0-9a-f]{128}$/, '64 bytes in hex'),
+});
 
 /** What is signed: service, message and expiry as JSON with sorted keys. The request id in it makes a replay a repetition. */
 export function signedText(

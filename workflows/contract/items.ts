@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { actSignatureSchema } from './act-signature';
 import type { ItemAction, PipelinePolicy } from '../../domain/items/pipeline-policy';
 import type { Guarantee, ItemCounts } from '../../domain/items/treated';
 import type { Actor } from '../../domain/ledger';
@@ -14,6 +15,8 @@ export interface ItemsInput {
   readonly shiftedAt: number;
   readonly pipelines: readonly PipelinePolicy[];
   readonly unverified: 'allow' | 'refuse';
+  /** Public keys whose signature proves the actor of an order; absent: it is believed as it is written. */
+  readonly actKeys?: readonly string[];
   readonly carried?: ItemsState;
   /** Tests lower it; otherwise the server's suggestion decides. */
   readonly maxEventsBeforeContinue?: number;
@@ -60,6 +63,11 @@ export interface ItemsStatus {
   readonly pipelines: readonly Omit<PipelineProgress, 'cursor' | 'pending'>[];
 }
 
+/** What an order is signed for, so that it fits no other workflow. */
+export function itemsSubject(service: string, incident: string): string {
+  return `${service}/items/${incident}`;
+}
+
 export const itemsQueryName = 'items';
 /** A person's word on one pipeline of one incident; wire name. */
 export const itemsOrderedName = 'itemsOrdered';
@@ -77,5 +85,7 @@ export const itemsOrderSchema = z.strictObject({
   reason: z.string().min(1).max(500),
   /** Absent in a raw signal: unverified. */
   actor: actorSchema.exactOptional(),
+  /** Of the controller, which knows who gives the order. */
+  signature: actSignatureSchema.exactOptional(),
 });
-export type PersonsOrder = z.infer<typeof itemsOrderSchema>;
+export type PersonsOrder = Omit<z.infer<typeof itemsOrderSchema>, 'signature'>;

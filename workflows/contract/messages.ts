@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Actor } from '../../domain/ledger';
 import type { MessageName, OperatorMessage } from '../../domain/service/messages';
-import type { ActSignature } from './act-signature';
+import { actSignatureSchema } from './act-signature';
 import { NEWEST_RULES } from './inputs';
 import { policySchema } from './policy';
 
@@ -18,12 +18,6 @@ const actorSchema: z.ZodType<Actor> = z.strictObject({
   from: z.string().max(128),
 });
 
-const signatureSchema: z.ZodType<ActSignature> = z.strictObject({
-  key: z.string().min(1).max(16),
-  expires: z.int(),
-  signature: z.string().regex(/^[0-9a-f]{128}$/, '64 bytes in hex'),
-});
-
 const envelope = {
   requestId: z.string().min(1).max(64),
   /** Absent in a raw message from the Temporal UI: recorded as unverified. */
@@ -31,7 +25,7 @@ const envelope = {
   /** Somebody else who agrees to the act. */
   second: actorSchema.exactOptional(),
   /** Of the controller, which knows who sends the message. */
-  signature: signatureSchema.exactOptional(),
+  signature: actSignatureSchema.exactOptional(),
   reason: z.string().min(1).max(500),
   /** Only say what would happen. */
   dryRun: z.boolean().exactOptional(),

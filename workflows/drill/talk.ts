@@ -68,7 +68,8 @@ export class DrillTalk {
     const scope = new CancellationScope();
     this.scopes.add(scope);
     try {
-      return await scope.run(work);
+      // Nobody waits for a worker's word on a stop: one that hangs would hold the drill up.
+      return await Promise.race([scope.run(work), scope.cancelRequested]);
     } finally {
       this.scopes.delete(scope);
     }

@@ -29,6 +29,7 @@ export async function beginItems(operation: Operation, target: string): Promise<
     shiftedAt: shiftedAt ?? Date.now(),
     pipelines: items.pipelines,
     unverified: items.unverified,
+    ...(items.actKeys && { actKeys: items.actKeys }),
   };
   const workflowId = itemsWorkflowId(service, items.incident);
   try {

@@ -28,6 +28,8 @@ export interface EffectsAbout {
   readonly policy: () => Pick<ServicePolicy, 'ledgerWaitMs' | 'steps' | 'replicas'>;
   /** The operation that may change the route now. */
   readonly inFlight: () => string | null;
+  /** The drill under way. */
+  readonly drill: () => string | null;
   readonly enqueue: (event: ServiceEvent) => void;
   readonly listVersions: () => void;
   /** Search attributes that are registered. */
@@ -122,7 +124,9 @@ export class Effects {
           effect.order,
         );
       case 'start-drill':
-        return this.besides(startDrill(effect, this.attributesOf(effect.input.version, null)));
+        // It ended while it waited for the ledger. In the lane: a stop comes after its start.
+        if (this.about.drill() !== effect.input.drill) return;
+        return await startDrill(effect, this.attributesOf(effect.input.version, null));
       case 'order-drill':
         return getExternalWorkflowHandle(drillWorkflowId(service, effect.drill)).signal(
           signalNames.drillOrdered,

@@ -6,7 +6,7 @@ import { nextWakeAt } from '../../../domain/service/timers';
 import { InvariantWatch } from '../../support/service-invariants';
 import { reduce } from '../../../domain/service/reduce';
 import { hour, servicePolicy } from '../../support/service-policy';
-import { SERVICE, ServiceSimulator } from '../../support/service-simulator';
+import { SERVICE, ServiceSimulator, storedVersion } from '../../support/service-simulator';
 
 const minute = 60_000;
 const live = { live: true, maxShare: 0.05, maxLiveMs: 10 * minute };
@@ -43,7 +43,8 @@ function loaded(simulator: ServiceSimulator): void {
   const { id, version, degrade } = drillOf(simulator);
   const instance = instanceName(SERVICE, version, id);
   if (!degrade) simulator.running.add(instance);
-  const backend = { address: 'http://127.0.0.1:7', instance, digest: 'sha256:d' };
+  const { digest } = storedVersion(version, 0);
+  const backend = { address: 'http://127.0.0.1:7', instance, digest };
   report(simulator, { type: 'loaded', backend: degrade ? null : backend });
 }
 
@@ -354,3 +355,15 @@ function unusual(simulator: ServiceSimulator, finding = 'dns: lookups fail'): Se
   simulator.drain();
   return simulator;
 }
+
+test('a copy of another digest than was decided on, or a report from far away, gets no share', () => {
+  const simulator = rested();
+  expect(simulator.say('drill', mirrored)).toMatchObject({ decision: 'accepted' });
+  const { id } = drillOf(simulator);
+  const backend = { address: 'http://192.0.2.1:80', instance: `${SERVICE}@1.2#${id}`, digest: 'sha256:forged' };
+  report(simulator, { type: 'loaded', backend }, { no: 1_000 });
+  expect(drillOf(simulator).lastNo).toBe(0);
+  report(simulator, { type: 'loaded', backend });
+  expect(simulator.router.record?.share).toBeUndefined();
+  expect(endOf(simulator)).toMatchObject({ outcome: 'refused' });
+});

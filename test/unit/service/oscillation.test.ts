@@ -123,6 +123,13 @@ describe('a service whose environment is bad', () => {
   });
 });
 
+/** Twelve hours of a state that waits for a person: a page that was closed when its state ended does not end the waiting. */
+function expectHourly(titles: readonly string[], title: string): void {
+  expect(new Set(titles)).toEqual(new Set([title]));
+  expect(titles.length).toBeGreaterThanOrEqual(10);
+  expect(titles.length).toBeLessThanOrEqual(12);
+}
+
 describe('a metric that swings about its limit', () => {
   it.each([
     { hard: true, vouched: ['1.0'], moves: ['rollback 1.3→1.2', 'rollback 1.2→1.1', 'hold-move 1.1→1.0'] },
@@ -142,14 +149,14 @@ describe('a metric that swings about its limit', () => {
     expect(service.titles('page').length).toBeLessThanOrEqual(4);
   });
 
-  it('asks a person once an hour of peace for the same approval, and the page of the first proposal leads to the newest', () => {
+  it('asks a person once an hour for the same approval, and the page of the first proposal leads to the newest', () => {
     const service = new SwingingService({ mode: 'confirm' });
     for (let swing = 0; swing < 72; swing++) {
       service.bad(4 * minute);
       service.quiet(6 * minute);
     }
     expect(service.moves).toEqual([]);
-    expect(service.titles('page')).toEqual(['mail-triage: approve the rollback from 1.3 to 1.2']);
+    expectHourly(service.titles('page'), 'mail-triage: approve the rollback from 1.3 to 1.2');
     const [page] = service.shown;
     service.begins();
     const incident = page?.incident ?? '';
@@ -159,7 +166,7 @@ describe('a metric that swings about its limit', () => {
     expect(service.say('approve', { incident: current, decision: 'approve' }).decision).toBe('accepted');
   });
 
-  it('pages once where no version may take over', () => {
+  it('pages once an hour where no version may take over', () => {
     const service = new SwingingService();
     for (const version of ['0.9', '1.0', '1.1', '1.2']) service.say('revoke', { version });
     for (let swing = 0; swing < 72; swing++) {
@@ -167,7 +174,7 @@ describe('a metric that swings about its limit', () => {
       service.quiet(6 * minute);
     }
     expect(service.moves).toEqual([]);
-    expect(service.titles('page')).toEqual(['mail-triage: degraded, and no version may take over']);
+    expectHourly(service.titles('page'), 'mail-triage: degraded, and no version may take over');
   });
 
   it('is told once where telemetry comes and goes', () => {
