@@ -9,8 +9,8 @@ const allowed: readonly RegExp[] = [
   /^(workflows|domain)\//,
   /^node_modules\/(zod|@noble\/(curves|hashes)|@temporalio\/(workflow|common|worker)|nexus-rpc|ms|long)\//,
 ];
-/** Measured: 1.5 MB of code; the rest of the bundle is its source map. */
-const LIMIT_BYTES = 2_000_000;
+/** Measured: 2.1 MB of code, the arithmetic of signatures in it; the rest of the bundle is its source map. */
+const LIMIT_BYTES = 2_300_000;
 
 describe('the bundle of the workflows', () => {
   it('holds workflows, domain, zod and the SDK, no Node built-in, and stays small', async () => {
