@@ -95,7 +95,10 @@ export class Account {
     }
     const { backend, predicted, requestId, score, status } = kept;
     const prefix = linePrefix(service.config.name, choice.version, backend, epoch, choice.reason);
-    service.answers.add(id, now, prefix, status, performance.now() - this.startedAt, predicted, score, requestId);
+    service.answers.add(id, now, prefix, status, performance.now() - this.startedAt, predicted, score, {
+      cached: requestId,
+      item: this.item,
+    });
   }
 
   /** The whole answer is on its way. */
@@ -165,7 +168,9 @@ export class Account {
     score: number | null,
   ): void {
     if (!target) return;
-    this.service.answers.add(this.id, Date.now(), way.prefixOf(target), status, ms, predicted, score, this.item);
+    this.service.answers.add(this.id, Date.now(), way.prefixOf(target), status, ms, predicted, score, {
+      item: this.item,
+    });
   }
 
   private countRepeats(failed: readonly FailedWay[], answeredBy: Target | undefined): void {

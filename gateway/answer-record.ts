@@ -40,6 +40,9 @@ export function linePrefix(
   return `${JSON.stringify(fixed).slice(1, -1)},"status":`;
 }
 
+/** Most answers: nothing is made for them. */
+const none = {};
+
 /**
  * The answer record of one service: one NDJSON line a request in a file for each hour (`2026-11-23T01.ndjson`, UTC),
  * written at least every 50 ms. A line has no input and no output of the model but its class and score.
@@ -68,7 +71,7 @@ export class AnswerRecord {
 
   /**
    * `id`, `prefix` and `cached` are ours or checked already; only the class needs quoting. `atMs` is the end of the answer.
-   * `cached`: the request that the answer was made for, where it came from the cache.
+   * `cached`: the request that the answer was made for, where it came from the cache; `item`: the client's word, quoted here.
    */
   add(
     id: string,
@@ -78,11 +81,10 @@ export class AnswerRecord {
     ms: number,
     predicted: string | null,
     score: number | null,
-    cached: string | null = null,
-    item?: string,
+    { cached, item }: { readonly cached?: string; readonly item?: string | undefined } = none,
   ): void {
     const quoted = predicted === null ? 'null' : JSON.stringify(predicted);
-    const from = cached === null ? '' : `,"cached":"${cached}"`;
+    const from = cached === undefined ? '' : `,"cached":"${cached}"`;
     const of = item === undefined ? '' : `,"item":${JSON.stringify(item)}`;
     const line = `{"id":"${id}","at":${atMs},${prefix}${status},"ms":${ms.toFixed(2)},"class":${quoted},"score":${score}${from}${of}}\n`;
     if (this.waiting.length >= WAITING_MAX) {
