@@ -1,4 +1,5 @@
 import { Client, request } from 'undici';
+import { sessionTable } from '../../../adapters/traffic/haproxy/layout';
 import type { RouteRecord } from '../../../domain/route';
 import { route } from '../../support/gateway-process';
 import { describeHaproxy, HaproxyProcess } from '../../support/haproxy-process';
@@ -208,6 +209,9 @@ describeHaproxy('requests through HAProxy during swaps, crashes, reloads and res
       expectWhole(tally, 500);
       expect(tally.answered.filter((one) => one.sentAt > applied && one.version !== '1.2')).toEqual([]);
       expect((await router.read('mail')).record).toEqual(wanted);
+      // The old worker hands its pins over when it gets the processor.
+      const table = `show table ${sessionTable('mail')}`;
+      await until('the pins are with the new worker', async () => /gpt0=[1-9]/.test(await haproxy.ask(table)));
       const again = await request(`${haproxy.address}/echo`, {
         method: 'POST',
         body: '{}',
