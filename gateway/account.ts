@@ -168,9 +168,16 @@ export class Account {
     score: number | null,
   ): void {
     if (!target) return;
-    this.service.answers.add(this.id, Date.now(), way.prefixOf(target), status, ms, predicted, score, {
-      item: this.item,
-    });
+    this.service.answers.add(
+      this.id,
+      Date.now(),
+      way.prefixOf(target),
+      status,
+      ms,
+      predicted,
+      score,
+      this.item === undefined ? undefined : { item: this.item },
+    );
   }
 
   private countRepeats(failed: readonly FailedWay[], answeredBy: Target | undefined): void {

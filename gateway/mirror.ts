@@ -46,8 +46,9 @@ export class Mirror implements MirrorLabels {
 
   /** A copy of a user's request, where a drill wants one. Only of those that go where they would go without the drill. */
   copy(req: IncomingMessage, account: Account, way: Way, body: Buffer | Upload | null): void {
-    const now = Date.now();
-    const to = this.service.mirrorWay(now);
+    // Nearly always; it is asked for each request.
+    if (this.service.route.record?.share === undefined) return;
+    const to = this.service.mirrorWay(Date.now());
     if (to === null || account.probe || way.choice.reason !== 'primary' || body instanceof Upload) return;
     if (req.method !== 'POST' || Math.random() >= to.weight) return;
     const { id } = account;

@@ -70,7 +70,9 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private send(): void {
     this.startedAt = this.account.startedAt = performance.now();
     this.service.deadlines.add(this);
-    this.use = openCacheUse(this.service.cache, this.account.isProbe, { req: this.req, body: this.body, client: this });
+    // Most services keep no answers, and make nothing for it.
+    const { cache } = this.service;
+    if (cache) this.use = openCacheUse(cache, this.account.isProbe, { req: this.req, body: this.body, client: this });
     // One of a single gateway waits for nobody, and makes no closure for it.
     if (this.service.returning === null) this.choose();
     else this.service.whenRouted(() => this.onWaited());
