@@ -93,9 +93,12 @@ export function registerProposals(
     const parsed = parseMessage(act, { requestId: id, ...body, actor, second });
     if (!parsed.ok) throw badRequest(parsed.problem);
     const words = `seconds ${act} of ${by}: ${reason}`;
-    await ports.ledger.append(entryOf({ id, service, act, by }, second, `seconded/${id}`, Date.now(), words));
-    proposals.take(id);
+    const at = Date.now();
+    // Each word is an entry of its own: whoever was told that nobody decides now says it again.
+    await ports.ledger.append(entryOf({ id, service, act, by }, second, `seconded/${id}/${at}`, at, words));
     const answer = await ports.decisions.act(service, act, parsed.message);
+    // Not before it was decided; its request id makes a second time a repetition.
+    proposals.take(id);
     return reply.code(answer.decision === 'refused' ? 409 : 200).send(answer);
   });
 }

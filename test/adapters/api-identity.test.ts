@@ -10,7 +10,7 @@ import type { PushedMetrics, Telemetry, TrafficRouter } from '../../activities/p
 import type { Proofs } from '../../api/identity/identify';
 import { OidcTokens } from '../../api/identity/oidc';
 import { TokenFile } from '../../api/identity/token-file';
-import type { ApiPorts, Decisions } from '../../api/ports';
+import { DecisionsUnreachable, type ApiPorts, type Decisions } from '../../api/ports';
 import { demandRights } from '../../api/rights';
 import { createApiServer, type ApiServerOptions } from '../../api/server';
 import { main } from '../../cli/main';
@@ -25,6 +25,7 @@ const closing: (() => unknown)[] = [];
 const acts: OperatorMessage[] = [];
 const pushed: string[] = [];
 let ledger = new MemoryLedger();
+let decides = true;
 
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
@@ -53,6 +54,7 @@ function serve(proofs: Partial<Proofs>, tls: ApiServerOptions['tls'] = null): Fa
     })),
     decisions: stub<Decisions>({
       act: (_service, name, message) => {
+        if (!decides) return Promise.reject(new DecisionsUnreachable('Temporal is down'));
         acts.push({ ...message, name } as OperatorMessage);
         const answer = { requestId: message.requestId, decision: 'accepted', why: 'so be it' } as const;
         return Promise.resolve({ ...answer, reference: null, repeated: false, plan: [] });
@@ -420,6 +422,16 @@ describe('an act of a regulated service that takes a brake away', () => {
       detail: expect.stringContaining('no person behind it') as string,
     });
     expect(acts).toEqual([]);
+  });
+
+  it('still waits where nobody could decide, and is seconded once more then', async () => {
+    const { body } = await call('ada', revoke, { version: '1.1', reason: 'leaks names' });
+    const url = `/v1/proposals/${String(body['id'])}/second`;
+    decides = false;
+    expect((await call('bob', url, { reason: 'I looked' })).status).toBe(503);
+    decides = true;
+    expect((await call('bob', url, { reason: 'and again' })).status).toBe(200);
+    expect(acts.map(({ requestId }) => requestId)).toEqual([body['id']]);
   });
 
   it('is over after 15 minutes', async () => {
