@@ -24,6 +24,7 @@ const timeoutMs = 3_000;
 export async function askSources(configuration: Configuration, environment: Environment): Promise<Finding[]> {
   const { openAdapters } = await import('../../workers/composition');
   const { runPaths } = await import('../../workers/embedded/paths');
+  (await import('../../workers/identity')).readProofFiles(configuration);
   const adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
   try {
     const perService = await Promise.all(

@@ -17,6 +17,13 @@ const missing: readonly (readonly [string, string, string])[] = [
     '',
     "runtime: external, versions: { '1': 'https://127.0.0.1:1' }, tls: { caFile: gone.pem }",
   ],
+  ['api.identity.tokensFile', 'api: { identity: { tokensFile: gone.yaml } }', external],
+  [
+    'api.identity.oidc.keysFile',
+    "api: { identity: { oidc: { issuer: 'https://i.example', audience: a, keysFile: gone.json, roles: {} } } }",
+    external,
+  ],
+  ['temporal.encryption.keys', 'temporal: { encryption: { keys: [{ id: a, file: gone.key }] } }', external],
   ['router.others[0].caFile', `router: { kind: gateway, others: ${others} }`, external],
 ];
 
