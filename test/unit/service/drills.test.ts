@@ -367,3 +367,10 @@ test('a copy of another digest than was decided on, or a report from far away, g
   expect(simulator.router.record?.share).toBeUndefined();
   expect(endOf(simulator)).toMatchObject({ outcome: 'refused' });
 });
+
+test('the standby is no worse version: its copy is what a real incident would need', () => {
+  const simulator = rested();
+  const answer = simulator.say('drill', { ...mirrored, version: '1.0' });
+  expect(answer).toMatchObject({ decision: 'refused', why: '1.0 is the standby: nothing else could take over' });
+  expect(simulator.state.drill ?? null).toBeNull();
+});

@@ -323,3 +323,16 @@ test('a configuration waits for the next quiet moment', () => {
   expect(simulator.state.next).toEqual({ policy, rules: null });
   expect(simulator.state.policy.cooldownMs).toBe(30 * 60_000);
 });
+
+test('under keys only the controller changes the policy: whoever could change the keys could be anybody afterwards', () => {
+  const actKeys = ['a'.repeat(64)];
+  const simulator = serviceWithStandby(servicePolicy({ unverifiedOperators: 'allow', actKeys }));
+  const configure = { policy: servicePolicy({ actKeys: ['b'.repeat(64)] }), rules: simulator.state.rules };
+  const unverified = { name: 'unverified', proof: 'unverified', from: 'temporal' } as const;
+  expect(simulator.say('configure', { ...configure, actor: unverified })).toMatchObject({ decision: 'refused' });
+  expect(simulator.say('configure', { ...configure, actor: { ...unverified, proof: 'oidc' } }).decision).toBe(
+    'refused',
+  );
+  const controller = { name: 'controller', proof: 'lastgood', from: 'here' } as const;
+  expect(simulator.say('configure', { ...configure, actor: controller }).decision).toBe('accepted');
+});
