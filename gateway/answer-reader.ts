@@ -98,16 +98,24 @@ export class AnswerReader {
     }
     const label = this.classPath ? valueAt(root, this.classPath) : undefined;
     const score = this.scorePath ? valueAt(root, this.scorePath) : undefined;
-    const refusal = this.textPath ? valueAt(root, REFUSAL_PATH) : undefined;
-    const refused = typeof refusal === 'string' && refusal !== '';
-    const text = refused ? refusal : this.textPath ? valueAt(root, this.textPath) : undefined;
-    const finish = FINISH_PATHS.map((path) => valueAt(root, path)).find((value) => typeof value === 'string');
     const named = typeof label === 'string' || typeof label === 'number' || typeof label === 'boolean';
     return {
       predicted: named ? String(label).slice(0, CLASS_MAX) : null,
       score: typeof score === 'number' && Number.isFinite(score) ? score : null,
-      text: typeof text === 'string' ? text.slice(0, TEXT_MAX) : null,
-      finish: refused ? 'refusal' : this.readsText && typeof finish === 'string' ? finish.slice(0, FINISH_MAX) : null,
+      ...(this.textPath ? readText(root, this.textPath) : NO_TEXT),
     };
   }
+}
+
+const NO_TEXT = { text: null, finish: null };
+
+function readText(root: unknown, path: Path): Pick<Read, 'text' | 'finish'> {
+  const refusal = valueAt(root, REFUSAL_PATH);
+  if (typeof refusal === 'string' && refusal !== '') return { text: refusal.slice(0, TEXT_MAX), finish: 'refusal' };
+  const text = valueAt(root, path);
+  const finish = FINISH_PATHS.map((each) => valueAt(root, each)).find((value) => typeof value === 'string');
+  return {
+    text: typeof text === 'string' ? text.slice(0, TEXT_MAX) : null,
+    finish: typeof finish === 'string' ? finish.slice(0, FINISH_MAX) : null,
+  };
 }

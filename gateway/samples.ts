@@ -6,6 +6,8 @@ import type { Storage } from './storage';
 const REDACTED = '[redacted]';
 const PENDING_MAX = 500;
 const FLUSH_MS = 200;
+/** Finding the oldest of those that may stay walks over all of them. */
+const TRIM_MS = 1_000;
 /** Bodies of one answer to a question for inputs. */
 const INPUTS_LIMIT_BYTES = 8 << 20;
 
@@ -26,6 +28,7 @@ export class Samples {
   readonly on: boolean;
   private pending: SampleInput[] = [];
   private timer: NodeJS.Timeout | null = null;
+  private trimmedAtMs = 0;
   private readonly redact: ReadonlySet<string>;
 
   constructor(
@@ -80,7 +83,7 @@ export class Samples {
             answer, each.finish, each.failed ? 1 : 0,
           ); // prettier-ignore
         }
-        this.trim(Date.now());
+        this.trimNowAndThen(Date.now());
       });
     } catch {
       // A sample is worth no trouble: the next one comes.
@@ -144,7 +147,14 @@ export class Samples {
       .changes;
   }
 
+  /** Between two housekeepings the table may grow past its limit by what comes in a second, not by more. */
+  private trimNowAndThen(nowMs: number): void {
+    if (nowMs - this.trimmedAtMs < TRIM_MS && nowMs >= this.trimmedAtMs) return;
+    this.trim(nowMs);
+  }
+
   trim(nowMs: number): void {
+    this.trimmedAtMs = nowMs;
     this.storage
       .prepare('DELETE FROM samples WHERE service = ? AND at_ms < ?')
       .run(this.service, nowMs - this.config.maxAgeMs);
