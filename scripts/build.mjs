@@ -85,7 +85,11 @@ async function bundleWorkflows() {
   };
   const logger = Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map((level) => [level, log(level)]));
   try {
-    const { code } = await bundleWorkflowCode({ workflowsPath: entry, logger: { ...logger, log: () => undefined } });
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: entry,
+      preloadModules: [join(root, 'workflows/preloaded.ts')],
+      logger: { ...logger, log: () => undefined },
+    });
     // The name appears when the bundle is whole: a controller that starts meanwhile reads the old one.
     writeFileSync(`${bundle}.new`, code);
     renameSync(`${bundle}.new`, bundle);

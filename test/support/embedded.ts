@@ -18,7 +18,11 @@ export async function compiledProduct(): Promise<string> {
     const quiet = (): void => undefined;
     const logger = { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet };
     const workflowsPath = join(__dirname, '..', '..', 'workflows', 'index.ts');
-    const { code } = await bundleWorkflowCode({ workflowsPath, logger });
+    const { code } = await bundleWorkflowCode({
+      workflowsPath,
+      preloadModules: [join(workflowsPath, '../preloaded.ts')],
+      logger,
+    });
     writeFileSync(`${bundle}.${process.pid}`, code);
     renameSync(`${bundle}.${process.pid}`, bundle);
   }

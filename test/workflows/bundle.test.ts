@@ -16,6 +16,7 @@ describe('the bundle of the workflows', () => {
   it('holds workflows, domain, zod and the SDK, no Node built-in, and stays small', async () => {
     const { code } = await bundleWorkflowCode({
       workflowsPath: join(root, 'workflows', 'index.ts'),
+      preloadModules: [join(root, 'workflows', 'preloaded.ts')],
       logger: new DefaultLogger('ERROR'),
     });
     const modules = modulesOf(code);
