@@ -123,6 +123,12 @@ async function startOnce(options: DevServerOptions): Promise<Start> {
   return { outcome: 'failed', reason: ended ?? 'it ended at once', lastWords: await lastWords(options.logFile) };
 }
 
+/**
+ * A write-ahead log with a sync for each transaction: as durable as the server's default, a journal that is made, synced
+ * and removed for each, in about half the time (`doctor` measures a chain of twelve activities).
+ */
+const walOptions = ['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=FULL'];
+
 function spawnServer(options: DevServerOptions, grpcPort: number, uiPort: number): ChildProcess {
   mkdirSync(dirname(options.logFile), { recursive: true });
   if (options.dbFile !== undefined) mkdirSync(dirname(options.dbFile), { recursive: true });
@@ -131,7 +137,7 @@ function spawnServer(options: DevServerOptions, grpcPort: number, uiPort: number
     'server', 'start-dev', '--ip', host, '--port', String(grpcPort), '--ui-port', String(uiPort),
     '--ui-disable-news-fetch', '--log-format', 'json', '--log-level', 'warn',
     '--namespace', options.namespace ?? 'lastgood',
-    ...(options.dbFile === undefined ? [] : ['--db-filename', options.dbFile]),
+    ...(options.dbFile === undefined ? [] : ['--db-filename', options.dbFile, ...walOptions]),
     ...options.searchAttributes.flatMap(({ name, type }) => ['--search-attribute', `${name}=${type}`]),
     ...dynamicConfig.flatMap((pair) => ['--dynamic-config-value', pair]),
   ];
