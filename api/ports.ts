@@ -6,6 +6,7 @@ import type {
   PushedMetrics,
   Telemetry,
   TrafficRouter,
+  VersionProof,
 } from '../activities/ports';
 import type { Answer, MessageName, OperatorMessage } from '../workflows/contract/messages';
 import type { ItemsStatus, PersonsOrder } from '../workflows/contract/items';
@@ -74,7 +75,11 @@ export interface ApiPorts {
   readonly ledger: Ledger;
   /** Absent where no service has pipelines. */
   readonly items?: ItemsControl;
-  readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };
+  readonly artifacts: Pick<ArtifactStore, 'list'> & {
+    import(path: string): Promise<ImportResult>;
+    /** Null where the store does not have it. */
+    proof(service: string, version: string): Promise<VersionProof | null>;
+  };
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   health(): Promise<Health>;
 }

@@ -13,6 +13,7 @@ import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { Proposals, registerProposals } from './proposals';
+import { registerProvenance } from './provenance';
 import { registerPushed } from './pushed';
 import { authoriseMetrics } from './identity/caller';
 import { badRequest, notFound, unknownName, read } from './problem';
@@ -144,6 +145,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     serviceOf: (request) => known(request).name,
     actorOf: (request) => callerOf(request).actor,
   });
+  registerProvenance(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
   registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {

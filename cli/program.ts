@@ -94,12 +94,20 @@ function addReading(program: Command, run: Run): void {
         }),
       ),
     );
-  verb(program, 'which [request-id]', 'which version answered a request, or the requests of a minute')
-    .option('--service <service>', 'with --at')
+  verb(
+    program,
+    'which [request-id]',
+    'which version answered a request, or at a time; who made it live, who vouched for it',
+  )
+    .option('--service <service>', 'with --at and --day')
     .option('--at <time>', 'a moment instead of a request')
-    .action((requestId: string | undefined, o: CommonOptions & { service?: string; at?: string }) =>
+    .option('--day <date>', 'a day (UTC) instead of a request: every version that was live on it')
+    .action((requestId: string | undefined, o: CommonOptions & { service?: string; at?: string; day?: string }) =>
       run(o, async (context) =>
-        (await import('./commands/which')).which(context, some({ requestId, service: o.service, at: o.at })),
+        (await import('./commands/which')).which(
+          context,
+          some({ requestId, service: o.service, at: o.at, day: o.day }),
+        ),
       ),
     );
   const caches = program.command('caches').description('output caches, which hold what versions answered');

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import { versionProof } from '../adapters/artifacts/version-proof';
 import type { ApiPorts } from '../api/ports';
 import type { Health } from '../api/types';
 import type { LedgerEntry } from '../domain/ledger';
@@ -119,7 +120,11 @@ export async function runController(options: ProcessOptions): Promise<void> {
     evidence,
     caches,
     ledger,
-    artifacts: adapters.store,
+    artifacts: {
+      list: (service) => adapters.store.list(service),
+      import: (path) => adapters.store.import(path),
+      proof: (service, version) => versionProof(configuration.artifactDirectory, service, version),
+    },
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
     health,
   };
