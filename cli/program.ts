@@ -136,7 +136,11 @@ function addReading(program: Command, run: Run): void {
         return (await import('./commands/audit-bundle')).verifyBundle(context, { bundle, ...some({ publicKey }) });
       }),
     );
-  verb(audit, 'export [service]', 'write the decisions of a time as a signed directory that proves itself')
+  verb(
+    audit,
+    'export [service]',
+    'write the decisions of a time, and what they name, as a signed directory that proves itself',
+  )
     .option('--from <time>', 'its beginning (required)')
     .option('--to <time>', 'its end; default now')
     .option('--key <file>', 'private key, Ed25519 (required; openssl genpkey -algorithm ed25519)')

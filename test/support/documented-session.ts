@@ -39,6 +39,8 @@ export const session: readonly SessionStep[] = [
   },
   { text: 'lastgood artifacts manifest versions/1.2 --service my-service --version 1.2 --model my-model' },
   { text: 'lastgood artifacts import versions/1.2 --dry-run' },
+  // Imported before the live one, it is a way back.
+  { text: 'lastgood artifacts import', typed: 'lastgood artifacts import versions/1.1' },
   { text: 'lastgood artifacts import versions/1.2' },
   { text: 'lastgood artifacts list' },
   {
@@ -50,7 +52,6 @@ export const session: readonly SessionStep[] = [
   { first: 'up', text: 'lastgood up', typed: 'true' },
   { text: 'lastgood whoami' },
   { text: 'lastgood proposals' },
-  { text: 'lastgood artifacts import', typed: 'lastgood artifacts import versions/1.3' },
   { text: "lastgood deploy my-service@1.2 --dry-run --reason 'see the plan'" },
   { text: "lastgood deploy my-service@1.2 --wait --reason 'what runs today'" },
   { text: "lastgood vouch my-service@1.2 --reason 'in production since March'" },
@@ -83,7 +84,8 @@ export const session: readonly SessionStep[] = [
   {
     first: 'measured',
     text: 'lastgood gate mail-triage@1.3 && lastgood deploy mail-triage@1.3 --wait --reason "build $BUILD"',
-    typed: 'lastgood gate my-service@1.3 && lastgood deploy my-service@1.3 --wait --reason "build $BUILD"',
+    typed:
+      'lastgood artifacts import versions/1.3 && lastgood gate my-service@1.3 && lastgood deploy my-service@1.3 --wait --reason "build $BUILD"',
   },
   { text: 'lastgood deploy', typed: "lastgood deploy my-service@1.2 --dry-run --reason '…'", exits: [1] },
   { text: "lastgood rollback SERVICE --reason '…'", typed: "lastgood rollback my-service --wait --reason '…'" },

@@ -76,7 +76,7 @@ services:
     policy: { mode: observe, verify: { max: 2s }, detection: { shortWindow: { every: 2s, window: 10s } } }
 `,
     );
-    for (const version of ['1.2', '1.3']) {
+    for (const version of ['1.1', '1.2', '1.3']) {
       const directory = join(dir, 'versions', version);
       mkdirSync(directory, { recursive: true });
       writeArtifact(directory, {
@@ -121,14 +121,16 @@ services:
     });
   },
   async measured() {
-    await until(
-      'a tier that has measured',
-      async () => {
-        await preparations.traffic();
-        return (await typed('lastgood gate my-service@1.3')).code === 0 ? true : undefined;
-      },
-      30_000,
-    );
+    let said = '';
+    const open = async (): Promise<true | undefined> => {
+      await preparations.traffic();
+      const gate = await typed('lastgood gate my-service@1.2');
+      said = gate.said;
+      return gate.code === 0 ? true : undefined;
+    };
+    await until('an open gate', open, 30_000).catch((error: unknown) => {
+      throw new Error(said, { cause: error });
+    });
   },
   'report.json'() {
     const config = { type: 'evidently:metric_v2:ValueDrift', column: 'age', method: 'K-S p_value', threshold: 0.05 };
