@@ -12,7 +12,7 @@ import type { Answer, MessageName, OperatorMessage } from '../workflows/contract
 import type { ItemsStatus, PersonsOrder } from '../workflows/contract/items';
 import type { ServiceStatus } from '../workflows/contract/status';
 import type { DrillRequest } from '../workflows/contract/drill';
-import type { DrillScheduleView, Health, ImportResult } from './types';
+import type { DrillScheduleView, Health, ImportResult, LegalHoldView } from './types';
 
 /** The deciding workflows, as far as this interface needs them. */
 export interface Decisions {
@@ -62,7 +62,11 @@ export interface ApiPorts {
     /** Whether chaos experiments may be made on it. */
     readonly chaos: 'refuse' | 'ask' | 'allow';
     readonly regulated?: boolean;
+    /** Nothing of it is deleted. */
+    readonly legalHold?: { readonly by: string; readonly reason: string } | null;
   }[];
+  /** Of the disk of the data directory; absent or null: not known. */
+  disk?(): Promise<LegalHoldView['disk']>;
   readonly decisions: Decisions;
   readonly schedules: DrillSchedules;
   readonly router: TrafficRouter;

@@ -134,7 +134,17 @@ export interface Proposal {
   readonly until: number;
 }
 
+/** A legal hold of the configuration: nothing of the service is deleted. */
+export interface LegalHoldView {
+  readonly by: string;
+  readonly reason: string;
+  /** Of the data directory, which grows; null: not known. */
+  readonly disk: { readonly freeBytes: number; readonly totalBytes: number } | null;
+}
+
 export interface ServiceView {
+  /** Absent: none. */
+  readonly legalHold?: LegalHoldView;
   readonly service: string;
   readonly model: string;
   readonly at: number;

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync, symlinkSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, symlinkSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceView } from '../../api/types';
 import { compiled } from '../support/compiled';
@@ -43,6 +43,8 @@ function typed(line: string): Promise<{ code: number | null; said: string }> {
       cwd: dir,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...values },
+      // None of them waits for a person.
+      timeout: 25_000,
     });
     let said = '';
     child.stdout.on('data', (piece: Buffer) => (said += piece.toString()));
@@ -153,6 +155,7 @@ test('the commands of the documents, run in their order against one installation
     const began = performance.now();
     const { code, said } = await typed(line);
     slow.push(`${Math.round(performance.now() - began)} ms  ${line}`);
+    if (process.env['SHOW_TIMES']) appendFileSync('/tmp/ev-times.log', `${slow.at(-1)} -> ${code}\n`);
     if (code === null || !exits.includes(code))
       wrong.push(`${line}\n  ended with ${code}, expected ${exits.join(' or ')}: ${said}`);
   }
