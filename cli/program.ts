@@ -127,14 +127,17 @@ function addReading(program: Command, run: Run): void {
     );
   const audit = program.command('audit').description('the ledger itself');
   verb(audit, 'verify [service]', 'recompute the chain and compare it with its anchors')
+    .option('--anchors <file>', 'recompute here, against a copy of the anchors that you keep')
     .option('--bundle <directory>', 'what `audit export` wrote, instead of a ledger; needs no controller')
     .option('--public-key <file>', 'with --bundle: the key that it must be signed with')
-    .action((service: string | undefined, o: CommonOptions & { bundle?: string; publicKey?: string }) =>
-      run(o, async (context) => {
-        const { bundle, publicKey } = o;
-        if (bundle === undefined) return (await import('./commands/audit')).verifyAudit(context, some({ service }));
-        return (await import('./commands/audit-bundle')).verifyBundle(context, { bundle, ...some({ publicKey }) });
-      }),
+    .action(
+      (service: string | undefined, o: CommonOptions & { anchors?: string; bundle?: string; publicKey?: string }) =>
+        run(o, async (context) => {
+          const { anchors, bundle, publicKey } = o;
+          if (bundle === undefined)
+            return (await import('./commands/audit')).verifyAudit(context, some({ service, anchors }));
+          return (await import('./commands/audit-bundle')).verifyBundle(context, { bundle, ...some({ publicKey }) });
+        }),
     );
   verb(
     audit,
