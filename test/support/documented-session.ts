@@ -148,7 +148,33 @@ export const session: readonly SessionStep[] = [
     typed: "lastgood breaker clear my-service --epoch 1 --reason '…'",
     exits: [1],
   },
-  { text: 'lastgood cancel', typed: "lastgood cancel --reason '…'", exits: [1] },
+  { text: "lastgood cancel --reason '…'", exits: [1] },
+  {
+    text: "lastgood intervene ID choose --target VERSION --reason '…'",
+    typed: "lastgood intervene 20990101-1 choose --target 1.2 --reason '…'",
+    exits: [1],
+  },
+  {
+    text: "lastgood intervene ID accept --reason '…'",
+    typed: "lastgood intervene 20990101-1 accept --reason '…'",
+    exits: [1],
+  },
+  {
+    text: "lastgood intervene ID abort --reason '…'",
+    typed: "lastgood intervene 20990101-1 abort --reason '…'",
+    exits: [1],
+  },
+  {
+    text: "lastgood items sign-off SERVICE INCIDENT --reason '…'",
+    typed: "lastgood items sign-off my-service 20990101-1 --reason '…'",
+    exits: [1],
+  },
+  {
+    text: "lastgood drill run SERVICE --wrong 30% --reason '…'",
+    typed: "lastgood drill run my-service --wrong 30% --dry-run --reason '…'",
+    exits: [0, 1],
+  },
+  { text: "lastgood mode confirm --reason '…'", typed: "lastgood mode confirm --dry-run --reason '…'", exits: [0, 1] },
   { text: 'lastgood second ID', typed: "lastgood second 1 --reason '…'", exits: [64] },
   // Drills and experiments: their lists, and what they say before the first one.
   {
@@ -166,7 +192,7 @@ export const session: readonly SessionStep[] = [
   { text: 'lastgood chaos list' },
   { text: 'lastgood chaos show killed-mid-swap' },
   { text: 'lastgood chaos abort' },
-  { text: 'lastgood items list', typed: 'lastgood items list my-service', exits: [0, 1] },
+  { text: 'lastgood items list SERVICE', exits: [0, 1] },
   { text: 'lastgood artifacts prune', typed: "lastgood artifacts prune my-service --dry-run --reason '…'" },
 ];
 
@@ -260,7 +286,6 @@ export const verbsElsewhere: Readonly<Record<string, string>> = {
   'chaos proxy': 'test/system/chaos.test.ts',
   'haproxy config': 'test/adapters/haproxy-installation.test.ts',
   'items show': 'test/adapters/api.test.ts',
-  'items sign-off': 'test/adapters/api.test.ts',
   'items retry': 'test/adapters/api.test.ts',
   'items skip': 'test/adapters/api.test.ts',
   'artifacts sync': 'test/unit/cli/registry.test.ts',
