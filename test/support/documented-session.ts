@@ -250,7 +250,8 @@ export const onlyParsed: Readonly<Record<string, readonly string[]>> = {
     'node dist/gateway/main.js --config gateway.json',
     'node dist/workers/main.js host --config lastgood.yaml --host b',
   ],
-  'writes a file of the repository; test/unit/configuration compares it': [
+  'writes a file of the repository; test/unit/configuration and configuration-reference compare it': [
+    'node dist/workers/configuration/write-reference.js docs/configuration-reference.md',
     'node dist/workers/configuration/write-json-schema.js',
   ],
   'test/system/chaos runs it, with its proofs': [
