@@ -174,6 +174,8 @@ export const session: readonly SessionStep[] = [
     typed: "lastgood drill run my-service --wrong 30% --dry-run --reason '…'",
     exits: [0, 1],
   },
+  { text: "lastgood mode act --reason '…'", typed: "lastgood mode act --dry-run --reason '…'", exits: [0, 1] },
+  { text: "lastgood mode observe --reason '…'", typed: "lastgood mode observe --dry-run --reason '…'", exits: [0, 1] },
   { text: "lastgood mode confirm --reason '…'", typed: "lastgood mode confirm --dry-run --reason '…'", exits: [0, 1] },
   { text: 'lastgood second ID', typed: "lastgood second 1 --reason '…'", exits: [64] },
   // Drills and experiments: their lists, and what they say before the first one.
@@ -227,6 +229,17 @@ export const onlyParsed: Readonly<Record<string, readonly string[]>> = {
     'npm run test:kubernetes',
     'npm run test:vllm',
     'npm install --prefix DIR --ignore-scripts onnxruntime-node@1.30.0 @huggingface/tokenizers@0.2.0',
+  ],
+  'test/system/migration walks this way with a real nginx': [
+    'curl -s http://127.0.0.1:8080/v1/models',
+    'nginx -t && nginx -s reload',
+    'lastgood init --url http://127.0.0.1:8000 --model mail-triage',
+  ],
+  'the same act on another service or version, which the session runs': [
+    "lastgood deploy my-model@may --wait --reason 'what runs today'",
+    "lastgood vouch my-model@may --reason 'in production since May'",
+    "lastgood rollback my-model --reason '…'",
+    "lastgood deploy mail-triage@1.2 --wait --reason 'what runs today'",
   ],
   'the session calls lastgood by a function of that name': ['alias lastgood="node $PWD/dist/cli/lastgood.js"'],
   'changes the machine, or needs a Docker engine with the pinned images (test/unit/compose reads those files)': [

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import { CommanderError, type Command } from 'commander';
 import { buildProgram } from '../../cli/program';
 import { documentedCommands, repository, simpleCommands, variantsOf, wordsOf } from '../support/documented-commands';
@@ -159,4 +159,34 @@ function verbOf([program, ...words]: readonly string[]): string {
 function leavesOf(command: Command, path: readonly string[] = []): string[] {
   if (command.commands.length === 0) return [path.join(' ')];
   return command.commands.flatMap((one) => leavesOf(one, [...path, one.name()]));
+}
+
+test('every link from one page to another leads to a page, and to a heading that is there', () => {
+  const pages = ['README.md', ...readdirSync(join(repository, 'docs')).map((name) => `docs/${name}`)];
+  const markdown = pages.filter((name) => name.endsWith('.md'));
+  const anchors = new Map(markdown.map((name) => [name, anchorsOf(readFileSync(join(repository, name), 'utf8'))]));
+  const broken = markdown.flatMap((name) =>
+    [...readFileSync(join(repository, name), 'utf8').matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
+      if (/^[a-z]+:/.test(link)) return [];
+      const [path = '', anchor] = link.split('#');
+      const target = path === '' ? name : normalize(join(dirname(name), path));
+      const there = existsSync(join(repository, target));
+      const headed = anchor === undefined || (anchors.get(target)?.has(anchor) ?? true);
+      return there && headed ? [] : [`${name}: ${link}`];
+    }),
+  );
+  expect(broken).toEqual([]);
+});
+
+/** As GitHub makes them of headings. */
+function anchorsOf(text: string): Set<string> {
+  const headings = [...text.matchAll(/^#{1,6} (.*)$/gm)].map(([, heading = '']) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replace(/\s/g, '-'),
+    ),
+  );
 }
