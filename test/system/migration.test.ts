@@ -177,7 +177,7 @@ migration('vLLM behind nginx', () => {
       'a status that says it is watched',
       async () => {
         const { said } = await lastgood('status');
-        return /mode +observe/.test(said) && /immediate +ok/.test(said) ? said : undefined;
+        return /mode +observe/.test(said) && /immediate +\S+ +ok/.test(said) ? said : undefined;
       },
       90_000,
     );
