@@ -50,6 +50,16 @@ export interface ArtifactStore {
   annotate(service: string, version: string, note: { at: number; text: string }): Promise<void>;
 }
 
+/** What shows which version a name stands for, and how it was evaluated. */
+export interface VersionProof {
+  readonly version: string;
+  readonly digest: string;
+  /** Canonical JSON (RFC 8785); its SHA-256 is `digest`. */
+  readonly manifest: string;
+  /** The report as it lies in the artifact, `digest` being that of its bytes; null where there is none that is intact. */
+  readonly evaluation: { readonly path: string; readonly digest: string; readonly text: string } | null;
+}
+
 /** Parts of versions that run outside of the serving process (a feature service), as the host's configuration knows them. */
 export interface ExternalParts {
   /**

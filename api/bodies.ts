@@ -105,6 +105,12 @@ export const ledgerQuery = z.strictObject({
 });
 
 export const answersQuery = z.strictObject({ at: wholeNumber });
+/** With `version` and `reason` of an answer, as its record has them; else about what was live. */
+export const provenanceQuery = z.strictObject({
+  at: wholeNumber,
+  version: z.string().min(1).max(64).optional(),
+  reason: z.enum(['primary', 'pin', 'fallback', 'share', 'drill']).optional(),
+});
 export const incidentsQuery = z.strictObject({ service: z.string().optional(), limit: wholeNumber.optional() });
 export const pictureQuery = z.strictObject({
   digest: z

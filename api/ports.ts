@@ -6,12 +6,13 @@ import type {
   PushedMetrics,
   Telemetry,
   TrafficRouter,
+  VersionProof,
 } from '../activities/ports';
 import type { Answer, MessageName, OperatorMessage } from '../workflows/contract/messages';
 import type { ItemsStatus, PersonsOrder } from '../workflows/contract/items';
 import type { ServiceStatus } from '../workflows/contract/status';
 import type { DrillRequest } from '../workflows/contract/drill';
-import type { DrillScheduleView, Health, ImportResult } from './types';
+import type { DrillScheduleView, Health, ImportResult, LegalHoldView } from './types';
 
 /** The deciding workflows, as far as this interface needs them. */
 export interface Decisions {
@@ -61,7 +62,11 @@ export interface ApiPorts {
     /** Whether chaos experiments may be made on it. */
     readonly chaos: 'refuse' | 'ask' | 'allow';
     readonly regulated?: boolean;
+    /** Nothing of it is deleted. */
+    readonly legalHold?: { readonly by: string; readonly reason: string } | null;
   }[];
+  /** Of the disk of the data directory; absent or null: not known. */
+  disk?(): Promise<LegalHoldView['disk']>;
   readonly decisions: Decisions;
   readonly schedules: DrillSchedules;
   readonly router: TrafficRouter;
@@ -74,7 +79,11 @@ export interface ApiPorts {
   readonly ledger: Ledger;
   /** Absent where no service has pipelines. */
   readonly items?: ItemsControl;
-  readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };
+  readonly artifacts: Pick<ArtifactStore, 'list'> & {
+    import(path: string): Promise<ImportResult>;
+    /** Null where the store does not have it. */
+    proof(service: string, version: string): Promise<VersionProof | null>;
+  };
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   health(): Promise<Health>;
 }

@@ -13,9 +13,10 @@ import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { Proposals, registerProposals } from './proposals';
+import { registerProvenance } from './provenance';
 import { registerPushed } from './pushed';
 import { authoriseMetrics } from './identity/caller';
-import { badRequest, notFound, unknownName, read } from './problem';
+import { ApiError, badRequest, notFound, unknownName, read } from './problem';
 import { callerOf, onlyLocal, visible } from './rights';
 import { viewService } from './service-view';
 import type { ActName, IncidentSummary, LedgerPage, Me, Pruning, VersionView } from './types';
@@ -144,6 +145,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     serviceOf: (request) => known(request).name,
     actorOf: (request) => callerOf(request).actor,
   });
+  registerProvenance(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
   registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {
@@ -186,7 +188,8 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
   app.post('/v1/services/:service/prunings', { config: { needs: 'prune' } }, async (request) => {
     onlyLocal(request);
-    const { name } = known(request);
+    const { name, legalHold } = known(request);
+    if (legalHold) throw new ApiError(409, 'Under a legal hold', heldWords(name, legalHold));
     const { actor } = callerOf(request);
     await ports.ledger.append(pruningEntry(name, actor, read(pruningBody, request.body, 'body')));
     return { recorded: 1 };
@@ -213,6 +216,10 @@ function blindEntry(service: string, report: { fromMs: number; toMs: number; why
     summary: `nobody could decide for ${seconds} s: ${report.why}`,
     facts: { fromMs: report.fromMs, toMs: report.toMs, why: report.why },
   };
+}
+
+function heldWords(service: string, { by, reason }: { readonly by: string; readonly reason: string }): string {
+  return `nothing is removed: ${service} is under a legal hold by ${by} (${reason}); end it in the configuration (services.${service}.legalHold) first`;
 }
 
 /** What leaves the artifact store is decided by a person, outside the service workflow; the request names the entry. */

@@ -11,6 +11,8 @@ export async function viewService(ports: ApiPorts, name: string, model: string):
     attempt(ports.router.read(name)),
     attempt(ports.router.entrance(name)),
   ]);
+  const hold = ports.services.find((service) => service.name === name)?.legalHold ?? null;
+  const disk = hold === null ? null : await (ports.disk?.() ?? Promise.resolve(null));
   const notKnown: string[] = [];
   if (!status.ok) {
     notKnown.push(
@@ -30,6 +32,7 @@ export async function viewService(ports: ApiPorts, name: string, model: string):
     gateway: gateway.ok ? gateway.value : null,
     entrance: entrance.ok ? (entrance.value.clients ?? entrance.value.address) : null,
     ...(items?.ok && { items: items.value }),
+    ...(hold && { legalHold: { ...hold, disk } }),
     notKnown,
   };
 }

@@ -1,7 +1,8 @@
 import type { Actor, ChainedEntry, Json, LedgerKind } from '../domain/ledger';
 import type { Right, Role } from '../domain/roles';
 import type { ArtifactStore, CacheState, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
-import type { Standing, VersionInfo } from '../domain/version';
+import type { Provenance } from '../domain/provenance';
+import type { EvaluationSummary, Standing, VersionInfo } from '../domain/version';
 import type { ItemsStatus } from '../workflows/contract/items';
 import type { DrillRequest } from '../workflows/contract/drill';
 import type { Answer, MessageName } from '../workflows/contract/messages';
@@ -29,6 +30,8 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/services/{s}/drills/schedule` `{everyMs or cron, request, reason}`; `…/pause` `{paused, reason}`; `…/remove` `{reason}` | as above |
  * | `GET /v1/answers/{requestId}` | the answer record's {@link AnswerLookup} |
  * | `GET /v1/services/{s}/answers?at=MS` | {@link AnswersAt} |
+ * | `GET /v1/services/{s}/provenance?at=MS[&version=V&reason=R]` | {@link ProvenanceView}: who made live what answered |
+ * | `GET /v1/services/{s}/versions/{v}/proof` | {@link VersionProof}: manifest and evaluation report |
  * | `POST /v1/services/{s}/feedback` `{items: [{requestId, label, observedAt, source}]}` | {@link FeedbackResult} |
  * | `POST /v1/services/{s}/observations` `{key, items: [{metric, value, at, n?}]}` | {@link ObservationsTaken}; 400 when refused, and nothing of it is kept |
  * | `POST /v1/services/{s}/reports/{evidently\|whylogs}?at=TIME` the report as the tool wrote it | {@link ObservationsTaken} with `missing` |
@@ -46,6 +49,28 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
  * | `GET /metrics` | Prometheus text |
  */
+export type { VersionProof } from '../activities/ports';
+
+/** Whose decision let a version answer at a moment, who vouched for it, and how it was evaluated. */
+export interface ProvenanceView extends Provenance {
+  /** Null where the store does not have the version. */
+  readonly evaluation: {
+    /** Digest of the manifest: the version's own. */
+    readonly manifest: string;
+    /** The report's file in the artifact; null where there is none. */
+    readonly report: { readonly path: string; readonly digest: string } | null;
+    readonly summary: EvaluationSummary | null;
+    /** The thresholds of the policy that is in force today, and whether the report meets them. Null: not known. */
+    readonly today: {
+      readonly minAccuracy: number;
+      readonly minRecall: number;
+      readonly ok: boolean;
+      readonly why: string;
+    } | null;
+  } | null;
+  /** One sentence each. */
+  readonly notKnown: readonly string[];
+}
 export type RouterState = Awaited<ReturnType<TrafficRouter['read']>>;
 export type AnswerLookup = Awaited<ReturnType<Telemetry['answer']>>;
 export type AnswersAt = Awaited<ReturnType<Telemetry['answersAt']>>;
@@ -109,7 +134,17 @@ export interface Proposal {
   readonly until: number;
 }
 
+/** A legal hold of the configuration: nothing of the service is deleted. */
+export interface LegalHoldView {
+  readonly by: string;
+  readonly reason: string;
+  /** Of the data directory, which grows; null: not known. */
+  readonly disk: { readonly freeBytes: number; readonly totalBytes: number } | null;
+}
+
 export interface ServiceView {
+  /** Absent: none. */
+  readonly legalHold?: LegalHoldView;
   readonly service: string;
   readonly model: string;
   readonly at: number;

@@ -16,8 +16,10 @@ import type {
   Me,
   Problem,
   Proposal,
+  ProvenanceView,
   Pruning,
   ServiceView,
+  VersionProof,
   VersionView,
 } from '../api/types';
 import { exitCodes } from './exit-codes';
@@ -77,6 +79,14 @@ export interface ApiClient {
   ): Promise<DrillScheduleView | null>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
+  /** Whose decision let a version answer; without an answer, what was live. */
+  provenance(
+    service: string,
+    atMs: number,
+    answer?: { readonly version?: string; readonly reason?: string },
+  ): Promise<ProvenanceView>;
+  /** Null where the artifact store does not have the version intact. */
+  versionProof(service: string, version: string): Promise<VersionProof | null>;
 }
 
 function isOutcome(json: unknown): boolean {
@@ -155,6 +165,16 @@ export function apiClient(settings: Settings): ApiClient {
     },
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
+    provenance: (service, atMs, { version, reason } = {}) =>
+      ask('GET', `/v1/services/${part(service)}/provenance${queryText({ at: Math.round(atMs), version, reason })}`),
+    versionProof: async (service, version) => {
+      const path = `/v1/services/${part(service)}/versions/${part(version)}/proof`;
+      const { status, json } = await call(settings, 'GET', path);
+      if (status === 200) return json as VersionProof;
+      // Also of a name that no version can have.
+      if (status === 404) return null;
+      throw refusal(settings, status, json, `GET ${path}`);
+    },
   };
 }
 

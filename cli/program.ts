@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { addArtifacts } from './artifact-verbs';
+import { addAudit } from './audit-verbs';
 import type { ReplayOptions } from './commands/replay';
 import { addChaos } from './chaos-verbs';
 import type { CommonOptions } from './context';
@@ -94,12 +95,20 @@ function addReading(program: Command, run: Run): void {
         }),
       ),
     );
-  verb(program, 'which [request-id]', 'which version answered a request, or the requests of a minute')
-    .option('--service <service>', 'with --at')
+  verb(
+    program,
+    'which [request-id]',
+    'which version answered a request, or at a time; who made it live, who vouched for it',
+  )
+    .option('--service <service>', 'with --at and --day')
     .option('--at <time>', 'a moment instead of a request')
-    .action((requestId: string | undefined, o: CommonOptions & { service?: string; at?: string }) =>
+    .option('--day <date>', 'a day (UTC) instead of a request: every version that was live on it')
+    .action((requestId: string | undefined, o: CommonOptions & { service?: string; at?: string; day?: string }) =>
       run(o, async (context) =>
-        (await import('./commands/which')).which(context, some({ requestId, service: o.service, at: o.at })),
+        (await import('./commands/which')).which(
+          context,
+          some({ requestId, service: o.service, at: o.at, day: o.day }),
+        ),
       ),
     );
   const caches = program.command('caches').description('output caches, which hold what versions answered');
@@ -117,29 +126,7 @@ function addReading(program: Command, run: Run): void {
         }),
       ),
     );
-  const audit = program.command('audit').description('the ledger itself');
-  verb(audit, 'verify [service]', 'recompute the chain and compare it with its anchors')
-    .option('--bundle <directory>', 'what `audit export` wrote, instead of a ledger; needs no controller')
-    .option('--public-key <file>', 'with --bundle: the key that it must be signed with')
-    .action((service: string | undefined, o: CommonOptions & { bundle?: string; publicKey?: string }) =>
-      run(o, async (context) => {
-        const { bundle, publicKey } = o;
-        if (bundle === undefined) return (await import('./commands/audit')).verifyAudit(context, some({ service }));
-        return (await import('./commands/audit-bundle')).verifyBundle(context, { bundle, ...some({ publicKey }) });
-      }),
-    );
-  verb(audit, 'export [service]', 'write the decisions of a time as a signed directory that proves itself')
-    .option('--from <time>', 'its beginning (required)')
-    .option('--to <time>', 'its end; default now')
-    .option('--key <file>', 'private key, Ed25519 (required; openssl genpkey -algorithm ed25519)')
-    .option('--out <directory>', 'a directory that is not there yet (required)')
-    .action(
-      (service: string | undefined, o: CommonOptions & { from?: string; to?: string; key?: string; out?: string }) =>
-        run(o, async (context) => {
-          const { from, to, key, out } = o;
-          return (await import('./commands/audit-bundle')).exportAudit(context, some({ service, from, to, key, out }));
-        }),
-    );
+  addAudit(program, run);
 }
 
 function addActs(program: Command, run: Run): void {

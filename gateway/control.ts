@@ -8,6 +8,7 @@ import { streamTelemetry } from './control-follow';
 import { ControlError, numberParam, readJson, sendJson } from './control-http';
 import { mirrorBatchSchema } from './drill-protocol';
 import { CONTROL_PREFIX, feedbackBatchSchema, gatewayCacheDropSchema, observationBatchSchema } from './protocol';
+import { UnderLegalHold } from './samples';
 import type { Service } from './service';
 
 const ROUTE_LIMIT_BYTES = 1 << 20;
@@ -172,8 +173,13 @@ async function lookUp(context: ControlContext, id: string): Promise<unknown> {
 
 function deleteSamples(service: Service, query: URLSearchParams): number {
   const [requestId, session] = [query.get('requestId'), query.get('session')];
-  if (requestId !== null) return service.samples.remove({ requestId });
-  if (session !== null) return service.samples.remove({ session });
+  try {
+    if (requestId !== null) return service.samples.remove({ requestId });
+    if (session !== null) return service.samples.remove({ session });
+  } catch (error) {
+    if (error instanceof UnderLegalHold) throw new ControlError(409, error.message);
+    throw error;
+  }
   throw new ControlError(400, 'expected the parameter requestId or session');
 }
 

@@ -166,10 +166,12 @@ export class Gateway {
 
   private keepHouse(): void {
     const now = Date.now();
+    const held = this.config.services.filter(({ legalHold }) => legalHold === true).map(({ name }) => name);
     for (const service of this.services.values()) {
       try {
-        service.housekeeping(now);
-        this.fold(service.config.name);
+        service.housekeeping(now, held);
+        // Folding deletes the rows of one second.
+        if (!held.includes(service.config.name)) this.fold(service.config.name);
       } catch (error) {
         process.stderr.write(`lastgood gateway: housekeeping of ${service.config.name}: ${String(error)}\n`);
       }

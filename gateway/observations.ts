@@ -77,12 +77,18 @@ export class Observations {
     return rows.reverse();
   }
 
-  removeOld(nowMs: number): void {
+  /** `held`: services whose values are not to be deleted to make room. */
+  removeOld(nowMs: number, held: readonly string[] = []): void {
     const old = this.storage.prepare('DELETE FROM observations WHERE service = ? AND metric = ? AND at_ms < ?');
     // By metric, as the index has them; those of a metric that is declared no more go with the oldest of all.
     for (const [metric, { keptMs }] of this.declared)
       old.run(this.service, metric, nowMs - (keptMs ?? Math.max(KEPT_MS, this.horizonMs)));
-    this.storage.prepare('DELETE FROM observations WHERE seq <= (SELECT MAX(seq) FROM observations) - ?').run(KEPT_MAX);
+    this.storage
+      .prepare(
+        'DELETE FROM observations WHERE seq <= (SELECT MAX(seq) FROM observations) - ? ' +
+          'AND service NOT IN (SELECT value FROM json_each(?))',
+      )
+      .run(KEPT_MAX, JSON.stringify(held));
     // All values of a batch that is older are late by now: taken again, it would change nothing.
     this.storage
       .prepare('DELETE FROM observation_batches WHERE service = ? AND taken_ms < ?')

@@ -383,6 +383,8 @@ export const gatewayConfigSchema = z.strictObject({
       cache: gatewayCacheConfigSchema.exactOptional(),
       feedbackHorizonMs: z.int(),
       answerRetentionDays: z.int(),
+      /** Nothing that was recorded is deleted, nor folded to coarser rows. */
+      legalHold: z.boolean().exactOptional(),
       /** Metrics whose values may be pushed. */
       pushed: z
         .array(

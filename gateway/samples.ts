@@ -20,6 +20,16 @@ export interface SampleInput extends Omit<Sample, 'label' | 'body' | 'answer' | 
   readonly failed: boolean;
 }
 
+/** A request for deletion meets a legal hold. */
+export class UnderLegalHold extends Error {
+  override readonly name = 'UnderLegalHold';
+  constructor(service: string) {
+    super(
+      `nothing was deleted: ${service} is under a legal hold (services.${service}.legalHold). Note the request, and repeat it when the hold has ended`,
+    );
+  }
+}
+
 /**
  * Samples of requests for replay, off until a service turns them on. A ring by count and age; the configured fields of
  * a JSON body are redacted before the first write, and a body that cannot be redacted is not kept.
@@ -35,6 +45,7 @@ export class Samples {
     private readonly storage: Storage,
     private readonly service: string,
     private readonly config: GatewayServiceConfig['samples'],
+    private readonly isHeld = false,
   ) {
     this.on = config.share > 0 && config.maxCount > 0;
     this.redact = new Set(config.redactFields);
@@ -139,8 +150,9 @@ export class Samples {
       .run(label, this.service, requestId);
   }
 
-  /** Deletes by request or by session; returns how many. */
+  /** Deletes by request or by session; returns how many. Throws {@link UnderLegalHold}. */
   remove(by: { readonly requestId: string } | { readonly session: string }): number {
+    if (this.isHeld) throw new UnderLegalHold(this.service);
     this.flush();
     const [column, value] = 'requestId' in by ? ['request_id', by.requestId] : ['session_sha', sessionSha(by.session)];
     return this.storage.prepare(`DELETE FROM samples WHERE service = ? AND ${column} = ?`).run(this.service, value)
@@ -155,6 +167,7 @@ export class Samples {
 
   trim(nowMs: number): void {
     this.trimmedAtMs = nowMs;
+    if (this.isHeld) return;
     this.storage
       .prepare('DELETE FROM samples WHERE service = ? AND at_ms < ?')
       .run(this.service, nowMs - this.config.maxAgeMs);

@@ -82,7 +82,7 @@ export class Service {
       this.telemetry.offer([{ row: gapRow(fromMs, toMs, 'the answer record could not be written') }]),
     );
     this.reader = new AnswerReader(config.answer);
-    this.samples = new Samples(storage, name, config.samples);
+    this.samples = new Samples(storage, name, config.samples, config.legalHold === true);
     const limits = { horizonMs: config.feedbackHorizonMs, requestMaxMs };
     this.degrader = new Degrader(this.reader);
     this.mirror = new Mirror(this);
@@ -175,13 +175,15 @@ export class Service {
     return Math.min(this.answers.writtenThrough(nowMs), this.recorder.writtenThrough(nowMs));
   }
 
-  housekeeping(nowMs: number): void {
+  /** `held`: the services under a legal hold. */
+  housekeeping(nowMs: number, held: readonly string[]): void {
     this.sessions.sweep(nowMs);
+    this.cache?.sweep(nowMs);
+    if (held.includes(this.config.name)) return;
     this.answers.removeOld(nowMs);
     this.feedback.removeOld(nowMs);
-    this.observations.removeOld(nowMs);
+    this.observations.removeOld(nowMs, held);
     if (this.samples.on) this.samples.trim(nowMs);
-    this.cache?.sweep(nowMs);
   }
 
   /** Writes everything down; after it only reads. */

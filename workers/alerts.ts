@@ -12,6 +12,7 @@ import { terminalSink } from '../adapters/alerts/terminal';
 import { webhookSink } from '../adapters/alerts/webhook';
 import { secretReader, SecretMissing, type SecretPlace } from './configuration/alerts-configuration';
 import { ConfigurationError, type Configuration } from './configuration/configuration';
+import { isHeld } from './legal-hold';
 import type { RunPaths } from './embedded/paths';
 import type { Environment } from './environment';
 
@@ -36,7 +37,7 @@ export function openAlerts(
     file: paths.alertMemory(options.process),
     ...(onMemoryFault && { onFault: onMemoryFault }),
   });
-  const sinks: AlertSink[] = [journalSink({ file: paths.alertJournal })];
+  const sinks: AlertSink[] = [journalSink({ file: paths.alertJournal, keepsAll: isHeld(configuration) })];
   if (options.terminal && configuration.alerts.terminal) {
     sinks.push(terminalSink({ stream: process.stderr, colour: process.stderr.isTTY }));
   }

@@ -221,10 +221,21 @@ export async function openRuntime(
     return await openAdapterRuntime({ ...places, ...secret, model: service.model, maxAdapters });
   }
   const directory = servingDirectory(configuration, service.name);
+  // Logs and ends of copies.
+  const kept = service.legalHold === null ? {} : { keepEnded: Number.MAX_SAFE_INTEGER };
   if (serving.runtime === 'triton') {
     const { address, repository, subdirectory, loadLimitMs } = serving;
     const model = service.model;
-    return await openTritonRuntime({ address, model, repository, subdirectory, directory, loadLimitMs, listing });
+    return await openTritonRuntime({
+      address,
+      model,
+      repository,
+      subdirectory,
+      directory,
+      loadLimitMs,
+      listing,
+      ...kept,
+    });
   }
   if (serving.runtime === 'docker') {
     const { connection, template, reachedAt, publishAt, artifactsThere, startLimitMs } = serving;
@@ -232,9 +243,10 @@ export async function openRuntime(
     const at = service.hosts[configuration.host] ?? LOOPBACK;
     const reached = at === LOOPBACK ? { reachedAt, publishAt } : { reachedAt: at, publishAt: at };
     const where = { connection, ...reached, ...(artifacts ? { artifacts } : {}) };
-    return await openDockerRuntime({ ...where, directory, template, identify, startTimeoutMs: startLimitMs });
+    return await openDockerRuntime({ ...where, directory, template, identify, startTimeoutMs: startLimitMs, ...kept });
   }
   return await openProcessRuntime({
+    ...kept,
     directory,
     host: service.hosts[configuration.host] ?? LOOPBACK,
     template: { command: serving.command, env: serving.env, cwd: serving.directory },

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import { versionProof } from '../adapters/artifacts/version-proof';
 import type { ApiPorts } from '../api/ports';
 import type { Health } from '../api/types';
 import type { LedgerEntry } from '../domain/ledger';
@@ -30,6 +31,7 @@ import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
 import { openLedger } from './ledger';
+import { diskOf, lookAtHolds } from './legal-hold';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
@@ -103,12 +105,14 @@ export async function runController(options: ProcessOptions): Promise<void> {
     return { ok: parts.every(({ ok }) => ok), pid: process.pid, startedAt, version: packageVersion(), parts };
   };
   const ports: ApiPorts = {
-    services: configuration.services.map(({ name, model, chaos, policy }) => ({
+    services: configuration.services.map(({ name, model, chaos, policy, legalHold }) => ({
       name,
       model,
       chaos,
       regulated: policy.regulated === true,
+      legalHold,
     })),
+    disk: () => diskOf(configuration.dataDir),
     decisions,
     items: temporalItems(client, signer),
     schedules: temporalDrillSchedules(client),
@@ -119,7 +123,11 @@ export async function runController(options: ProcessOptions): Promise<void> {
     evidence,
     caches,
     ledger,
-    artifacts: adapters.store,
+    artifacts: {
+      list: (service) => adapters.store.list(service),
+      import: (path) => adapters.store.import(path),
+      proof: (service, version) => versionProof(configuration.artifactDirectory, service, version),
+    },
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
     health,
   };
@@ -218,11 +226,18 @@ export async function runController(options: ProcessOptions): Promise<void> {
       await pause(500, signal);
     }
   };
+  const keepHolds = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const why = await reason(lookAtHolds({ configuration, ledger, alerts }));
+      if (why !== null) log.warn({ why }, 'legal holds could not be looked at; the next look tries again');
+      await pause(ensureEveryMs, signal);
+    }
+  };
   try {
     const keeper = { configuration, adapters, decisions, ledger, log, signal };
     const cacheMetrics = new CacheMetrics(metrics.registry);
     const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal };
-    const keepers = [keepRegistries(keeper), keepFits(fits, signal), keepCaches(kept)];
+    const keepers = [keepRegistries(keeper), keepFits(fits, signal), keepCaches(kept), keepHolds()];
     await Promise.all([work(), watchTemporal(), poll(), ...keepers]);
   } finally {
     for (const server of doors.servers) await server.close();

@@ -7,6 +7,7 @@ import { runUp } from './embedded/up';
 import { readEnvironment } from './environment';
 import { makePrivateDirectory } from './files';
 import { runHost } from './host';
+import { isHeld } from './legal-hold';
 import { openLog } from './logging';
 import type { ProcessOptions } from './process-options';
 import { temporalAddress } from './temporal-connection';
@@ -50,7 +51,7 @@ async function main(): Promise<number> {
   for (const directory of [configuration.dataDir, paths.runDir, paths.logDir, paths.socketDir]) {
     makePrivateDirectory(directory);
   }
-  const log = openLog(role, paths.log(role));
+  const log = openLog(role, paths.log(role), isHeld(configuration));
   const stopping = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stopping.abort());
   const options: ProcessOptions = {

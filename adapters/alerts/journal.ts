@@ -33,8 +33,15 @@ const lineSchema = z.strictObject({
  * Keeps every alert as one line of JSON, synced before it counts as delivered. At `limitBytes` (default 8 MiB) the file
  * becomes `<file>.1`, which is replaced by the next one: at most twice the limit is kept.
  */
-export function journalSink(options: { file: string; limitBytes?: number; now?: () => number }): AlertSink {
-  const { file, limitBytes = 8 * 1024 * 1024, now = Date.now } = options;
+export function journalSink(options: {
+  file: string;
+  limitBytes?: number;
+  now?: () => number;
+  /** A legal hold: the file grows. */
+  keepsAll?: boolean;
+}): AlertSink {
+  const { file, now = Date.now } = options;
+  const limitBytes = options.keepsAll === true ? Infinity : (options.limitBytes ?? 8 * 1024 * 1024);
   let queue: Promise<void> = Promise.resolve();
   return {
     name: 'journal',

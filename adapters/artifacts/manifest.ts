@@ -168,7 +168,12 @@ export function parseManifest(bytes: Uint8Array): Parsed<Manifest> {
 
 /** Identity of a version: SHA-256 of the canonical JSON (RFC 8785) of its manifest, as `sha256:<hex>`. */
 export function manifestDigest(manifest: Manifest): string {
+  return `sha256:${createHash('sha256').update(canonicalManifest(manifest)).digest('hex')}`;
+}
+
+/** The text that is hashed. */
+export function canonicalManifest(manifest: Manifest): string {
   const canonical = canonicalize(manifest);
   if (canonical === undefined) throw new TypeError('a manifest is always serialisable');
-  return `sha256:${createHash('sha256').update(canonical).digest('hex')}`;
+  return canonical;
 }

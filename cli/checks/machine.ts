@@ -1,6 +1,6 @@
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism, loadavg, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Configuration } from '../../workers/configuration/configuration';
 import type { Context } from '../context';
 import { loadWhole } from '../commands/whole-configuration';
@@ -82,6 +82,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
   return [
     fine('configuration', configuration.file),
     ...dataDirectory(configuration.dataDir),
+    ...legalHolds(configuration),
     running
       ? fine('controller', 'answers')
       : unmeasured('controller', 'does not answer', `lastgood up --config ${configuration.file}`),
@@ -136,6 +137,30 @@ function dataDirectory(dataDir: string): Finding[] {
   const remedy = 'make room (lastgood artifacts prune --dry-run shows what may go), or set dataDir to another disk';
   if (free < diskWrongBytes) return [wrong('disk', said, remedy)];
   return [free < diskWarnBytes ? warning('disk', said, remedy) : fine('disk', said)];
+}
+
+/** A hold deletes nothing: what it takes is told before it is missed. */
+export function legalHolds({ services, dataDir }: Pick<Configuration, 'services' | 'dataDir'>): Finding[] {
+  return services.flatMap(({ name, legalHold }) => {
+    if (legalHold === null) return [];
+    const used = ['gateway', 'evidence', 'serving', 'logs', 'ledger'].map(
+      (part) => [part, sizeBelow(join(dataDir, part))] as const,
+    );
+    const sizes = used.filter(([, bytes]) => bytes > 0).map(([part, bytes]) => `${part} ${sizeText(bytes)}`);
+    const said = `by ${legalHold.by}: ${legalHold.reason}; nothing is deleted. It takes ${sizes.join(', ') || 'nothing yet'}`;
+    return [fine(`legal hold of ${name}`, said)];
+  });
+}
+
+function sizeBelow(directory: string): number {
+  let bytes = 0;
+  try {
+    for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  } catch {
+    // Not there yet, or not for this user.
+  }
+  return bytes;
 }
 
 async function ports(configuration: Configuration, running: boolean): Promise<Finding[]> {

@@ -8,6 +8,7 @@ import { parseMoment } from '../moment';
 import { serviceFor } from '../names';
 import type { Entry } from '../types';
 import { readAnchorFile } from './audit';
+import { attachmentsOf } from './audit-attachments';
 
 export interface ExportInput {
   readonly service?: string;
@@ -42,7 +43,14 @@ export async function exportAudit(context: Context, input: ExportInput): Promise
     const anchors = (await readAnchorFile(context)).lines ?? [];
     const seqs = new Set(entries.map(({ seq }) => seq));
     const own = anchors.filter((anchor) => anchor.service === service && seqs.has(anchor.seq));
-    const source = { service, entries, anchors: own.map(({ seq, hash, at }) => ({ seq, hash, at })), fromMs, toMs };
+    const source = {
+      service,
+      entries,
+      anchors: own.map(({ seq, hash, at }) => ({ seq, hash, at })),
+      fromMs,
+      toMs,
+      ...(await attachmentsOf(context.client(), service, entries)),
+    };
     await writeBundle(out, { ...source, at: now }, key);
   } catch (error) {
     if (error instanceof BundleRefused) throw badUse(error.message);

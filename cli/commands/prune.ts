@@ -28,7 +28,13 @@ export async function pruneArtifacts(context: Context, input: PruneInput): Promi
   const reason = dryRun ? '' : requireReason(input, typed.filter(Boolean).join(' '));
   const service = await serviceFor(context, input.service, (name) => `lastgood artifacts prune ${name} --dry-run`);
   const client = context.client();
-  const { status } = await client.service(service);
+  const { status, legalHold } = await client.service(service);
+  if (legalHold && !dryRun)
+    throw new CliFailure(
+      exitCodes.refused,
+      `nothing was removed: ${service} is under a legal hold by ${legalHold.by} (${legalHold.reason})`,
+      `end the hold first: take services.${service}.legalHold out of the configuration, and restart`,
+    );
   if (!status)
     throw new CliFailure(
       exitCodes.unreachable,

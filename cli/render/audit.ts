@@ -26,3 +26,22 @@ export function renderAudit(audits: readonly ServiceAudit[]): string[] {
       : `  ${plural(anchors.checked, 'anchor')} compared, the newest of ${moment(anchors.newestAt ?? 0)}`,
   ]);
 }
+
+/** Chains that were recomputed here, against anchors of the reader's own. */
+export function renderCopies(
+  checked: readonly {
+    readonly service: string;
+    readonly ok: boolean;
+    readonly entries: number;
+    readonly anchors: number;
+    readonly breaks: readonly { readonly seq: number; readonly problem: string }[];
+  }[],
+): string[] {
+  return checked.flatMap(({ service, ok, entries, anchors, breaks }) => [
+    `${service}: recomputed here: the chain is ${ok ? 'whole' : 'BROKEN'}, ${plural(entries, 'entry', 'entries')}`,
+    ...breaks.map(({ seq, problem }) => `  entry ${seq}: ${problem}`),
+    anchors === 0
+      ? '  no anchor of it is in that file: a tail that was cut, or a chain written anew, would not be seen'
+      : `  ${plural(anchors, 'anchor')} of that file compared`,
+  ]);
+}

@@ -36,6 +36,7 @@ function renderService(view: ServiceView, condition: Condition, now: number): st
     ...labelled('condition', [conditionText(condition)]),
     ...labelled('serves', servesLines(view, now)),
     ...labelled('entrance', [view.entrance ?? 'not known']),
+    ...labelled('legal hold', holdLines(view)),
   ];
   if (state) {
     lines.push(
@@ -263,4 +264,14 @@ function evidenceText(view: ServiceView): string {
     'digests Reported',
   ];
   return parts.join(', ');
+}
+
+/** What nobody deletes, and how much room is left for it. */
+function holdLines({ legalHold }: ServiceView): string[] {
+  if (legalHold === undefined) return [];
+  const { by, reason, disk } = legalHold;
+  const gib = (bytes: number): string => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
+  const room =
+    disk === null ? 'how much room is left is not known' : `${gib(disk.freeBytes)} of ${gib(disk.totalBytes)} free`;
+  return [`by ${by}: ${reason}: nothing is deleted; ${room}`];
 }

@@ -1,4 +1,6 @@
-import type { AnswerLookup, AnswersAt } from '../../api/types';
+import type { AnswerLookup, AnswersAt, ProvenanceView } from '../../api/types';
+import type { Entry } from '../types';
+import { renderProvenance } from './provenance';
 import { fineClock, moment, plural, span, table } from './words';
 
 const reasons: Readonly<Record<string, string>> = {
@@ -40,4 +42,22 @@ export function renderAnswersAt(service: string, found: AnswersAt): string[] {
     digest,
   ]);
   return [`${service} in the minute around ${moment(found.at)}:`, ...table(rows, '  '), ...gaps];
+}
+
+/** Every version that was live on a day, oldest first, and what answered beside it. */
+export function renderDay(
+  service: string,
+  {
+    day,
+    lived,
+    beside,
+  }: { readonly day: string; readonly lived: readonly ProvenanceView[]; readonly beside: readonly Entry[] },
+): string[] {
+  if (lived.length === 0) return [`${service} on ${day}: unknown: the ledger declares no route up to then`];
+  return [
+    `${service} on ${day} (UTC), by the ledger:`,
+    ...lived.flatMap((one) => ['', ...renderProvenance(one)]),
+    ...(beside.length === 0 ? [] : ['', 'beside the live version:']),
+    ...beside.map(({ at, summary, seq }) => `  ${moment(at)}  ${summary} (entry ${seq})`),
+  ];
 }

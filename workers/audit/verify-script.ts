@@ -36,6 +36,25 @@ function checkFiles(manifest) {
   }
 }
 
+// Pictures, lists, manifests and reports: each is what its name says, and is named by an entry, a list or a manifest of the bundle.
+function checkAttached(manifest) {
+  const said = lines('entries.jsonl').map((line) => JSON.parse(line).entry).join('\\n');
+  const all = manifest.attached ?? [];
+  const text = (one) => readFileSync(join(directory, one.file), 'utf8');
+  const within = (kind, digest) => all.some((one) => one.kind === kind && one.digest !== digest && text(one).includes(digest));
+  for (const one of all) {
+    const hex = String(one.digest).replace(/^sha256:/, '');
+    const genuine = one.file.startsWith(one.kind + '-' + hex + '.') && sha256(readFileSync(join(directory, one.file))) === hex;
+    const named = one.kind === 'evaluation' ? all.some((other) => other.kind === 'manifest' && text(other).includes(hex))
+      : said.includes(one.digest) || (one.kind === 'list' && within('list', one.digest));
+    // A span may name a version without its digest: then the manifest must at least be of that name.
+    const byName = one.kind === 'manifest' && !named && genuine && JSON.parse(text(one)).version === one.of && said.includes(JSON.stringify(one.of));
+    const how = named ? '' : byName ? ' (the entries name it without its digest)' : ': nothing in the bundle names it';
+    say(genuine && (named || byName), one.kind + ' of ' + one.of + ' ' + one.digest + how);
+  }
+  for (const what of manifest.absent ?? []) console.log('absent  ' + what);
+}
+
 function checkChain(manifest) {
   let before = null;
   let broke = null;
@@ -62,6 +81,7 @@ try {
   const manifest = JSON.parse(text.toString('utf8'));
   checkFiles(manifest);
   checkChain(manifest);
+  checkAttached(manifest);
 } catch (error) {
   say(false, 'the bundle cannot be read: ' + error.message);
 }

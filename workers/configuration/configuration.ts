@@ -244,6 +244,8 @@ export interface ServiceConfiguration {
   /** Null for a service that is no language model. */
   readonly semantic: SemanticConfiguration | null;
   /** Whether chaos experiments may be made on it. */
+  /** Nothing of the service is deleted; null: retention as configured. */
+  readonly legalHold: { readonly by: string; readonly reason: string } | null;
   readonly chaos: 'refuse' | 'ask' | 'allow';
   /** Null: versions are imported by hand. */
   readonly registry: RegistryConfiguration | null;

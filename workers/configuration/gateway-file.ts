@@ -48,11 +48,16 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
       },
       ...keptAnswers(service),
       feedbackHorizonMs: service.feedbackHorizonMs,
-      answerRetentionDays: service.answerRetentionDays,
+      // Under a hold also what is older than the retention is found.
+      answerRetentionDays: service.legalHold === null ? service.answerRetentionDays : heldDays,
+      ...(service.legalHold === null ? {} : { legalHold: true }),
       ...pushedMetrics(service),
     })),
   };
 }
+
+/** A century. */
+const heldDays = 36_500;
 
 function keptAnswers({ caches }: ServiceConfiguration): Pick<GatewayServiceConfig, 'cache'> {
   const cache = gatewayCache(caches);

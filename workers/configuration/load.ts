@@ -220,6 +220,7 @@ function resolveService(
     replayLimitBytes: text.replayLimit,
     feedbackHorizonMs: text.feedbackHorizon,
     answerRetentionDays: Math.ceil(text.answerRetention / 86_400_000),
+    legalHold: text.legalHold ?? null,
     external: Object.fromEntries(
       Object.entries(text.external).map(([part, { url, path = null }]) => [part, { url, path }]),
     ),
@@ -238,7 +239,7 @@ function resolveService(
       unverifiedOperators: around.unverified,
       outside: metrics.map(({ policy }) => policy),
       caches: cachePolicies(caches),
-      pipelines: pipelinePolicies(text.pipelines),
+      pipelines: pipelinePolicies(text.pipelines, text.legalHold !== undefined),
       replicas: replicasOf(hosts, text.minReplicas),
     }),
   };

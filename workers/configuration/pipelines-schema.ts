@@ -195,14 +195,14 @@ function sinkOf({
 }
 
 /** What of it the service workflow must know; what has its default is left out, because its state has little room. */
-export function pipelinePolicies(text: PipelinesText): PipelinePolicy[] {
+export function pipelinePolicies(text: PipelinesText, isHeld = false): PipelinePolicy[] {
   return Object.entries(text).map(([name, { action, effects, redo, unit, legalHold, before, after }]) => ({
     name,
     action,
     ...(effects === 'irreversible' && { effects }),
     ...(redo === 'allowed' && { redo }),
     ...(unit === 'batch' && { unit }),
-    ...(legalHold && { legalHold: true as const }),
+    ...((legalHold || isHeld) && { legalHold: true as const }),
     ...(before !== BEFORE_MS && { beforeMs: before }),
     ...(after !== AFTER_MS && { afterMs: after }),
   }));

@@ -146,6 +146,17 @@ const service = z.strictObject({
   replayLimit: size.prefault('1MiB'),
   feedbackHorizon: duration({ min: '1m', max: '90d' }).prefault('7d'),
   answerRetention: duration({ min: '1d', max: '400d' }).prefault('90d'),
+  /** Nothing of this service is deleted while it is there: who answers for it, and why. Both go into the ledger. */
+  legalHold: z
+    .strictObject({
+      by: z.string('the name of who orders it').trim().min(1, 'the name of who orders it').max(128),
+      reason: z
+        .string('why, such as the number of the case')
+        .trim()
+        .min(1, 'why, such as the number of the case')
+        .max(300),
+    })
+    .optional(),
   /** Parts of versions that run outside of the serving process, by the names that manifests give them. */
   external: z
     .record(

@@ -7,6 +7,7 @@ import { gatewayConfigOf } from '../configuration/gateway-file';
 import { loadConfiguration } from '../configuration/load';
 import { readEnvironment, type Environment } from '../environment';
 import { makePrivateDirectory, readJson, writeJson } from '../files';
+import { isHeld } from '../legal-hold';
 import { openLog } from '../logging';
 import { distDirectory, packageVersion } from '../program';
 import type { ProgressOutput } from '../temporal/progress';
@@ -77,7 +78,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
   const lock = await holdDataDirectory(configuration.dataDir, paths.lockFile);
   try {
-    const log = openLog('up', paths.log('up'));
+    const log = openLog('up', paths.log('up'), isHeld(configuration));
     // Before anything runs: a webhook without its secret would be found out at the first alert.
     const alerts = openAlerts(configuration, paths, environment, {
       terminal: false,

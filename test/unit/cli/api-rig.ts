@@ -1,13 +1,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import type { OutputCache } from '../../../activities/ports';
+import type { OutputCache, VersionProof } from '../../../activities/ports';
 import type { ApiPorts } from '../../../api/ports';
 import { DecisionsUnreachable } from '../../../api/ports';
 import { createApiServer } from '../../../api/server';
 import { main } from '../../../cli/main';
 import type { Terminal } from '../../../cli/terminal';
 import type { AnswerLookup, AnswersAt, RouterState } from '../../../api/types';
+import type { VersionInfo } from '../../../domain/version';
 import { runPaths } from '../../../workers/embedded/paths';
 import { temporaryDirectory } from '../../support/temporary';
 import { service, type PlayedService } from './rollback-story';
@@ -34,6 +35,9 @@ export class ApiRig {
   /** Kept pictures by digest. */
   readonly pictures = new Map<string, string>();
   caches: readonly OutputCache[] = [];
+  /** What the artifact store has. */
+  stored: VersionInfo[] = [];
+  readonly proofs = new Map<string, VersionProof>();
   answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
 
   constructor(readonly played: PlayedService) {
@@ -138,7 +142,11 @@ export class ApiRig {
         feedback: unused('feedback'),
       },
       ledger: played.ledger,
-      artifacts: { list: unused('list'), import: unused('import') },
+      artifacts: {
+        list: () => Promise.resolve(this.stored),
+        import: unused('import'),
+        proof: (_service, version) => Promise.resolve(this.proofs.get(version) ?? null),
+      },
       metrics: { contentType: 'text/plain', text: () => Promise.resolve('') },
       health: unused('health'),
     };

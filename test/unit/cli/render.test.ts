@@ -1,7 +1,8 @@
 import { renderAudit } from '../../../cli/render/audit';
 import { renderExplanation } from '../../../cli/render/explain';
 import { renderFindings } from '../../../cli/render/findings';
-import { renderHistory, liveThen, renderLiveThen } from '../../../cli/render/history';
+import { renderHistory, renderLiveThen } from '../../../cli/render/history';
+import { liveThen } from '../../../domain/live-then';
 import { renderAnswer, renderAnswersAt } from '../../../cli/render/which';
 import { renderPrune, renderVerification, renderVersions } from '../../../cli/render/artifacts';
 import { undecided } from '../../../cli/render/tiers';
