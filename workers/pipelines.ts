@@ -68,8 +68,8 @@ function open(configured: PipelineConfiguration, { models, environment, place, s
       return webhookPipeline({ url, ...token, honoursKey, timeoutMs, concurrency, models, unit });
     }
     case 'redis': {
-      const { url, user, passwordFile, stream, results, fields } = configured;
-      return redisPipeline({ url, user, passwordFile, stream, results, fields, concurrency, models });
+      const { kind: _kind, name: _name, ...source } = configured;
+      return redisPipeline({ ...source, models });
     }
     case 'gateway-record':
       return gatewayRecordPipeline({ address: control, service });

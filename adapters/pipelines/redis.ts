@@ -1,126 +1,121 @@
 import type { HandledUnit, ModelCalls, Pipeline, TreatedItem, TreatOrder } from '../../activities/ports';
-import { itemKey, itemOutcomes, type ItemOutcome } from '../../domain/items/treated';
-import { z } from 'zod';
-import { ITEM_TWICE, PipelineRefused } from './errors';
+import { itemKey } from '../../domain/items/treated';
+import { ITEM_TWICE } from './errors';
 import { Pace } from './pace';
-import { askAll } from './redo';
-import { PipelineRedis, type RedisAddress, type Reply } from './redis-client';
+import { askAll, type RedoAnswer } from './redo';
+import { PipelineRedis, type RedisAddress } from './redis-client';
+import { RedisListing } from './redis-listing';
+import { batchName, markOf, RedisMarks, told, type Effect, type Mark } from './redis-marks';
+import { RedisStream, type Entry, type Membership, type StreamFields } from './redis-stream';
 
 export interface RedisPipelineOptions extends RedisAddress {
   /** Stream with an entry for each handled item; the time of its id is when it was handled. */
   readonly stream: string;
   /** Stream that results are added to, with the fields `item`, `key`, `version`, `outputs`. */
   readonly results: string;
-  readonly fields: { readonly id: string; readonly version: string; readonly request: string };
+  readonly fields: StreamFields;
+  readonly unit: 'item' | 'batch';
+  /** The entries of one batch are at most so far from each other in time. */
+  readonly batchWithinMs: number;
+  /** Consumer group that reads the stream and acts on it: what it has not read yet is replaced or taken out. */
+  readonly group: string | null;
   readonly concurrency: number;
   readonly models: ModelCalls;
 }
 
 const CHUNK = 50;
-
-/**
- * A mark is set where there is none, and only then its effect happens: one script, so that nothing comes between. KEYS: marks,
- * results, stream. ARGV: item, mark, `add`, `delete` or `none`, entry, then fields of the result.
- */
-const TREAT = `
-if redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2]) == 0 then return redis.call('HGET', KEYS[1], ARGV[1]) end
-if ARGV[3] == 'add' then redis.call('XADD', KEYS[2], '*', unpack(ARGV, 5)) end
-if ARGV[3] == 'delete' then redis.call('XDEL', KEYS[3], ARGV[4]) end
-return ARGV[2]`;
-
-const markSchema = z.strictObject({
-  outcome: z.enum(itemOutcomes),
-  why: z.string().nullable(),
-  version: z.string().nullable(),
-  ref: z.string(),
-});
-type Mark = z.infer<typeof markSchema>;
-
-interface Entry {
-  readonly ref: string;
-  readonly fields: ReadonlyMap<string, string>;
-}
+const BATCH_ITEMS = 1_000;
+const GONE = 'the stream does not have it any more';
 
 /** A stream of Redis (6.2 or newer, one node) whose entries are the items. */
 export function redisPipeline(options: RedisPipelineOptions): Pipeline & { close(): Promise<void> } {
-  const { stream, results, fields, models } = options;
+  const { fields, models, unit } = options;
   const redis = new PipelineRedis(options);
+  const stream = new RedisStream(redis, options.stream, fields);
+  const listing = new RedisListing(stream, fields, options.batchWithinMs);
+  const marks = new RedisMarks(redis, options);
   const pace = new Pace(options.concurrency);
-  const marksOf = ({ service, incident, pipeline }: TreatOrder): string =>
-    `lastgood:redone:${[service, incident, pipeline].map(encodeURIComponent).join(':')}`;
 
-  async function range(from: string, to: string, count: number): Promise<Entry[]> {
-    return entriesOf(await redis.ask(['XRANGE', stream, from, to, 'COUNT', String(count)]));
+  async function entryOf(ref: string): Promise<Entry | undefined> {
+    return (await stream.range(ref, ref, 1))[0];
   }
 
-  async function knownMarks(order: TreatOrder, items: readonly string[]): Promise<(Mark | null)[]> {
-    if (items.length === 0) return [];
-    const reply = await redis.ask(['HMGET', marksOf(order), ...items]);
-    return (reply as readonly Reply[]).map((text) => (typeof text === 'string' ? readMark(text) : null));
-  }
-
-  /** Resolves to how the item ended: now, or when somebody was faster. */
-  async function settle(
-    order: TreatOrder,
-    item: string,
-    mark: Mark,
-    effect: 'add' | 'delete' | 'none',
-    result: Readonly<Record<string, string>> = {},
-  ): Promise<Mark> {
-    const keys = [marksOf(order), results, stream];
-    const args = [item, JSON.stringify(mark), effect, mark.ref, ...Object.entries(result).flat()];
-    return readMark(String(await redis.ask(['EVAL', TREAT, '3', ...keys, ...args])));
-  }
-
-  async function treatChunk(
-    order: TreatOrder,
-    units: readonly HandledUnit[],
-    signal: AbortSignal,
-  ): Promise<TreatedItem[]> {
-    const marks = await knownMarks(
-      order,
-      units.map(({ id }) => id),
-    );
+  async function treatChunk(order: TreatOrder, units: readonly HandledUnit[], signal: AbortSignal) {
+    const ids = units.map(({ id }) => id);
+    const known = await marks.known(order, ids);
     const treated: TreatedItem[] = [];
     const open: { item: string; entry: Entry }[] = [];
     for (const [at, { id, ref = '' }] of units.entries()) {
-      const mark = marks[at] ?? null;
+      const mark = known[at] ?? null;
       if (mark !== null) {
-        treated.push(mark.ref === ref ? told(id, mark) : told(id, await flagTwice(order, id, ref)));
+        treated.push(told(id, id, mark.ref === ref ? mark : await marks.flagTwice(order, id, ref)));
         continue;
       }
-      const [entry] = await range(ref, ref, 1);
+      const entry = await entryOf(ref);
       if (entry) open.push({ item: id, entry });
-      else
-        treated.push(
-          told(id, await settle(order, id, markOf('gone', ref, 'the stream does not have it any more'), 'none')),
-        );
+      else treated.push(told(id, id, await marks.settle(order, id, markOf('gone', ref, GONE))));
     }
-    const asks = order.action === 'reprocess' ? open.flatMap(({ item, entry }) => askable(item, entry)) : [];
-    const answers = await askAll(models, pace, order, asks, signal);
+    const answers = await ask(order, open, signal);
     for (const { item, entry } of open) {
-      const { ref } = entry;
-      const answer = answers.get(item);
-      if (order.action === 'flag')
-        treated.push(told(item, await settle(order, item, markOf('flagged', ref, order.why), 'none')));
-      else if (order.action === 'flush')
-        treated.push(told(item, await settle(order, item, markOf('flushed', ref, null), 'delete')));
-      else if (answer?.kind === 'answered') {
-        const { incident, pipeline } = order;
-        const { version, outputs } = answer;
-        const result = { item, key: itemKey(incident, pipeline, item), version, outputs: JSON.stringify(outputs) };
-        treated.push(told(item, await settle(order, item, { ...markOf('redone', ref, null), version }, 'add', result)));
-      } else {
-        const why = answer?.why ?? 'its request is no JSON';
-        treated.push(told(item, await settle(order, item, markOf('flagged', ref, why), 'none')));
-      }
+      const { mark, effect } = ending(order, item, entry.ref, answers.get(item));
+      treated.push(told(item, item, await marks.settle(order, item, mark, [effect])));
     }
     return treated;
   }
 
-  /** The other item of that id may have been treated on an earlier page, before this one was seen. */
-  async function flagTwice(order: TreatOrder, id: string, ref: string): Promise<Mark> {
-    return await settle(order, `${id}\u0000${ref}`, markOf('flagged', ref, ITEM_TWICE), 'none');
+  /** All of its entries or none, in one script, whichever version handled them. */
+  async function treatBatch(
+    order: TreatOrder,
+    { id, ref = '' }: HandledUnit,
+    members: readonly Membership[],
+    signal: AbortSignal,
+  ): Promise<TreatedItem[]> {
+    const name = batchName(id);
+    const tell = async (mark: Mark): Promise<TreatedItem[]> => {
+      if (mark.ref !== ref) return [told(id, `batch:${id}`, await marks.flagTwice(order, name, ref))];
+      const { items } = mark;
+      if (items === undefined) return [told(id, `batch:${id}`, mark)];
+      return items.map(({ item, ...one }) => told(id, item, one));
+    };
+    const settle = async (mark: Mark, effects: readonly Effect[] = []): Promise<TreatedItem[]> =>
+      await tell(await marks.settle(order, name, mark, effects));
+    const [known] = await marks.known(order, [name]);
+    if (known) return await tell(known);
+    const flag = (why: string): Promise<TreatedItem[]> => settle(markOf('flagged', ref, why.slice(0, 300)));
+    if (members.length === 0) return await settle(markOf('gone', ref, GONE));
+    if (members.length > BATCH_ITEMS)
+      return await flag(`it has more than ${BATCH_ITEMS} items, which are not treated as a whole`);
+    const ids = members.map((one) => stream.idOf(one));
+    if (new Set(ids).size < ids.length) return await flag(ITEM_TWICE);
+    if (order.action === 'flag') return await flag(order.why);
+    const open: { item: string; entry: Entry }[] = [];
+    for (const [at, member] of members.entries()) {
+      const entry = await entryOf(member.ref);
+      if (!entry) return await flag(`its item ${ids[at] ?? ''}: ${GONE}`);
+      open.push({ item: ids[at] ?? '', entry });
+    }
+    const answers = await ask(order, open, signal);
+    const endings = open.map(({ item, entry }) => ({ item, ...ending(order, item, entry.ref, answers.get(item)) }));
+    const bad = endings.find(({ mark }) => mark.outcome === 'flagged');
+    if (bad) return await flag(`its item ${bad.item}: ${bad.mark.why ?? ''}`);
+    const whole: Mark = {
+      ...markOf(order.action === 'flush' ? 'flushed' : 'redone', ref, null),
+      items: endings.map(({ item, mark: { outcome, why, version } }) => ({ item, outcome, why, version })),
+    };
+    return await settle(
+      whole,
+      endings.map(({ item, mark, effect }) => ({ ...effect, item, mark: JSON.stringify(mark) })),
+    );
+  }
+
+  async function ask(
+    order: TreatOrder,
+    open: readonly { readonly item: string; readonly entry: Entry }[],
+    signal: AbortSignal,
+  ): Promise<Map<string, RedoAnswer>> {
+    if (order.action !== 'reprocess') return new Map();
+    const asks = open.flatMap(({ item, entry }) => askable(item, entry));
+    return await askAll(models, pace, order, asks, signal);
   }
 
   function askable(item: string, { fields: given }: Entry): { item: string; body: never }[] {
@@ -137,28 +132,29 @@ export function redisPipeline(options: RedisPipelineOptions): Pipeline & { close
       why: 'result and mark are written by one script, as durable as this Redis keeps what it acknowledged',
     },
     count: () => Promise.resolve(null),
-    async list({ version, fromMs, toMs }, cursor, limit) {
-      const found = await range(cursor === null ? String(fromMs) : `(${cursor}`, String(toMs - 1), limit);
-      const last = found.at(-1);
-      const units = found.flatMap((entry): HandledUnit[] => {
-        if (entry.fields.get(fields.version) !== version) return [];
-        const id = entry.fields.get(fields.id);
-        if (id === undefined || id === '')
-          throw new PipelineRefused(`${stream} ${entry.ref}: found no field ${fields.id}`);
-        return [{ id, items: 1, degraded: 1, ref: entry.ref }];
-      });
-      return { units, next: last !== undefined && found.length === limit ? last.ref : null };
-    },
+    list: (window, cursor, limit) =>
+      unit === 'batch' ? listing.batches(window, cursor, limit) : listing.items(window, cursor, limit),
+    ...(fields.batch !== null && {
+      partlyHandled: (window, cursor, limit) => listing.partlyHandled(window, cursor, limit),
+    }),
     async treat(order, units, signal) {
-      const byId = new Map<string, HandledUnit[]>();
-      for (const unit of units) byId.set(unit.id, [...(byId.get(unit.id) ?? []), unit]);
-      const once = units.filter(({ id }) => byId.get(id)?.length === 1);
-      const twice = units.filter(({ id }) => (byId.get(id)?.length ?? 0) > 1);
+      const batches = units.filter(({ alone }) => order.unit === 'batch' && !alone);
+      const items = units.filter((one) => !batches.includes(one));
       const treated: TreatedItem[] = [];
-      for (const { id, ref = '' } of twice) treated.push(told(id, await flagTwice(order, id, ref)));
+      const byId = new Map<string, HandledUnit[]>();
+      for (const one of items) byId.set(one.id, [...(byId.get(one.id) ?? []), one]);
+      const once = items.filter(({ id }) => byId.get(id)?.length === 1);
+      for (const { id, ref = '' } of items.filter((one) => !once.includes(one)))
+        treated.push(told(id, id, await marks.flagTwice(order, id, ref)));
       for (let at = 0; at < once.length; at += CHUNK) {
         signal.throwIfAborted();
         treated.push(...(await treatChunk(order, once.slice(at, at + CHUNK), signal)));
+      }
+      const wanted = new Map(batches.map(({ id, ref = '' }) => [id, ref]));
+      const members = await listing.membersOf(wanted, BATCH_ITEMS + 1);
+      for (const batch of batches) {
+        signal.throwIfAborted();
+        treated.push(...(await treatBatch(order, batch, members.get(batch.id) ?? [], signal)));
       }
       return treated.sort((left, right) => (left.unit < right.unit ? -1 : left.unit > right.unit ? 1 : 0));
     },
@@ -166,26 +162,19 @@ export function redisPipeline(options: RedisPipelineOptions): Pipeline & { close
   };
 }
 
-function markOf(outcome: ItemOutcome, ref: string, why: string | null): Mark {
-  return { outcome, why, version: null, ref };
-}
-
-function told(item: string, { outcome, why, version }: Mark): TreatedItem {
-  return { unit: item, item, outcome, why, version };
-}
-
-function readMark(text: string): Mark {
-  const parsed = markSchema.safeParse(JSON.parse(text));
-  if (parsed.success) return parsed.data;
-  throw new PipelineRefused(`found the mark ${text.slice(0, 80)}, which is not ours`);
-}
-
-/** `[[id, [field, value, …]], …]` */
-function entriesOf(reply: Reply): Entry[] {
-  if (!Array.isArray(reply)) throw new PipelineRefused('the answer to XRANGE is no list');
-  return (reply as readonly (readonly [string, readonly string[]])[]).map(([ref, flat]) => {
-    const fields = new Map<string, string>();
-    for (let at = 0; at + 1 < flat.length; at += 2) fields.set(String(flat[at]), String(flat[at + 1]));
-    return { ref, fields };
-  });
+function ending(
+  order: TreatOrder,
+  item: string,
+  ref: string,
+  answer: RedoAnswer | undefined,
+): { readonly mark: Mark; readonly effect: Effect } {
+  const none: Effect = { ref, effect: 'none', result: [] };
+  if (order.action === 'flag') return { mark: markOf('flagged', ref, order.why), effect: none };
+  if (order.action === 'flush') return { mark: markOf('flushed', ref, null), effect: { ...none, effect: 'delete' } };
+  if (answer?.kind !== 'answered')
+    return { mark: markOf('flagged', ref, answer?.why ?? 'its request is no JSON'), effect: none };
+  const { version, outputs } = answer;
+  const key = itemKey(order.incident, order.pipeline, item);
+  const result = Object.entries({ item, key, version, outputs: JSON.stringify(outputs) }).flat();
+  return { mark: { ...markOf('redone', ref, null), version }, effect: { ref, effect: 'add', result } };
 }

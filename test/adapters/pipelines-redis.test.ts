@@ -1,6 +1,6 @@
-import { redisPipeline } from '../../adapters/pipelines/redis';
+import { redisPipeline, type RedisPipelineOptions } from '../../adapters/pipelines/redis';
 import { PipelineRedis } from '../../adapters/pipelines/redis-client';
-import type { Pipeline } from '../../activities/ports';
+import type { Pipeline, UnitPage } from '../../activities/ports';
 import {
   itemsOf,
   listAll,
@@ -32,6 +32,7 @@ describeRedis('pipelines in Redis')('pipelines in Redis', () => {
 
   async function subject(
     url = server.url,
+    change: Partial<RedisPipelineOptions> = {},
   ): Promise<PipelineSubject & { again(): Pipeline; raw: PipelineRedis; stream: string }> {
     const raw = new PipelineRedis({ url: server.url, user: null, passwordFile: null });
     opened.push(raw);
@@ -39,9 +40,10 @@ describeRedis('pipelines in Redis')('pipelines in Redis', () => {
     await raw.ask(['DEL', 'lastgood:redone:mail:2026-05-01-1:triage']);
     const model = new ScriptedModel();
     const open = (): Pipeline => {
-      const fields = { id: 'id', version: 'model', request: 'request' };
+      const fields = { id: 'id', version: 'model', request: 'request', batch: 'batch' };
+      const whole = { unit: 'item' as const, batchWithinMs: 60_000, group: null };
       const place = { url, user: null, passwordFile: null, stream, results: `${stream}-results`, fields };
-      const pipeline = redisPipeline({ ...place, concurrency: 4, models: model });
+      const pipeline = redisPipeline({ ...place, ...whole, concurrency: 4, models: model, ...change });
       opened.push(pipeline);
       return pipeline;
     };
@@ -52,9 +54,20 @@ describeRedis('pipelines in Redis')('pipelines in Redis', () => {
       stream,
       model,
       fill: async (items) => {
-        for (const [at, { id, version, atMs, text }] of [...items].sort((a, b) => a.atMs - b.atMs).entries()) {
+        for (const [at, { id, version, atMs, text, batch }] of [...items].sort((a, b) => a.atMs - b.atMs).entries()) {
           const request = JSON.stringify({ text });
-          await raw.ask(['XADD', stream, `${atMs}-${at + 1}`, 'id', id, 'model', version, 'request', request]);
+          await raw.ask([
+            'XADD',
+            stream,
+            `${atMs}-${at + 1}`,
+            'id',
+            id,
+            'model',
+            version,
+            'request',
+            request,
+            ...(batch === undefined ? [] : ['batch', batch]),
+          ]);
         }
       },
       effects: async () => {
@@ -93,6 +106,129 @@ describeRedis('pipelines in Redis')('pipelines in Redis', () => {
     await pipeline.treat(orderOf({ action: 'flush' }), await listAll(pipeline), signal);
 
     expect(await raw.ask(['XLEN', stream])).toBe(0);
+  });
+
+  const batches = [
+    { id: 'a', version: '1.2', atMs: T0 - 9_000, text: 'a', batch: 'one' },
+    { id: 'b', version: '1.3', atMs: T0 + 1, text: 'b', batch: 'one' },
+    { id: 'c', version: '1.3', atMs: T0 + 2, text: 'c', batch: 'two' },
+    { id: 'd', version: '1.3', atMs: T0 + 3, text: 'd', batch: 'two' },
+    { id: 'e', version: '1.3', atMs: T0 + 4, text: 'e' },
+    { id: 'f', version: '1.3', atMs: T0 + 5, text: 'f', batch: 'one' },
+    { id: 'g', version: '1.2', atMs: T0 + 6, text: 'g', batch: 'three' },
+  ];
+
+  it.each([1, 2, 100])(
+    'lists batches once, with how much the version handled of them, in pages of %s',
+    async (limit) => {
+      const { pipeline, fill } = await subject(server.url, { unit: 'batch' });
+      await fill(batches);
+
+      expect(await listAll(pipeline, limit)).toMatchObject([
+        { id: 'one', items: 3, degraded: 2 },
+        { id: 'two', items: 2, degraded: 2 },
+        { id: 'e', alone: true },
+      ]);
+      const partly: string[] = [];
+      for (let cursor: string | null = null, more = true; more; more = cursor !== null) {
+        const page: UnitPage = (await pipeline.partlyHandled?.(window, cursor, limit)) ?? { units: [], next: null };
+        partly.push(...page.units.map(({ id }) => id));
+        cursor = page.next;
+      }
+      expect(partly).toEqual(['one']);
+    },
+  );
+
+  it('treats a batch as a whole: all of its items or, when the model refuses one, none', async () => {
+    const { pipeline, again, fill, effects, model } = await subject(server.url, { unit: 'batch' });
+    await fill(batches);
+    const units = await listAll(pipeline);
+    model.before = (key) => (key.endsWith('/d') ? { kind: 'refused', status: 422 } : undefined);
+
+    const treated = await pipeline.treat(orderOf({ unit: 'batch' }), units, signal);
+
+    expect(treated.map(({ unit, item, outcome }) => [unit, item, outcome])).toEqual([
+      ['e', 'e', 'redone'],
+      ['one', 'a', 'redone'],
+      ['one', 'b', 'redone'],
+      ['one', 'f', 'redone'],
+      ['two', 'batch:two', 'flagged'],
+    ]);
+    expect([...(await effects()).keys()]).toEqual(['a', 'b', 'e', 'f']);
+    const asked = model.keys.length;
+    expect(await again().treat(orderOf({ unit: 'batch' }), units, signal)).toEqual(treated);
+    expect(model.keys).toHaveLength(asked);
+    expect([...(await effects()).values()].every((results) => results.length === 1)).toBe(true);
+  });
+
+  it('touches no item of a batch of which one was treated elsewhere', async () => {
+    const { pipeline, fill, effects } = await subject(server.url, { unit: 'batch' });
+    await fill([...batches, { id: 'b', version: '1.3', atMs: T0 + 7, text: 'again' }]);
+    const units = await listAll(pipeline);
+    await pipeline.treat(
+      orderOf({ unit: 'batch' }),
+      units.filter(({ alone }) => alone),
+      signal,
+    );
+
+    const treated = await pipeline.treat(
+      orderOf({ unit: 'batch' }),
+      units.filter(({ id }) => id === 'one'),
+      signal,
+    );
+
+    expect(treated).toMatchObject([{ item: 'batch:one', why: expect.stringContaining('PipelineItemTwice') }]);
+    expect((await effects()).get('b')).toEqual(['good:again']);
+  });
+
+  describe('with a consumer group that acts on the stream', () => {
+    async function halfRead(): Promise<Awaited<ReturnType<typeof subject>> & { left(): Promise<string[]> }> {
+      const opened = await subject(server.url, { group: 'senders' });
+      const { raw, stream, fill } = opened;
+      await fill(itemsOf(3));
+      await raw.ask(['XGROUP', 'CREATE', stream, 'senders', '0']);
+      // The first is done, the second in hand, the third waits.
+      const read = ['XREADGROUP', 'GROUP', 'senders', 'one', 'COUNT', '2', 'STREAMS', stream, '>'];
+      await raw.ask(read);
+      await raw.ask(['XACK', stream, 'senders', `${T0}-1`]);
+      const left = async (): Promise<string[]> =>
+        ((await raw.ask(['XRANGE', stream, '-', '+'])) as [string, string[]][]).map(([, flat]) => flat[1] ?? '');
+      return { ...opened, left };
+    }
+
+    it('replaces what it has not read yet, so that it acts on one result only', async () => {
+      const { pipeline, effects, left } = await halfRead();
+
+      await pipeline.treat(orderOf(), await listAll(pipeline), signal);
+
+      expect([...(await effects()).keys()]).toEqual(['item-0000', 'item-0001', 'item-0002']);
+      expect(await left()).toEqual(['item-0000', 'item-0001']);
+    });
+
+    it('flushes only what it has not read yet, and says why not the others', async () => {
+      const { pipeline, left } = await halfRead();
+
+      const treated = await pipeline.treat(orderOf({ action: 'flush' }), await listAll(pipeline), signal);
+
+      expect(treated).toMatchObject([
+        { outcome: 'flagged', why: expect.stringContaining('senders has read it') },
+        { outcome: 'flagged', why: expect.stringContaining('has it in hand') },
+        { outcome: 'flushed' },
+      ]);
+      expect(await left()).toEqual(['item-0000', 'item-0001']);
+    });
+
+    it('names a group that is not there', async () => {
+      const { pipeline, raw, stream } = await halfRead();
+      await raw.ask(['XGROUP', 'DESTROY', stream, 'senders']);
+
+      const treated = pipeline.treat(orderOf(), await listAll(pipeline), signal);
+
+      await expect(treated).rejects.toMatchObject({
+        name: 'PipelineRefused',
+        message: expect.stringContaining('no consumer group senders'),
+      });
+    });
   });
 
   it('tells a server that is away from one that refuses', async () => {

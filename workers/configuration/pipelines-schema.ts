@@ -79,6 +79,11 @@ const redis = z.strictObject({
   id: z.string().min(1).max(128),
   version: z.string().min(1).max(128),
   request: z.string().min(1).max(128),
+  batch: z.string().min(1).max(128).optional(),
+  /** The entries of one batch are at most so far from each other in time. */
+  batchWithin: duration({ min: '1s', max: '1d' }).prefault('10m'),
+  /** Consumer group that reads the stream: what it has not read yet is replaced or taken out. */
+  group: z.string().min(1).max(128).optional(),
 });
 
 const record = z.strictObject({
@@ -138,7 +143,10 @@ export type PipelineConfiguration = Common &
           readonly id: string;
           readonly version: string;
           readonly request: string;
+          readonly batch: string | null;
         };
+        readonly batchWithinMs: number;
+        readonly group: string | null;
       }
     | { readonly kind: 'gateway-record' }
   );
@@ -169,9 +177,10 @@ function resolvePipeline(name: string, text: PipelineText, here: string): Pipeli
       return { ...common, kind: 'webhook', url, tokenFile: orNull(text.tokenFile), honoursKey, timeoutMs };
     }
     case 'redis': {
-      const { url, user = null, stream, results, id, version, request } = text;
-      const place = { url, user, passwordFile: orNull(text.passwordFile), stream, results };
-      return { ...common, kind: 'redis', ...place, fields: { id, version, request } };
+      const { url, user = null, stream, results, id, version, request, batch = null, group = null } = text;
+      const place = { url, user, passwordFile: orNull(text.passwordFile), stream, results, group };
+      const fields = { id, version, request, batch };
+      return { ...common, kind: 'redis', ...place, fields, batchWithinMs: text.batchWithin };
     }
     case 'gateway-record':
       return { ...common, kind: 'gateway-record' };
@@ -234,8 +243,10 @@ function problemsOf(one: PipelineText, itemId: boolean): Contradiction[] {
     if (one.unit === 'batch' && one.batch === undefined)
       miss('unit', 'found batch without batch: expected the column with the batch of an item');
   }
-  if ((one.kind === 'redis' || one.kind === 'gateway-record') && one.unit === 'batch')
-    miss('unit', `found batch, expected item: ${one.kind} knows no batches`);
+  if (one.kind === 'redis' && one.unit === 'batch' && one.batch === undefined)
+    miss('unit', 'found batch without batch: expected the field of an entry with its batch');
+  if (one.kind === 'gateway-record' && one.unit === 'batch')
+    miss('unit', 'found batch, expected item: the record knows no batches');
   if (one.kind === 'webhook' && one.tokenFile !== undefined) {
     const { protocol, hostname } = new URL(one.url);
     if (protocol === 'http:' && !isLoopback(hostname))

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { OutputCache, VersionProof } from '../../../activities/ports';
-import type { ApiPorts } from '../../../api/ports';
+import type { ApiPorts, DrillSchedules, ItemsControl } from '../../../api/ports';
 import { DecisionsUnreachable } from '../../../api/ports';
 import { createApiServer } from '../../../api/server';
 import { main } from '../../../cli/main';
@@ -38,6 +38,8 @@ export class ApiRig {
   /** What the artifact store has. */
   stored: VersionInfo[] = [];
   readonly proofs = new Map<string, VersionProof>();
+  schedules: DrillSchedules | null = null;
+  items: ItemsControl | null = null;
   answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
 
   constructor(readonly played: PlayedService) {
@@ -101,7 +103,8 @@ export class ApiRig {
     const unused = (what: string) => () => Promise.reject(new Error(`${what} was not expected`));
     const { played } = this;
     return {
-      schedules: {
+      ...(this.items && { items: this.items }),
+      schedules: this.schedules ?? {
         read: unused('read of a schedule'),
         put: unused('put of a schedule'),
         setPaused: unused('pause of a schedule'),
