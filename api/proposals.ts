@@ -63,7 +63,7 @@ export class Proposals {
     const found = this.pending.get(id);
     if (found) return found;
     throw unknownName(
-      `proposal: found "${id}", which does not wait (any more): it was decided, or its 15 minutes are over`,
+      `proposal: found "${id}", which does not wait (any more): it was decided, its 15 minutes are over, or another controller has it`,
     );
   }
 

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ interface ComposeService {
   readonly build?: string;
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
+  readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -70,7 +71,9 @@ test('its configuration can be read, and Prometheus looks where lastgood listens
     scrape_configs: { static_configs: { targets: string[] }[] }[];
   };
   const targets = jobs.flatMap((job) => job.static_configs.flatMap((each) => each.targets));
-  expect(targets).toEqual([api.listen, gateway.metrics].map(({ host, port }) => `${host}:${port}`));
+  const [, second] = /--listen,(\S+)$/.exec(compose.services['controller-2']?.command?.join(',') ?? '') ?? [];
+  const [first, entrances] = [api.listen, gateway.metrics].map(({ host, port }) => `${host}:${port}`);
+  expect(targets).toEqual([first, second, entrances]);
 });
 
 const installed = spawnSync('docker-compose', ['version', '--short']).status === 0;
@@ -85,13 +88,20 @@ if (!installed)
     const directory = mkdtempSync(join(tmpdir(), 'lastgood-compose-'));
     for (const path of ['docker-compose.yml', 'Dockerfile']) copyFileSync(join(root, path), join(directory, path));
     cpSync(join(root, 'deploy'), join(directory, 'deploy'), { recursive: true });
-    const read = (): string =>
-      execFileSync('docker-compose', ['config'], {
+    const read = (env: Readonly<Record<string, string>>): SpawnSyncReturns<string> =>
+      spawnSync('docker-compose', ['config'], {
         cwd: directory,
         encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH: process.env['PATH'], ...env },
       });
-    expect(Object.keys((parse(read()) as typeof compose).services).sort()).toEqual(
+    const without = read({});
+    expect(without.status).not.toBe(0);
+    expect(without.stderr).toContain(
+      'write the password file as docker-compose.yml says at its top, and name it in .env',
+    );
+    const { stdout, stderr } = read({ LASTGOOD_POSTGRES_PASSWORD_FILE: './deploy/compose/postgres.password' });
+    expect(stderr).toBe('');
+    expect(Object.keys((parse(stdout) as typeof compose).services).sort()).toEqual(
       Object.keys(compose.services).sort(),
     );
     rmSync(directory, { recursive: true });
