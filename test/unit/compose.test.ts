@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfiguration } from '../../workers/configuration/load';
+import { passwordOf } from '../../workers/ledger';
 import { dynamicConfig } from '../../workers/temporal/dev-server';
 
 interface ComposeService {
@@ -74,6 +75,18 @@ test('its configuration can be read, and Prometheus looks where lastgood listens
   const [, second] = /--listen,(\S+)$/.exec(compose.services['controller-2']?.command?.join(',') ?? '') ?? [];
   const [first, entrances] = [api.listen, gateway.metrics].map(({ host, port }) => `${host}:${port}`);
   expect(targets).toEqual([first, second, entrances]);
+});
+
+test('a configuration that was forgotten, in whose place Docker makes a directory, and an empty password are told by their names', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'lastgood-compose-'));
+  expect(() => loadConfiguration(directory)).toThrow(`${directory}: found a directory, expected a file`);
+  const password = join(directory, 'password');
+  writeFileSync(password, '\n');
+  const environment = { cacheDir: '', path: '', inherited: {} };
+  const read = (): unknown =>
+    passwordOf({ password: { file: password } }, environment, 'lastgood.yaml: ledger.postgres');
+  expect(read).toThrow(`ledger.postgres.passwordFile: found nothing in ${password}, expected the password`);
+  rmSync(directory, { recursive: true });
 });
 
 const installed = spawnSync('docker-compose', ['version', '--short']).status === 0;

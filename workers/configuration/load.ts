@@ -58,8 +58,7 @@ function open(file: string, expected: string): YamlFile {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message;
-    throw new ConfigurationError([`${file}: ${why}; ${expected}`]);
+    throw new ConfigurationError([`${file}: ${whyUnread(error as NodeJS.ErrnoException)}; ${expected}`]);
   }
   const reading = readYaml(text);
   if (reading.ok) return reading.file;
@@ -69,6 +68,12 @@ function open(file: string, expected: string): YamlFile {
 /** Checked like the one in the file: an address that others reach needs TLS. */
 function withListener(value: unknown, listen: string): unknown {
   return overlay(value, { api: { listen } });
+}
+
+function whyUnread({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'there is no such file';
+  // Docker makes one in the place of a file that is mounted and was forgotten.
+  return code === 'EISDIR' ? 'found a directory, expected a file' : message;
 }
 
 function check<S extends z.ZodType>(fileName: string, yaml: YamlFile, schema: S, value: unknown): z.output<S> {
