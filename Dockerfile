@@ -6,6 +6,8 @@ COPY examples/mail-triage/package.json examples/mail-triage/
 # The sources come after the packages, so that a change in them does not fetch those again; the build is made below.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
+# What `lastgood --version` says; the repository itself does not come along.
+ARG LASTGOOD_COMMIT=
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:20.20.2-bookworm-slim

@@ -71,7 +71,7 @@ export class Proposals {
     const found = this.pending.get(id);
     if (found && (found.decided === undefined || found.decided.secondedBy === by)) return found;
     throw unknownName(
-      `proposal: found "${id}", which does not wait (any more): it was decided, or its 15 minutes are over`,
+      `proposal: found "${id}", which does not wait (any more): it was decided, its 15 minutes are over, or another controller has it`,
     );
   }
 

@@ -100,11 +100,30 @@ export interface Problem {
   readonly detail: string;
 }
 
+/** What a process of lastgood is. */
+export interface Release {
+  readonly version: string;
+  /** `git describe` of what it was built from; null where that is not known. */
+  readonly commit: string | null;
+  /** Of this interface, `/v1`. */
+  readonly api: number;
+  /** Of the gateway's control interface. */
+  readonly control: number;
+  /** The newest rules that its service workflows decide by. */
+  readonly rules: number;
+  /** The newest tables of the ledger that it reads; newer ones it refuses. */
+  readonly ledgerSchema: number;
+  readonly node: string;
+}
+
 export interface Health {
   readonly ok: boolean;
   readonly pid: number;
   readonly startedAt: number;
   readonly version: string;
+  readonly release: Release;
+  /** One of several controllers leads, and does alone what must not be done twice. */
+  readonly leads: boolean;
   readonly parts: readonly {
     readonly part: 'temporal' | 'workers' | 'ledger' | 'gateway';
     readonly ok: boolean;

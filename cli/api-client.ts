@@ -1,5 +1,7 @@
+import { readdirSync } from 'node:fs';
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { dirname, join } from 'node:path';
 import type {
   ActName,
   Answer,
@@ -224,12 +226,37 @@ async function answerOf(
   try {
     return await exchange(target, method, path, body === undefined ? null : JSON.stringify(body));
   } catch (error) {
+    // Nothing was sent yet where nobody listens: another controller of the same data directory may be asked.
+    for (const socket of nobodyListens(error) && target.kind === 'socket' ? otherSockets(target.path) : [])
+      try {
+        const other = { kind: 'socket' as const, path: socket };
+        return await exchange(other, method, path, body === undefined ? null : JSON.stringify(body));
+      } catch (another) {
+        if (!nobodyListens(another)) throw another;
+      }
     if (error instanceof CliFailure) throw error;
     throw unreachable(
       `the controller does not answer at ${placeOf(settings)}: ${wordsOf(error)}`,
       unreachableHint(settings),
       error,
     );
+  }
+}
+
+function nobodyListens(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
+}
+
+/** `api-NAME.sock` beside `api.sock`, as a second controller has it. */
+function otherSockets(first: string): string[] {
+  const directory = dirname(first);
+  try {
+    return readdirSync(directory)
+      .filter((name) => /^api-[a-z0-9-]+\.sock$/.test(name))
+      .map((name) => join(directory, name));
+  } catch {
+    return [];
   }
 }
 

@@ -11,6 +11,10 @@ import type { Terminal } from './terminal';
 /** Runs one command line; resolves to the exit code and never rejects. */
 export async function main(args: readonly string[], terminal: Terminal): Promise<number> {
   let code: number = exitCodes.ok;
+  if (args[0] === '--version' || args[0] === '-V') {
+    const { version } = await import('./commands/version');
+    return version(terminal, { json: args.includes('--json') });
+  }
   const program: Command = buildProgram(terminal, async (options, run) => {
     code = await run(makeContext(options, terminal));
   });

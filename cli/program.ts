@@ -22,6 +22,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
     })
     .exitOverride()
     .showSuggestionAfterError()
+    .option('-V, --version', 'what this is: version, commit, and the numbers that must fit when releases meet')
     .addHelpText('after', helpText);
   addReading(program, run);
   addActs(program, run);
@@ -273,6 +274,14 @@ function addLocal(program: Command, run: Run): void {
     .action((o: CommonOptions & { write?: true }) =>
       run(o, async (context) =>
         (await import('./commands/haproxy')).haproxyConfig(context, { write: o.write === true }),
+      ),
+    );
+  verb(program, 'bundle', 'write one archive that installs and runs with the network cut')
+    .option('--out <file>', 'the archive (required)')
+    .option('--platforms <list>', 'linux-x64,linux-arm64,darwin-x64,darwin-arm64; default this one')
+    .action((o: CommonOptions & { out?: string; platforms?: string }) =>
+      run(o, async (context) =>
+        (await import('./commands/bundle')).bundle(context, some({ out: o.out, platforms: o.platforms })),
       ),
     );
   verb(program, 'doctor', 'check this machine, with a remedy for each finding').action((o: Options) =>

@@ -29,6 +29,7 @@ removeStaleOutput();
 compile();
 copyAssets();
 await bundleWorkflows();
+writeFileSync(join(dist, 'build.json'), `${JSON.stringify({ commit: describeCommit() })}\n`);
 markExecutable(join(dist, 'cli/lastgood.js'));
 
 /** Compiled files whose source is gone would still be run and required. */
@@ -111,6 +112,15 @@ function hashOfInputs() {
       .update('\0');
   }
   return hash.digest('hex');
+}
+
+/** Which sources these are, as `lastgood --version` says it; null outside of a repository. */
+function describeCommit() {
+  const given = process.env.LASTGOOD_COMMIT;
+  if (given) return given;
+  const git = spawnSync('git', ['-C', root, 'describe', '--always', '--dirty', '--tags'], { encoding: 'utf8' });
+  // A repository that holds this directory without being it says nothing about these sources.
+  return git.status === 0 && existsSync(join(root, '.git')) ? git.stdout.trim() : null;
 }
 
 function markExecutable(file) {

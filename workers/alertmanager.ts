@@ -9,12 +9,14 @@ import type { RunPaths } from './embedded/paths';
 export function openAlertLooks(
   configuration: Configuration,
   paths: RunPaths,
+  leads: () => boolean,
   onChange: (look: { readonly service: string }, problems: readonly string[]) => void,
 ): RepeatedLooks {
   const store = gatewayObservations({ address: paths.gatewayControl });
   const looks = repeatLooks(
     alertMetrics(configuration).map((metric) => alertLook(metric, store)),
     onChange,
+    leads,
   );
   return {
     now: (service) => looks.now(service),

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { alertmanagerSink } from '../adapters/alerts/alertmanager';
 import { emailSink } from '../adapters/alerts/email';
 import { fanOutAlerts, type FannedAlerts } from '../adapters/alerts/fan-out';
@@ -35,6 +36,7 @@ export function openAlerts(
   const { onOutcome, onMemoryFault } = options;
   const memory = new AlertMemory({
     file: paths.alertMemory(options.process),
+    ...(options.process === 'controller' && { others: () => otherMemories(paths) }),
     ...(onMemoryFault && { onFault: onMemoryFault }),
   });
   const sinks: AlertSink[] = [journalSink({ file: paths.alertJournal, keepsAll: isHeld(configuration) })];
@@ -43,6 +45,20 @@ export function openAlerts(
   }
   sinks.push(...alertTargets(configuration, environment, memory).map(({ open }) => open()));
   return fanOutAlerts({ sinks, memory, ...(onOutcome && { onOutcome }) });
+}
+
+/** Of the other controllers of this data directory: an alert that one of them has shown is shown. */
+function otherMemories(paths: RunPaths): string[] {
+  const own = paths.alertMemory('controller');
+  try {
+    return readdirSync(dirname(own))
+      .filter((name) => /^shown-controller(-[a-z0-9-]+)?\.jsonl$/.test(name))
+      .map((name) => join(dirname(own), name))
+      .filter((file) => file !== own);
+  } catch {
+    // Nothing was shown yet.
+    return [];
+  }
 }
 
 /** A place outside that alerts go to. `open` sends nothing, and throws where nothing could ever be sent. */

@@ -3,6 +3,7 @@ import { bringTo } from '../activities/settle-cache';
 import type { CacheState, OutputCache, OutputCaches, TrafficRouter } from '../activities/ports';
 import type { CacheMetrics } from './cache-metrics';
 import type { Configuration } from './configuration/configuration';
+import { whileLeading, type Leadership } from './leadership';
 import { pause } from './process-options';
 
 const everyMs = 15_000;
@@ -16,6 +17,7 @@ export interface CacheKeeper {
   readonly router: TrafficRouter;
   readonly metrics: CacheMetrics;
   readonly log: Logger;
+  readonly leadership: Pick<Leadership, 'leads'>;
   readonly signal: AbortSignal;
 }
 
@@ -34,7 +36,7 @@ async function keep(cache: OutputCache, keeper: CacheKeeper): Promise<void> {
   const about = { service: cache.service, cache: cache.name };
   let known: string | null = '';
   let swept: number | null = null;
-  while (!signal.aborted) {
+  await whileLeading(keeper.leadership, signal, async () => {
     let why: string | null = null;
     try {
       const state = await lookAt(cache, keeper);
@@ -49,8 +51,8 @@ async function keep(cache: OutputCache, keeper: CacheKeeper): Promise<void> {
       else log.warn({ ...about, why }, 'the cache cannot be told of the route');
     }
     known = why;
-    await pause(everyMs, signal);
-  }
+    return everyMs;
+  });
 }
 
 /** The last change, after which something may be garbage. Not its tag: a return to a version has the tag of before. */
@@ -61,7 +63,7 @@ export function changeOf({ last }: CacheState): number | null {
 /** One look; exported for tests. */
 export async function lookAt(
   cache: OutputCache,
-  { router, metrics, log }: Omit<CacheKeeper, 'configuration' | 'caches' | 'signal'>,
+  { router, metrics, log }: Omit<CacheKeeper, 'configuration' | 'caches' | 'signal' | 'leadership'>,
 ): Promise<CacheState> {
   const { service, name } = cache;
   const about = { service, cache: name };

@@ -28,16 +28,20 @@ import { temporalItems } from './items-control';
 import { openPipelines } from './pipelines';
 import { keepRegistries } from './registry-keeper';
 import { pause, untilDone, type ProcessOptions } from './process-options';
-import { distDirectory, packageVersion } from './program';
-import { configureWorkflow, ensureWorkflows } from './service-workflows';
+import { distDirectory } from './program';
+import { releaseFacts } from './release';
+import { openLeadership } from './leadership';
+import { newerRules } from './newer-rules';
+import { keepWorkflows } from './workflow-keeper';
 import { openLedger } from './ledger';
 import { diskOf, lookAtHolds } from './legal-hold';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
 
-const ensureEveryMs = 60_000;
 const pollEveryMs = 5_000;
+/** Room on the disk of what may not be deleted. */
+const holdsEveryMs = 60_000;
 /** A new live version is seen so soon; measured is as often as the policy says. */
 const fitsEveryMs = 15_000;
 const retentionDays = 90;
@@ -50,7 +54,10 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const { configuration, paths, environment, temporal, log, signal } = options;
   installRuntime(log);
   const startedAt = Date.now();
+  const release = releaseFacts();
   const metrics = new ControllerMetrics();
+  const leadership = openLeadership(configuration, environment, options.name, log);
+  const leads = (): boolean => leadership.leads();
   const book = await openLedger(configuration, environment, (error) =>
     log.error({ err: error }, 'the ledger could not be anchored'),
   );
@@ -69,11 +76,11 @@ export async function runController(options: ProcessOptions): Promise<void> {
   });
   const hostEnvironment = openEnvironment(configuration, adapters);
   const outside = openOutside(configuration, paths);
-  const engines = openEngineMetrics(configuration, paths, adapters.router, ({ service }, problems) => {
+  const engines = openEngineMetrics(configuration, paths, adapters.router, leads, ({ service }, problems) => {
     if (problems.length > 0) log.warn({ service, problems }, 'metrics of the serving copies are not all read');
     else log.info({ service }, 'metrics of the serving copies are read again');
   });
-  const alertLooks = openAlertLooks(configuration, paths, ({ service }, problems) => {
+  const alertLooks = openAlertLooks(configuration, paths, leads, ({ service }, problems) => {
     if (problems.length > 0) log.warn({ service, problems }, 'an Alertmanager cannot be asked');
     else log.info({ service }, 'the Alertmanager answers again');
   });
@@ -84,25 +91,37 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const client = new Client({ connection, namespace: temporal.namespace, dataConverter: temporal.dataConverter });
   const signer = ActSigner.of(configuration.api.identity.actKeyFile);
   const decisions = temporalDecisions(client, signer);
-  const fits = openInputFits(configuration, adapters, (service) => decisions.artifactsChanged(service));
+  const fits = openInputFits(configuration, adapters, async (service) => {
+    // Both measure, because either may be asked; one tells. The refusal makes this one tell when it leads.
+    if (!leads()) throw new Error('another controller leads');
+    await decisions.artifactsChanged(service);
+  });
   const settled = new Set<string>();
   const counted = (entry: LedgerEntry): void => {
     metrics.countEntry(entry);
     if (entry.kind === 'settled') settled.add(entry.service);
   };
   const ledger = countedLedger(book, counted, (entry) => metrics.learn(entry));
-  const state = { workers: false, temporal: false, temporalWhy: 'not asked yet' };
+  const state = { workers: false, workersWhy: 'not polling', temporal: false, temporalWhy: 'not asked yet' };
 
   const health = async (): Promise<Health> => {
     const gateway = await reason(adapters.router.read(configuration.services[0]?.name ?? ''));
     const unread = await reason(book.services());
     const parts: Health['parts'] = [
       { part: 'temporal', ok: state.temporal, why: state.temporalWhy },
-      { part: 'workers', ok: state.workers, why: state.workers ? 'polling' : 'not polling' },
+      { part: 'workers', ok: state.workers, why: state.workers ? 'polling' : state.workersWhy },
       { part: 'ledger', ok: unread === null, why: unread ?? 'readable' },
       { part: 'gateway', ok: gateway === null, why: gateway ?? 'answers' },
     ];
-    return { ok: parts.every(({ ok }) => ok), pid: process.pid, startedAt, version: packageVersion(), parts };
+    return {
+      ok: parts.every(({ ok }) => ok),
+      pid: process.pid,
+      startedAt,
+      version: release.version,
+      release,
+      leads: leads(),
+      parts,
+    };
   };
   const ports: ApiPorts = {
     services: configuration.services.map(({ name, model, chaos, policy, legalHold }) => ({
@@ -156,6 +175,20 @@ export async function runController(options: ProcessOptions): Promise<void> {
     for (const { name, reason: why } of namespaceState.missing) log.error({ name, why }, 'search attribute left out');
     const bundle = join(distDirectory(), 'workflow-bundle.js');
     if (!existsSync(bundle)) throw new Error(`${bundle} is missing: run \`npm run build\``);
+    const readable = await untilDone(
+      'rules',
+      async () => {
+        const why = await newerRules(
+          client,
+          configuration.services.map(({ name }) => name),
+        );
+        state.workersWhy = why ?? 'not polling';
+        if (why !== null) throw new Error(why);
+        return true;
+      },
+      options,
+    );
+    if (readable === null) return;
     const sources = {
       configuration,
       adapters,
@@ -190,12 +223,8 @@ export async function runController(options: ProcessOptions): Promise<void> {
         ...ending,
       },
     ];
-    const keep = keepWorkflows(options, {
-      client,
-      decisions,
-      actKeys: [signer.publicKey],
-      registered: namespaceState.registered,
-    });
+    const asked = { client, decisions, actKeys: [signer.publicKey], registered: namespaceState.registered };
+    const keep = keepWorkflows(options, asked, leadership);
     await runWorkers(plans.filter(hasWork), options, (running) => (state.workers = running));
     await keep;
   };
@@ -211,7 +240,12 @@ export async function runController(options: ProcessOptions): Promise<void> {
     }
   };
   const poll = async (): Promise<void> => {
-    for (let next = 0; !signal.aborted;) {
+    for (let next = 0; !signal.aborted; await pause(500, signal)) {
+      metrics.observeLeads(leads());
+      if (!leads()) {
+        next = 0;
+        continue;
+      }
       // A settled incident is looked at at once: its exposure is in the state now.
       const due = performance.now() >= next;
       const names = configuration.services.map(({ name }) => name).filter((name) => due || settled.has(name));
@@ -223,22 +257,22 @@ export async function runController(options: ProcessOptions): Promise<void> {
         // Who does not answer has not said that its incident is over.
         if (status !== null) alerts.follow(name, status.state.incident);
       }
-      await pause(500, signal);
     }
   };
   const keepHolds = async (): Promise<void> => {
     while (!signal.aborted) {
-      const why = await reason(lookAtHolds({ configuration, ledger, alerts }));
+      // Two would tell it twice.
+      const why = leads() ? await reason(lookAtHolds({ configuration, ledger, alerts })) : null;
       if (why !== null) log.warn({ why }, 'legal holds could not be looked at; the next look tries again');
-      await pause(ensureEveryMs, signal);
+      await pause(holdsEveryMs, signal);
     }
   };
   try {
-    const keeper = { configuration, adapters, decisions, ledger, log, signal };
+    const keeper = { configuration, adapters, decisions, ledger, log, signal, leadership };
     const cacheMetrics = new CacheMetrics(metrics.registry);
-    const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal };
+    const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal, leadership };
     const keepers = [keepRegistries(keeper), keepFits(fits, signal), keepCaches(kept), keepHolds()];
-    await Promise.all([work(), watchTemporal(), poll(), ...keepers]);
+    await Promise.all([work(), watchTemporal(), poll(), leadership.run(signal), ...keepers]);
   } finally {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();
@@ -261,34 +295,6 @@ function hasWork(plan: WorkerPlan): boolean {
 
 /** Activities get a moment to notice the cancellation; what does not is left to its heartbeat timeout. */
 const ending = { shutdownGraceTime: 500, shutdownForceTime: 8_000 } as const;
-
-/** At start and every minute: both workflows of every service run, and have the newest policy and rules. */
-async function keepWorkflows(
-  { configuration, log, signal }: ProcessOptions,
-  asked: {
-    readonly client: Client;
-    readonly decisions: ReturnType<typeof temporalDecisions>;
-    readonly registered: readonly string[];
-    readonly actKeys: readonly string[];
-  },
-): Promise<void> {
-  const configured = new Set<string>();
-  while (!signal.aborted) {
-    let complete = true;
-    for (const service of configuration.services) {
-      try {
-        await ensureWorkflows(service, { ...asked, configuration });
-        if (!configured.has(service.name)) {
-          if (await configureWorkflow(service, { ...asked, configuration }, log)) configured.add(service.name);
-        }
-      } catch (error) {
-        complete = false;
-        log.warn({ service: service.name, err: error }, 'the workflows could not be ensured yet');
-      }
-    }
-    await pause(complete ? ensureEveryMs : 1_000, signal);
-  }
-}
 
 /** The first look waits until versions, route and workflows are there; it would only be told twice. */
 async function keepFits(fits: { look(): Promise<void> }, signal: AbortSignal): Promise<void> {

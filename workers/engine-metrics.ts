@@ -14,11 +14,12 @@ export function openEngineMetrics(
   configuration: Configuration,
   paths: RunPaths,
   router: Pick<TrafficRouter, 'read'>,
+  leads: () => boolean,
   onChange: (group: { readonly service: string }, problems: readonly string[]) => void,
 ): EngineMetrics {
   const groups = engineGroups(configuration);
   const store = gatewayObservations({ address: paths.gatewayControl });
-  const watch = watchEngines(groups, { router, store }, onChange);
+  const watch = watchEngines(groups, { router, store }, onChange, leads);
   return {
     async close() {
       await watch.close();

@@ -51,11 +51,14 @@ export function passwordOf(
     return () => value;
   }
   const read = (): string => {
+    let text: string;
     try {
-      return readFileSync(password.file, 'utf8').replace(/\r?\n$/, '');
+      text = readFileSync(password.file, 'utf8').replace(/\r?\n$/, '');
     } catch (error) {
       throw new ConfigurationError([`${place}.passwordFile: ${(error as Error).message}`]);
     }
+    if (text !== '') return text;
+    throw new ConfigurationError([`${place}.passwordFile: found nothing in ${password.file}, expected the password`]);
   };
   read();
   return read;

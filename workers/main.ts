@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { ConfigurationError } from './configuration/configuration';
 import { loadConfiguration } from './configuration/load';
 import { runController } from './controller';
-import { runPaths } from './embedded/paths';
+import { pathsOfController, runPaths } from './embedded/paths';
 import { runUp } from './embedded/up';
 import { readEnvironment } from './environment';
 import { makePrivateDirectory } from './files';
@@ -12,7 +12,7 @@ import { openLog } from './logging';
 import type { ProcessOptions } from './process-options';
 import { temporalAddress } from './temporal-connection';
 
-const usage = `usage: node dist/workers/main.js controller|host|up --config FILE [--host NAME] [--policy FILE] [--temporal HOST:PORT] [--embedded] [--keep-serving]`;
+const usage = `usage: node dist/workers/main.js controller|host|up --config FILE [--host NAME] [--name NAME] [--listen HOST:PORT] [--policy FILE] [--temporal HOST:PORT] [--embedded] [--keep-serving]`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -21,6 +21,8 @@ async function main(): Promise<number> {
       config: { type: 'string' },
       policy: { type: 'string' },
       host: { type: 'string' },
+      name: { type: 'string' },
+      listen: { type: 'string' },
       temporal: { type: 'string' },
       embedded: { type: 'boolean', default: false },
       'keep-serving': { type: 'boolean', default: false },
@@ -29,6 +31,14 @@ async function main(): Promise<number> {
   const [role] = positionals;
   if (role !== 'host' && values.host !== undefined)
     throw new ConfigurationError(['--host is for host workers; everything else runs on the host that the file names']);
+  if (role !== 'controller' && (values.name !== undefined || values.listen !== undefined))
+    throw new ConfigurationError(['--name and --listen are for a controller beside the first one']);
+  if ((values.name === undefined) !== (values.listen === undefined))
+    throw new ConfigurationError([
+      'a controller beside the first one needs both --name NAME and --listen HOST:PORT of its interface',
+    ]);
+  if (values.name !== undefined && !/^[a-z0-9-]{1,20}$/.test(values.name))
+    throw new ConfigurationError([`--name: found "${values.name}", expected a to z, 0 to 9 and -, at most 20`]);
   if (role === 'up' && positionals.length === 1 && values.config !== undefined) {
     return await runUp({
       configFile: values.config,
@@ -45,9 +55,10 @@ async function main(): Promise<number> {
     embedded: values.embedded,
     ...(values.host === undefined ? {} : { host: values.host }),
     ...(values.policy === undefined ? {} : { policyFile: values.policy }),
+    ...(values.listen === undefined ? {} : { apiListen: values.listen }),
   });
   const environment = readEnvironment();
-  const paths = runPaths(configuration.dataDir);
+  const paths = pathsOfController(runPaths(configuration.dataDir), values.name ?? null);
   for (const directory of [configuration.dataDir, paths.runDir, paths.logDir, paths.socketDir]) {
     makePrivateDirectory(directory);
   }
@@ -57,6 +68,7 @@ async function main(): Promise<number> {
   const options: ProcessOptions = {
     configuration,
     environment,
+    name: values.name ?? null,
     paths,
     temporal: temporalAddress(configuration, values.temporal ?? environment.temporalAddress ?? null),
     log,

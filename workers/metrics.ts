@@ -25,6 +25,7 @@ export class ControllerMetrics {
   private readonly stories = new Map<string, DecisionStory>();
   private readonly metricNames = new Map<string, Set<string>>();
   private readonly unmeasuredSeenAt = new Map<string, number>();
+  private leading = false;
   private readonly routeSeries = new Map<string, { role: string; version: string }[]>();
 
   private readonly rollbacks = this.counter('lastgood_rollbacks_total', 'Decisions about a rollback by outcome', [
@@ -106,8 +107,10 @@ export class ControllerMetrics {
   ]);
   private readonly temporal = this.gauge('lastgood_temporal_reachable', '1: Temporal answers the controller', []);
 
+  private readonly leader = this.gauge('lastgood_controller_leads', '1: this controller leads, 0: another one', []);
+
   /** Time before `startedAtMs` was counted by the process before this one. */
-  constructor(private readonly startedAtMs = Date.now()) {
+  constructor(private startedAtMs = Date.now()) {
     collectDefaultMetrics({ register: this.registry });
   }
 
@@ -140,6 +143,20 @@ export class ControllerMetrics {
 
   observeTemporal(reachable: boolean): void {
     this.temporal.set(reachable ? 1 : 0);
+  }
+
+  /** Who does not lead tells nothing about services: two tellings would be two alerts. Counters stay. */
+  observeLeads(leads: boolean): void {
+    const led = this.leading;
+    this.leading = leads;
+    this.leader.set(leads ? 1 : 0);
+    if (leads || !led) return;
+    const told = [this.ready, this.warm, this.breaker, this.cooldown, this.consecutive, this.route, this.epoch];
+    const more = [this.fallback, this.incident, this.assessed, this.lag, this.reachable, this.unmeasuredSince];
+    for (const gauge of [...told, ...more, this.waiting, this.paused]) gauge.reset();
+    this.routeSeries.clear();
+    this.unmeasuredSeenAt.clear();
+    this.startedAtMs = Date.now();
   }
 
   countAlert(sink: string, arrived: boolean): void {

@@ -11,6 +11,8 @@ export interface ProcessOptions {
   readonly paths: RunPaths;
   readonly temporal: TemporalAddress;
   readonly log: Logger;
+  /** Of a controller beside the first one; null: the first. */
+  readonly name: string | null;
   /** Aborted at SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
 }

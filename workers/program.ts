@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 
 /** The package's own directory, from the sources as well as from `dist/`. */
@@ -18,10 +19,32 @@ export function distDirectory(): string {
   return __filename.endsWith('.js') ? dirname(__dirname) : join(packageDirectory(), 'dist');
 }
 
-const manifest = z.object({ name: z.string(), version: z.string() });
+const manifest = z.object({
+  name: z.string(),
+  version: z.string(),
+  dependencies: z.record(z.string(), z.string()).default({}),
+});
 
 export function packageVersion(): string {
   return manifest.parse(JSON.parse(readFileSync(join(packageDirectory(), 'package.json'), 'utf8'))).version;
+}
+
+/** What these folders of `dist/` and the packages' versions are: another digest is another program. */
+export function codeDigest(folders: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const folder of folders) {
+    const directory = join(distDirectory(), folder);
+    const files = readdirSync(directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.js'))
+      .map((entry) => join(entry.parentPath, entry.name));
+    for (const file of files.sort())
+      hash
+        .update(`${relative(directory, file)}\0`)
+        .update(readFileSync(file))
+        .update('\0');
+  }
+  const { dependencies } = manifest.parse(JSON.parse(readFileSync(join(packageDirectory(), 'package.json'), 'utf8')));
+  return hash.update(JSON.stringify(dependencies)).digest('hex');
 }
 
 function isOurs(dir: string): boolean {

@@ -7,7 +7,7 @@ import type { LedgerEntry } from '../domain/ledger';
 import type { Standing } from '../domain/version';
 import type { Adapters } from './composition';
 import type { Configuration, ServiceConfiguration } from './configuration/configuration';
-import { pause } from './process-options';
+import { whileLeading, type Leadership } from './leadership';
 import { lookAtRegistry, type SyncReport } from './registry-sync';
 
 export interface RegistryKeeper {
@@ -16,6 +16,7 @@ export interface RegistryKeeper {
   readonly decisions: Decisions;
   readonly ledger: Pick<Ledger, 'append'>;
   readonly log: Logger;
+  readonly leadership: Pick<Leadership, 'leads'>;
   readonly signal: AbortSignal;
 }
 
@@ -30,10 +31,10 @@ export async function keepRegistries(keeper: RegistryKeeper): Promise<void> {
     configuration.services.map(async (service) => {
       const { registry } = service;
       if (registry === null) return;
-      while (!signal.aborted) {
+      await whileLeading(keeper.leadership, signal, async () => {
         await look(service, keeper);
-        await pause(registry.everyMs, signal);
-      }
+        return registry.everyMs;
+      });
     }),
   );
 }

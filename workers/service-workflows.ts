@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Decisions } from '../api/ports';
 import { CONTROL_QUEUE, detectionWorkflowId, searchAttributes, serviceWorkflowId } from '../workflows/contract/ids';
-import { NEWEST_RULES, type DetectionInput, type ServiceInput } from '../workflows/contract/inputs';
+import { type DetectionInput, type ServiceInput } from '../workflows/contract/inputs';
 import { parseMessage } from '../workflows/contract/messages';
 import { keepsSamples, type Configuration, type ServiceConfiguration } from './configuration/configuration';
 
@@ -15,6 +15,8 @@ export interface EnsureOptions {
   readonly registered: readonly string[];
   /** Whose word on an actor counts. */
   readonly actKeys: readonly string[];
+  /** That new decisions are made by; not newer than any controller that is there knows. */
+  readonly rules: number;
 }
 
 /** Starts both workflows of a service where they do not run; harmless where they do. */
@@ -25,7 +27,7 @@ export async function ensureWorkflows(service: ServiceConfiguration, options: En
     host: configuration.controlHost,
     model: service.model,
     policy: { ...service.policy, actKeys: options.actKeys },
-    rules: NEWEST_RULES,
+    rules: options.rules,
     samples: keepsSamples(service),
     searchAttributes: options.registered,
   };
@@ -60,18 +62,21 @@ export async function configureWorkflow(
     decisions,
     configuration,
     actKeys,
-  }: Pick<EnsureOptions, 'configuration' | 'actKeys'> & { readonly decisions: Decisions },
+    rules: wanted,
+  }: Pick<EnsureOptions, 'configuration' | 'actKeys' | 'rules'> & { readonly decisions: Decisions },
   log: Logger,
 ): Promise<boolean> {
   const { state } = await decisions.status(service.name);
   const policy = { ...service.policy, actKeys };
-  if (state.rules === NEWEST_RULES && same(state.policy, policy)) return true;
+  // Never back: what was decided by newer ones could not be replayed.
+  const rules = Math.max(state.rules, wanted);
+  if (state.rules === rules && same(state.policy, policy)) return true;
   const parsed = parseMessage('configure', {
     requestId: `configure-${randomUUID()}`,
     actor: { name: 'controller', proof: 'lastgood', from: configuration.host },
     reason: `policy of ${configuration.file}`,
     policy,
-    rules: NEWEST_RULES,
+    rules,
   });
   if (!parsed.ok) throw new Error(`the policy of ${service.name} cannot be sent: ${parsed.problem}`);
   const answer = await decisions.act(service.name, 'configure', parsed.message);

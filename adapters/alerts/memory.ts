@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -9,6 +9,8 @@ type Line = z.output<typeof lineSchema>;
 export interface AlertMemoryOptions {
   /** Null: for this process only. */
   readonly file: string | null;
+  /** Files of other processes, read whenever one has changed: what they have shown counts here too. */
+  readonly others?: () => readonly string[];
   /** What is older is forgotten. Default 90 days. */
   readonly keptMs?: number;
   /** Facts of one sink; the oldest go first. Default 10,000. */
@@ -25,6 +27,7 @@ export interface AlertMemoryOptions {
 export class AlertMemory {
   private readonly sinks = new Map<string, Map<string, Line>>();
   private readonly now: () => number;
+  private readonly learned = new Map<string, { mtimeMs: number; size: number; newest: number }>();
   private queue: Promise<void> = Promise.resolve();
   private lines = 0;
 
@@ -34,11 +37,13 @@ export class AlertMemory {
   }
 
   get(sink: string, what: string): Line | null {
+    this.learn();
     return this.sinks.get(sink)?.get(what) ?? null;
   }
 
   /** Facts of the sink whose name begins so, oldest first. */
   having(sink: string, prefix: string): Line[] {
+    this.learn();
     return [...(this.sinks.get(sink)?.values() ?? [])].filter(({ what }) => what.startsWith(prefix));
   }
 
@@ -65,6 +70,27 @@ export class AlertMemory {
     for (const oldest of own.keys()) {
       if (own.size <= (this.options.limit ?? 10_000)) break;
       own.delete(oldest);
+    }
+  }
+
+  /** What others noted since the last look; their order is that of their clocks, as ours. */
+  private learn(): void {
+    for (const file of this.options.others?.() ?? []) {
+      try {
+        const { mtimeMs, size } = statSync(file);
+        const before = this.learned.get(file) ?? { mtimeMs: 0, size: 0, newest: 0 };
+        if (before.mtimeMs === mtimeMs && before.size === size) continue;
+        let { newest } = before;
+        for (const text of readIfThere(file).split('\n')) {
+          const line = parse(text);
+          if (line === null || line.at <= before.newest) continue;
+          newest = Math.max(newest, line.at);
+          if (line.at >= (this.sinks.get(line.sink)?.get(line.what)?.at ?? 0)) this.take(line);
+        }
+        this.learned.set(file, { mtimeMs, size, newest });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.options.onFault?.(error as Error);
+      }
     }
   }
 

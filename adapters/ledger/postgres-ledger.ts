@@ -76,25 +76,27 @@ export async function askPostgresLedger(
 }
 
 function connect(options: PostgresLedgerOptions): Kysely<LedgerTables> {
-  const { host, port, database, schema } = options;
+  const { schema } = options;
   const pool = new pg.Pool({
-    host,
-    port,
-    database,
-    user: options.user,
-    ...(options.password && { password: options.password }),
-    ssl: tlsOf(options.tls),
+    ...sessionOptions(options),
     max: CONNECTIONS,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: STATEMENT_MS,
     query_timeout: STATEMENT_MS + SILENCE_MS,
-    keepAlive: true,
     application_name: 'lastgood',
     // An entry that was acknowledged survives a power cut of the server, whatever its default is.
     options: `-c search_path="${schema}" -c synchronous_commit=on`,
     types: { getTypeParser: (id, format) => (id === INT8 ? Number : (pg.types.getTypeParser(id, format) as never)) },
   });
   return new Kysely<LedgerTables>({ dialect: new PostgresDialect({ pool: new LivePool(pool) }) });
+}
+
+/** Where the server is, and who asks. */
+export function sessionOptions(
+  options: PostgresLedgerOptions,
+): Pick<pg.PoolConfig, 'host' | 'port' | 'database' | 'user' | 'password' | 'ssl' | 'keepAlive'> {
+  const { host, port, database, user, password } = options;
+  return { host, port, database, user, ...(password && { password }), ssl: tlsOf(options.tls), keepAlive: true };
 }
 
 async function createSchema(db: Kysely<LedgerTables>, schema: string): Promise<void> {

@@ -26,6 +26,9 @@ type Migration = (db: Kysely<LedgerTables>, dialect: LedgerDialect) => Promise<v
 /** Forward only: version n is the n-th of these, and none is ever edited after a release. */
 const migrations: readonly Migration[] = [createChains];
 
+/** The newest that this release reads and writes. */
+export const LEDGER_SCHEMA = migrations.length;
+
 /** Locks out every other controller that comes up in the same moment. */
 const MIGRATION_LOCK = 7_312_904;
 

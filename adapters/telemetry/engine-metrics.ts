@@ -177,13 +177,14 @@ export function watchEngines(
   groups: readonly EngineGroup[],
   sources: EngineSources,
   onChange: (group: { readonly service: string }, problems: readonly string[]) => void,
+  wanted: () => boolean = () => true,
 ): RepeatedLooks {
   const looks = groups.map((group): Look => {
     const one = new EngineLook(group, sources);
     const { service, everyMs } = group;
     return { service, everyMs, look: (nowMs, signal) => one.look(nowMs, signal) };
   });
-  return repeatLooks(looks, onChange);
+  return repeatLooks(looks, onChange, wanted);
 }
 
 function messageOf(fault: unknown): string {

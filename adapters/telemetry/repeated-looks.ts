@@ -14,11 +14,12 @@ export interface RepeatedLooks {
 
 /**
  * Looks at each at its interval until it is closed; a look that takes longer than the interval leaves the next one out.
- * `onChange` hears what is wrong when that changes, and an empty list when all is well again.
+ * While `wanted` says no, only `now` looks. `onChange` hears what is wrong when that changes, and an empty list when all is well again.
  */
 export function repeatLooks(
   looks: readonly Look[],
   onChange: (look: Look, problems: readonly string[]) => void,
+  wanted: () => boolean = () => true,
 ): RepeatedLooks {
   const ending = new AbortController();
   const running = new Set<Promise<void>>();
@@ -38,8 +39,9 @@ export function repeatLooks(
       const one = once().finally(() => running.delete(one));
       running.add(one);
     };
-    begin();
-    return { look, begin, timer: setInterval(begin, look.everyMs).unref() };
+    const inTime = (): void => void (wanted() && begin());
+    inTime();
+    return { look, begin, timer: setInterval(inTime, look.everyMs).unref() };
   });
   return {
     now(service) {

@@ -18,6 +18,7 @@ import type { Role } from '../../domain/roles';
 import type { OperatorMessage } from '../../workflows/contract/messages';
 import { Authority, pemOf } from '../support/certificates';
 import { MemoryLedger } from '../support/memory-ledger';
+import { releaseFacts } from '../../workers/release';
 
 const directory = mkdtempSync(join(tmpdir(), 'lastgood-identity-'));
 const tokensFile = join(directory, 'tokens.yaml');
@@ -80,7 +81,7 @@ function serve(proofs: Partial<Proofs>, tls: ApiServerOptions['tls'] = null): Fa
     schedules: stub({}),
     artifacts: stub({}),
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('up 1\n') },
-    health: () => Promise.resolve({ ok: true, pid: 1, startedAt: 2, version: '0', parts: [] }),
+    health: () => Promise.resolve({ ok: true, pid: 1, startedAt: 2, version: '0', release: releaseFacts(), leads: true, parts: [] }),
   };
   const server = createApiServer(ports, {
     door: { kind: 'tcp', proofs: { token: 'the-token-of-the-data-directory', ...nobody, ...proofs } },

@@ -9,6 +9,7 @@ import type { LedgerEntry } from '../../domain/ledger';
 import type { Answer, OperatorMessage } from '../../workflows/contract/messages';
 import { FakeOutputCache } from '../support/fakes/output-cache';
 import { MemoryLedger } from '../support/memory-ledger';
+import { releaseFacts } from '../../workers/release';
 
 const token = 'a-token-of-enough-characters';
 const servers: FastifyInstance[] = [];
@@ -65,7 +66,8 @@ function serve(given: Given = {}): FastifyInstance {
     ledger: given.ledger ?? new MemoryLedger(),
     artifacts: stub<ApiPorts['artifacts']>('artifacts', given.artifacts ?? {}),
     metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('lastgood_up 1\n') },
-    health: () => Promise.resolve({ ok: false, pid: 1, startedAt: 2, version: '0', parts: [] }),
+    health: () =>
+      Promise.resolve({ ok: false, pid: 1, startedAt: 2, version: '0', release: releaseFacts(), leads: true, parts: [] }),
   };
   const server = createApiServer(ports, {
     door: given.door ?? { kind: 'socket', user: 'ada' },

@@ -67,6 +67,7 @@ async function keep(prepare: (fake: FakeMlflow) => void, standing = 'validated')
     stopping = new AbortController();
     kept = keepRegistries({
       ...{ configuration, adapters, decisions, signal: stopping.signal, log: pino({ level: 'silent' }) },
+      leadership: { leads: () => true },
       ledger: { append } as unknown as Parameters<typeof keepRegistries>[0]['ledger'],
     });
   };

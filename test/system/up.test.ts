@@ -48,24 +48,31 @@ describe('up', () => {
     expect(up.processes()).toEqual([]);
   }, 180_000);
 
-  it('killed, leaves everything running, and the next one takes over the same processes while requests go on', async () => {
-    const up = prepare();
-    await up.start();
-    const entrance = await deployMail(up, '1.0');
-    const names = ['controller', 'host', 'gateway'] as const;
-    const before = [...names.map((name) => up.childPid(name)), up.temporalPid()];
-    const load = users(entrance);
-    await answers(load);
-    expect(await up.end('SIGKILL')).toBe('SIGKILL');
-    await answers(load);
-    await up.start();
-    expect(up.output).toMatch(/temporal: adopted[^]*gateway: adopted[^]*host: adopted[^]*controller: adopted/);
-    expect([...names.map((name) => up.childPid(name)), up.temporalPid()]).toEqual(before);
-    await answers(load);
-    await expectNothingLost(load);
-    expect(await up.end('SIGINT')).toBe('0');
-    expect(up.processes()).toEqual([]);
-  }, 180_000);
+  it.each([
+    ['killed', 'SIGKILL', 'SIGKILL'],
+    ['asked to let go', 'SIGUSR2', '0'],
+  ] as const)(
+    '%s, leaves everything running, and the next one takes over the same processes while requests go on',
+    async (_, signal, ended) => {
+      const up = prepare();
+      await up.start();
+      const entrance = await deployMail(up, '1.0');
+      const names = ['controller', 'host', 'gateway'] as const;
+      const before = [...names.map((name) => up.childPid(name)), up.temporalPid()];
+      const load = users(entrance);
+      await answers(load);
+      expect(await up.end(signal)).toBe(ended);
+      await answers(load);
+      await up.start();
+      expect(up.output).toMatch(/temporal: adopted[^]*gateway: adopted[^]*host: adopted[^]*controller: adopted/);
+      expect([...names.map((name) => up.childPid(name)), up.temporalPid()]).toEqual(before);
+      await answers(load);
+      await expectNothingLost(load);
+      expect(await up.end('SIGINT')).toBe('0');
+      expect(up.processes()).toEqual([]);
+    },
+    180_000,
+  );
 
   it('starts again what dies, where its clients look for it', async () => {
     const up = prepare();

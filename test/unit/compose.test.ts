@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { loadConfiguration } from '../../workers/configuration/load';
+import { passwordOf } from '../../workers/ledger';
 import { dynamicConfig } from '../../workers/temporal/dev-server';
 
 interface ComposeService {
@@ -11,6 +12,7 @@ interface ComposeService {
   readonly build?: string;
   readonly ports?: readonly string[];
   readonly volumes?: readonly string[];
+  readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -70,7 +72,21 @@ test('its configuration can be read, and Prometheus looks where lastgood listens
     scrape_configs: { static_configs: { targets: string[] }[] }[];
   };
   const targets = jobs.flatMap((job) => job.static_configs.flatMap((each) => each.targets));
-  expect(targets).toEqual([api.listen, gateway.metrics].map(({ host, port }) => `${host}:${port}`));
+  const [, second] = /--listen,(\S+)$/.exec(compose.services['controller-2']?.command?.join(',') ?? '') ?? [];
+  const [first, entrances] = [api.listen, gateway.metrics].map(({ host, port }) => `${host}:${port}`);
+  expect(targets).toEqual([first, second, entrances]);
+});
+
+test('a configuration that was forgotten, in whose place Docker makes a directory, and an empty password are told by their names', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'lastgood-compose-'));
+  expect(() => loadConfiguration(directory)).toThrow(`${directory}: found a directory, expected a file`);
+  const password = join(directory, 'password');
+  writeFileSync(password, '\n');
+  const environment = { cacheDir: '', path: '', inherited: {} };
+  const read = (): unknown =>
+    passwordOf({ password: { file: password } }, environment, 'lastgood.yaml: ledger.postgres');
+  expect(read).toThrow(`ledger.postgres.passwordFile: found nothing in ${password}, expected the password`);
+  rmSync(directory, { recursive: true });
 });
 
 const installed = spawnSync('docker-compose', ['version', '--short']).status === 0;
@@ -85,13 +101,20 @@ if (!installed)
     const directory = mkdtempSync(join(tmpdir(), 'lastgood-compose-'));
     for (const path of ['docker-compose.yml', 'Dockerfile']) copyFileSync(join(root, path), join(directory, path));
     cpSync(join(root, 'deploy'), join(directory, 'deploy'), { recursive: true });
-    const read = (): string =>
-      execFileSync('docker-compose', ['config'], {
+    const read = (env: Readonly<Record<string, string>>): SpawnSyncReturns<string> =>
+      spawnSync('docker-compose', ['config'], {
         cwd: directory,
         encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH: process.env['PATH'], ...env },
       });
-    expect(Object.keys((parse(read()) as typeof compose).services).sort()).toEqual(
+    const without = read({});
+    expect(without.status).not.toBe(0);
+    expect(without.stderr).toContain(
+      'write the password file as docker-compose.yml says at its top, and name it in .env',
+    );
+    const { stdout, stderr } = read({ LASTGOOD_POSTGRES_PASSWORD_FILE: './deploy/compose/postgres.password' });
+    expect(stderr).toBe('');
+    expect(Object.keys((parse(stdout) as typeof compose).services).sort()).toEqual(
       Object.keys(compose.services).sort(),
     );
     rmSync(directory, { recursive: true });

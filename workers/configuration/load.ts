@@ -33,6 +33,8 @@ export interface LoadOptions {
   readonly embedded?: boolean;
   /** The host that a worker works for, where it is not the one of the file. */
   readonly host?: string;
+  /** Where the interface of a controller beside the first one listens, host:port. */
+  readonly apiListen?: string;
 }
 
 /**
@@ -41,12 +43,13 @@ export interface LoadOptions {
  */
 export function loadConfiguration(file: string, options: LoadOptions = {}): Configuration {
   const yaml = open(file, '`lastgood init` writes one');
-  const text = check(file, yaml, configurationSchema, yaml.value);
+  const value = options.apiListen === undefined ? yaml.value : withListener(yaml.value, options.apiListen);
+  const text = check(file, yaml, configurationSchema, value);
   if (options.policyFile === undefined) return finish(file, yaml, text, options);
   const policyYaml = open(options.policyFile, 'expected a file with `services: {NAME: {policy: …}}`');
   check(options.policyFile, policyYaml, policyFileSchema, policyYaml.value);
   refuseForeignServices(options.policyFile, policyYaml, Object.keys(text.services));
-  const merged = overlay(yaml.value, policyYaml.value);
+  const merged = overlay(value, policyYaml.value);
   return finish(file, yaml, check(file, yaml, configurationSchema, merged), options);
 }
 
@@ -55,12 +58,22 @@ function open(file: string, expected: string): YamlFile {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message;
-    throw new ConfigurationError([`${file}: ${why}; ${expected}`]);
+    throw new ConfigurationError([`${file}: ${whyUnread(error as NodeJS.ErrnoException)}; ${expected}`]);
   }
   const reading = readYaml(text);
   if (reading.ok) return reading.file;
   throw new ConfigurationError(reading.problems.map(({ place, text: problem }) => `${file}:${place}: ${problem}`));
+}
+
+/** Checked like the one in the file: an address that others reach needs TLS. */
+function withListener(value: unknown, listen: string): unknown {
+  return overlay(value, { api: { listen } });
+}
+
+function whyUnread({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'there is no such file';
+  // Docker makes one in the place of a file that is mounted and was forgotten.
+  return code === 'EISDIR' ? 'found a directory, expected a file' : message;
 }
 
 function check<S extends z.ZodType>(fileName: string, yaml: YamlFile, schema: S, value: unknown): z.output<S> {

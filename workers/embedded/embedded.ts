@@ -9,7 +9,8 @@ import { readEnvironment, type Environment } from '../environment';
 import { makePrivateDirectory, readJson, writeJson } from '../files';
 import { isHeld } from '../legal-hold';
 import { openLog } from '../logging';
-import { distDirectory, packageVersion } from '../program';
+import { codeDigest, distDirectory } from '../program';
+import { releaseFacts } from '../release';
 import type { ProgressOutput } from '../temporal/progress';
 import { Child } from './child';
 import { holdDataDirectory } from './lock';
@@ -182,6 +183,7 @@ function makeParts(sources: PartSources): { parts: Part[]; temporal: TemporalPla
     given === null
       ? new TemporalPart({ environment, paths, namespace, output: options.output ?? process.stderr })
       : null;
+  const release = releaseFacts();
   const temporal: TemporalPlace = server ?? { address: given ?? '', uiUrl: '' };
   const gateway = gatewayPart(sources);
   const worker = (role: 'controller' | 'host', look: (pid: number) => Promise<string | null>): Child =>
@@ -198,7 +200,7 @@ function makeParts(sources: PartSources): { parts: Part[]; temporal: TemporalPla
         temporal.address,
         '--embedded',
       ],
-      fingerprint: () => digest([packageVersion(), configuration, temporal.address]),
+      fingerprint: () => digest([release, configuration, temporal.address]),
       readyWithinMs: 60_000,
       graceMs: 15_000,
       look,
@@ -225,7 +227,8 @@ function gatewayPart(sources: PartSources): Child {
   return new Child({
     ...childBasics(sources, 'gateway'),
     args: () => [`${distDirectory()}/gateway/main.js`, '--config', paths.gatewayConfig],
-    fingerprint: () => digest([packageVersion(), wanted]),
+    // Its clients feel a replacement: one of the same code goes on, whatever else is new in a release.
+    fingerprint: () => digest([codeDigest(['gateway', 'domain']), wanted]),
     prepare: async () => {
       const former = (await readJson(paths.gatewayReport, reportSchema))?.addresses ?? {};
       // A gateway that is started again must be where its clients look for it, also where any port was asked for.

@@ -51,6 +51,18 @@ export function runPaths(dataDir: string): RunPaths {
   };
 }
 
+/** Those of a further controller of the same data directory: everything that only one process may have is its own. */
+export function pathsOfController(paths: RunPaths, name: string | null): RunPaths {
+  if (name === null) return paths;
+  return {
+    ...paths,
+    apiSocket: join(paths.socketDir, `api-${name}.sock`),
+    controllerReport: join(paths.runDir, `controller-${name}-report.json`),
+    alertMemory: (process) => paths.alertMemory(`${process}-${name}`),
+    log: (role) => paths.log(`${role}-${name}`),
+  };
+}
+
 /** Beside everything else, unless the path is too long for a socket: then a directory of its own for this data directory. */
 function socketDirectory(dataDir: string, runDir: string): string {
   if (Buffer.byteLength(join(runDir, 'gateway.sock')) <= socketPathLimit) return runDir;

