@@ -17,5 +17,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!jose/)'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.cache/'],
   testTimeout: 30000,
-  maxWorkers: 2,
+  // More than the two cores that the suites are measured on: much of their time is waiting.
+  maxWorkers: 3,
+  testSequencer: '<rootDir>/scripts/test-sequence.cjs',
 };

@@ -12,7 +12,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const system = process.argv.includes('--system');
 const args = process.argv.slice(2).filter((arg) => arg !== '--system');
-// They start whole systems. Two at a time, for most of their time is waiting.
+// They start whole systems. Three at a time (jest.config.js), for most of their time is waiting.
 const systemFolders = ['test/system', 'test/faults'];
 // What holds a whole story to a time of its own has the machine to itself.
 const aloneFiles = ['test/system/demo.test.ts'];

@@ -1,8 +1,10 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
+import { replayHistories } from '../support/replay-histories';
 import { quietRuntime } from '../support/service-rig';
+import { workflowBundle, type WorkflowBundle } from '../support/workflow-bundle';
 import { readHistory, storedHistories, textOf } from './stored-histories';
 
 jest.setTimeout(120_000);
@@ -22,11 +24,11 @@ const root = join(__dirname, '..', '..');
 
 describe('stored histories', () => {
   const planted: string[] = [];
-  let current: WorkflowBundleWithSourceMap;
+  let current: WorkflowBundle;
 
   beforeAll(async () => {
     quietRuntime();
-    current = await bundled(root);
+    current = await workflowBundle(join(root, 'workflows', 'index.ts'));
   }, 60_000);
   afterAll(() => planted.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
 
@@ -60,36 +62,33 @@ describe('stored histories', () => {
   });
 
   it.each(files)('%s replays against the current code', async (name) => {
-    const { id, history } = readHistory(name);
-    await Worker.runReplayHistory({ workflowBundle: current }, history, id);
+    await replayHistories(current, [readHistory(name)]);
   });
 
-  it('catch a workflow that does one thing more than it did', async () => {
-    const variant = await plant('workflows/service.ts', 'await loop.start();', 'await sleep(1); await loop.start();');
-    expect(await refusals(variant, 'service')).toEqual(filesOf('service'));
+  it('catch a service, a rollback and a detection that do one thing more than they did', async () => {
+    const loops = 'this.loops.push(this.sendReports(), this.writeEntries());';
+    const begun = 'const begun = new Detection(input);';
+    const variant = await plant(
+      ['workflows/service.ts', 'await loop.start();', 'await sleep(1); await loop.start();'],
+      ['workflows/rollback/chronicle.ts', loops, `void sleep(1); ${loops}`],
+      ['workflows/detection.ts', begun, `await condition(() => false, 1); ${begun}`],
+    );
+    for (const type of ['service', 'rollback', 'detection'])
+      expect(await refusals(variant, type)).toEqual(filesOf(type));
   });
 
   it('catch a rule that decides otherwise under the same rules number', async () => {
-    const variant = await plant(
+    const variant = await plant([
       'domain/service/standby-keeping.ts',
       'if (state.operation || !state.declared || state.pausedWhy !== null) return;',
       'return;',
-    );
+    ]);
     const withStandby = stored.filter(({ type, story }) => type === 'service' && !WITHOUT_STANDBY.includes(story));
     expect(await refusals(variant, 'service')).toEqual(withStandby.map(({ file }) => file));
   });
 
-  it('catch a rollback and a detection that do one thing more', async () => {
-    const loops = 'this.loops.push(this.sendReports(), this.writeEntries());';
-    const rollback = await plant('workflows/rollback/chronicle.ts', loops, `void sleep(1); ${loops}`);
-    expect(await refusals(rollback, 'rollback')).toEqual(filesOf('rollback'));
-    const line = 'const begun = new Detection(input);';
-    const detection = await plant('workflows/detection.ts', line, `await condition(() => false, 1); ${line}`);
-    expect(await refusals(detection, 'detection')).toEqual(filesOf('detection'));
-  });
-
   /** On one worker: one for each history takes seconds on a busy machine. */
-  async function refusals(workflowBundle: WorkflowBundleWithSourceMap, type: string): Promise<string[]> {
+  async function refusals(workflowBundle: WorkflowBundle, type: string): Promise<string[]> {
     const refused: string[] = [];
     const names = filesOf(type);
     const told = names.map(readHistory);
@@ -109,23 +108,19 @@ describe('stored histories', () => {
     return refused;
   }
 
-  /** The sources with one line changed, bundled. */
-  async function plant(file: string, line: string, other: string): Promise<WorkflowBundleWithSourceMap> {
+  /** The sources with some lines changed, bundled. Bundling takes seconds. */
+  async function plant(...changes: readonly [file: string, line: string, other: string][]): Promise<WorkflowBundle> {
     const dir = mkdtempSync(join(tmpdir(), 'lastgood-replay-'));
     planted.push(dir);
     for (const part of ['workflows', 'domain', 'gateway'])
       cpSync(join(root, part), join(dir, part), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
-    const source = readFileSync(join(dir, file), 'utf8');
-    expect(source.split(line)).toHaveLength(2);
-    writeFileSync(join(dir, file), source.replace(line, other));
-    return await bundled(dir);
+    for (const [file, line, other] of changes) {
+      const source = readFileSync(join(dir, file), 'utf8');
+      expect(source.split(line)).toHaveLength(2);
+      writeFileSync(join(dir, file), source.replace(line, other));
+    }
+    const logger = new DefaultLogger('ERROR');
+    return await bundleWorkflowCode({ workflowsPath: join(dir, 'workflows', 'index.ts'), logger });
   }
 });
-
-async function bundled(dir: string): Promise<WorkflowBundleWithSourceMap> {
-  return await bundleWorkflowCode({
-    workflowsPath: join(dir, 'workflows', 'index.ts'),
-    logger: new DefaultLogger('ERROR'),
-  });
-}

@@ -1,13 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { Context } from '@temporalio/activity';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  Worker,
-  type WorkerOptions,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { Worker, type WorkerOptions } from '@temporalio/worker';
 import type { RouteChanged } from '../../domain/service/events';
 import type { Verdict } from '../../domain/detection/types';
 import type {
@@ -28,9 +22,9 @@ import type { DetectionInput } from '../../workflows/contract/inputs';
 import { resolvePolicy, policySchema } from '../../workers/configuration/policy-schema';
 import { until } from './poll';
 import { replayHistories, type Told } from './replay-histories';
+import { workflowBundle, type WorkflowBundle } from './workflow-bundle';
 
 export const service = 'mail-triage';
-const quiet = new DefaultLogger('ERROR');
 
 export const policy = resolvePolicy(policySchema.parse({}), {
   sessionMaxLifetimeMs: 0,
@@ -210,13 +204,8 @@ async function waiting<I, R>(calls: { input: I; answer: (result: R) => void; ove
   }
 }
 
-let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
-export async function detectionBundle(): Promise<WorkflowBundleWithSourceMap> {
-  bundle ??= bundleWorkflowCode({
-    workflowsPath: require.resolve('./detection-workflows'),
-    logger: quiet,
-  });
-  return await bundle;
+export async function detectionBundle(): Promise<WorkflowBundle> {
+  return await workflowBundle(require.resolve('./detection-workflows'));
 }
 
 export interface Heard {

@@ -1,12 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleWorkflowCode } from '@temporalio/worker';
 import { Agent, request } from 'undici';
 import { allPids, processEnvironment, processFacts } from '../../adapters/disk/proc';
 import { runPaths } from '../../workers/embedded/paths';
 import { compiled } from './compiled';
 import { until } from './poll';
+import { workflowBundle } from './workflow-bundle';
 
 const productFolders = ['domain', 'workflows', 'activities', 'adapters', 'gateway', 'api', 'workers'];
 
@@ -15,14 +15,7 @@ export async function compiledProduct(): Promise<string> {
   const dist = compiled(productFolders);
   const bundle = join(dist, 'workflow-bundle.js');
   if (!existsSync(bundle)) {
-    const quiet = (): void => undefined;
-    const logger = { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet };
-    const workflowsPath = join(__dirname, '..', '..', 'workflows', 'index.ts');
-    const { code } = await bundleWorkflowCode({
-      workflowsPath,
-      preloadModules: [join(workflowsPath, '../preloaded.ts')],
-      logger,
-    });
+    const { code } = await workflowBundle(join(__dirname, '..', '..', 'workflows', 'index.ts'));
     writeFileSync(`${bundle}.${process.pid}`, code);
     renameSync(`${bundle}.${process.pid}`, bundle);
   }

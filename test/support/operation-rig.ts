@@ -1,13 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import type { WorkflowHandle } from '@temporalio/client';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  Runtime,
-  Worker,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import type { LedgerEntry } from '../../domain/ledger';
 import { makePlan, type PlanStep } from '../../domain/rollback/plan';
 import { sameRoute, type RouteRecord } from '../../domain/route';
@@ -32,6 +26,7 @@ import type { ItemsActivities } from '../../workflows/contract/items-activities'
 import type { Candidate, OperationInput, OperationOrder, StepReport } from '../../workflows/contract/rollback';
 import type { RetirementInput } from '../../workflows/contract/signals';
 import { replayHistories } from './replay-histories';
+import { workflowBundle, type WorkflowBundle } from './workflow-bundle';
 
 export const service = 'mail-triage';
 export const host = 'here';
@@ -245,12 +240,10 @@ const activityNames: readonly (keyof Activities)[] = [
   'treatItems',
 ];
 
-let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 const quiet = new DefaultLogger('ERROR');
 
-export async function operationBundle(): Promise<WorkflowBundleWithSourceMap> {
-  bundle ??= bundleWorkflowCode({ workflowsPath: require.resolve('./operation-workflows'), logger: quiet });
-  return await bundle;
+export async function operationBundle(): Promise<WorkflowBundle> {
+  return await workflowBundle(require.resolve('./operation-workflows'));
 }
 
 /** Call once per test file, before the first worker. */

@@ -2,19 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  Runtime,
-  Worker,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { CONTROL_QUEUE, hostQueue, routerQueue, serviceWorkflowId } from '../../workflows/contract/ids';
 import { NEWEST_RULES, type ServiceInput } from '../../workflows/contract/inputs';
 import type { Answer, MessageName } from '../../workflows/contract/messages';
 import type { ServiceStatus } from '../../workflows/contract/status';
 import { replayHistories } from './replay-histories';
 import { policyOf, ServiceWorld, type Activities, type Fakes } from './service-world';
+import { workflowBundle, type WorkflowBundle } from './workflow-bundle';
 
 export type History = temporal.api.history.v1.IHistory;
 export interface RanHistory {
@@ -33,11 +28,9 @@ const benign: readonly unknown[] = [
   WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
   WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW,
 ];
-let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 
-export async function serviceBundle(): Promise<WorkflowBundleWithSourceMap> {
-  bundle ??= bundleWorkflowCode({ workflowsPath: require.resolve('./service-workflows'), logger: quiet });
-  return await bundle;
+export async function serviceBundle(): Promise<WorkflowBundle> {
+  return await workflowBundle(require.resolve('./service-workflows'));
 }
 
 /** Call once per test file, before the first worker. */

@@ -21,6 +21,9 @@ export interface TestDevServerOptions {
   readonly ports?: { readonly grpc: number; readonly ui: number };
 }
 
+/** The default of a second is what every shorter timer of a workflow is late by. */
+const quickTimers = 'history.timerProcessorMaxTimeShift="10ms"';
+
 /**
  * Starts a dev server: in memory unless `dbFile` is given, namespace `lastgood`. A test file starts one in `beforeAll`
  * (allow 60 s) and ends it in `afterAll` with `stop()`, which also closes `env`.
@@ -36,6 +39,7 @@ export async function startDevServer(options: TestDevServerOptions = {}): Promis
     logFile,
     namespace,
     searchAttributes: options.searchAttributes ?? [],
+    dynamicConfig: [quickTimers],
     ...(options.dbFile === undefined ? {} : { dbFile: options.dbFile }),
     ...(options.ports === undefined ? {} : { ports: options.ports }),
   });

@@ -1,5 +1,5 @@
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { join, relative } from 'node:path';
+import { workflowBundle } from '../support/workflow-bundle';
 
 jest.setTimeout(60_000);
 
@@ -14,11 +14,7 @@ const LIMIT_BYTES = 2_300_000;
 
 describe('the bundle of the workflows', () => {
   it('holds workflows, domain, zod and the SDK, no Node built-in, and stays small', async () => {
-    const { code } = await bundleWorkflowCode({
-      workflowsPath: join(root, 'workflows', 'index.ts'),
-      preloadModules: [join(root, 'workflows', 'preloaded.ts')],
-      logger: new DefaultLogger('ERROR'),
-    });
+    const { code } = await workflowBundle(join(root, 'workflows', 'index.ts'));
     const modules = modulesOf(code);
     expect(modules.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
     for (const name of ['service', 'rollback', 'retirement', 'detection', 'cache-repair'])

@@ -1,13 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import {
-  bundleWorkflowCode,
-  DefaultLogger,
-  Runtime,
-  Worker,
-  type WorkflowBundleWithSourceMap,
-} from '@temporalio/worker';
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Alert } from '../../domain/alert';
 import type { LedgerEntry } from '../../domain/ledger';
@@ -16,6 +10,7 @@ import type { ItemsInput, ItemsStatus } from '../../workflows/contract/items';
 import type { ItemsActivities } from '../../workflows/contract/items-activities';
 import { replayHistories } from '../support/replay-histories';
 import { startTimeSkipping } from '../support/temporal-servers';
+import { workflowBundle, type WorkflowBundle } from '../support/workflow-bundle';
 
 jest.setTimeout(60_000);
 
@@ -23,12 +18,12 @@ const quiet = new DefaultLogger('ERROR');
 const HOUR_MS = 3_600_000;
 const guarantee = { kind: 'exactly-once', why: 'one transaction' } as const;
 let env: TestWorkflowEnvironment;
-let bundle: WorkflowBundleWithSourceMap;
+let bundle: WorkflowBundle;
 
 beforeAll(async () => {
   Runtime.install({ logger: quiet, telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } });
   env = await startTimeSkipping();
-  bundle = await bundleWorkflowCode({ workflowsPath: require.resolve('../../workflows/items'), logger: quiet });
+  bundle = await workflowBundle(require.resolve('../../workflows/items'));
 }, 60_000);
 afterAll(() => env.teardown());
 

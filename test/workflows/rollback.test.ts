@@ -251,28 +251,4 @@ describe('a rollback', () => {
     expect(reports.at(-1)?.what).toMatchObject({ outcome: 'settled', record: { primary: '1.2', epoch: 8 } });
     expect(world.applied).toHaveLength(1);
   });
-
-  it('waits for a person when the router can neither shift nor be asked', async () => {
-    const world = new World();
-    const good = world.fakes();
-    const down = async (): Promise<never> => {
-      throw new Error('no connection');
-    };
-    rig = await Rig.start(workers, { ...good, shiftTraffic: down, observeRoute: down });
-    const limits = inputOf().limits;
-    const handle = await rig.rollback(
-      inputOf({
-        procedure: 'emergency',
-        candidates: [warm('1.2'), cold('1.1')],
-        limits: { ...limits, steps: { ...limits.steps, shiftMs: 600 } },
-      }),
-    );
-
-    const reports = await rig.until('waiting');
-
-    expect(reports.map(brief)).toContain('waiting shift on 1.3');
-    expect(world.calls).not.toContain('validate 1.1');
-    await rig.order(handle, { type: 'abort' });
-    expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({ outcome: 'failed', record: null });
-  });
 });

@@ -23,6 +23,8 @@ export interface DevServerOptions {
   readonly searchAttributes: readonly SearchAttribute[];
   /** The ports to take again after a restart, so that clients find it where it was; default free ones. */
   readonly ports?: { readonly grpc: number; readonly ui: number };
+  /** `key=JSON`, beside what every dev server gets. */
+  readonly dynamicConfig?: readonly string[];
   /** Default 60,000. */
   readonly startLimitMs?: number;
 }
@@ -139,7 +141,7 @@ function spawnServer(options: DevServerOptions, grpcPort: number, uiPort: number
     '--namespace', options.namespace ?? 'lastgood',
     ...(options.dbFile === undefined ? [] : ['--db-filename', options.dbFile, ...walOptions]),
     ...options.searchAttributes.flatMap(({ name, type }) => ['--search-attribute', `${name}=${type}`]),
-    ...dynamicConfig.flatMap((pair) => ['--dynamic-config-value', pair]),
+    ...[...dynamicConfig, ...(options.dynamicConfig ?? [])].flatMap((pair) => ['--dynamic-config-value', pair]),
   ];
   const log = openSync(options.logFile, 'a', 0o600);
   try {
