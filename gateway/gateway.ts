@@ -52,7 +52,7 @@ export class Gateway {
   /** Throws `GatewayConfigError` or `GatewayStorageError` with one sentence for people. */
   static async start(config: GatewayConfig): Promise<Gateway> {
     const startedAt = Date.now();
-    const storage = new Storage(config.dataDir);
+    const storage = new Storage(config.dataDir, config.release);
     const probe = probeToken(config);
     const services = new Map<string, Service>();
     for (const each of config.services) {

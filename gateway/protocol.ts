@@ -333,6 +333,8 @@ export const gatewayConfigSchema = z.strictObject({
   /** Port 0 = any free one; the chosen ones are written to `reportFile` as JSON `{pid, startedAt, addresses, metrics}`. */
   reportFile: z.string().exactOptional(),
   metrics: z.strictObject({ host: z.string(), port: z.int() }),
+  /** The lastgood that starts it; written beside the schema of its database. */
+  release: z.string().exactOptional(),
   blindWebhook: z.strictObject({ url: z.url(), afterMs: z.int() }).exactOptional(),
   /** Unix socket on which HAProxy's answer record is taken, where HAProxy routes. */
   routerLog: z.strictObject({ socket: z.string() }).exactOptional(),

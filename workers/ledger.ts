@@ -4,6 +4,7 @@ import { openPostgresLedger, type PostgresLedgerOptions } from '../adapters/ledg
 import { openSqliteLedger } from '../adapters/ledger/sqlite-ledger';
 import { ConfigurationError, type Configuration, type PostgresConfiguration } from './configuration/configuration';
 import type { Environment } from './environment';
+import { packageVersion } from './program';
 
 /** The ledger where the configuration says that it is. */
 export async function openLedger(
@@ -12,9 +13,10 @@ export async function openLedger(
   onAnchorFailed: (error: Error) => void,
 ): Promise<DatabaseLedger> {
   const { file, anchorFile, postgres } = ledger;
-  if (postgres === null) return await openSqliteLedger({ file, anchorFile, onAnchorFailed });
+  const release = packageVersion();
+  if (postgres === null) return await openSqliteLedger({ file, anchorFile, onAnchorFailed, release });
   const options = postgresOptions(postgres, environment, `${configurationFile}: ledger.postgres`);
-  return await openPostgresLedger({ ...options, anchorFile, onAnchorFailed });
+  return await openPostgresLedger({ ...options, anchorFile, onAnchorFailed, release });
 }
 
 /** @throws ConfigurationError when the password cannot be read */

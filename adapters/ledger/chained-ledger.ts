@@ -20,6 +20,8 @@ export interface LedgerStorage {
 }
 
 export interface AnchorOptions {
+  /** The lastgood that opens it, for an older one that meets what this one wrote. */
+  readonly release?: string;
   /** Belongs on another disk or host: who can rewrite the ledger should not be able to rewrite this too. */
   readonly anchorFile?: string;
   /** Default one hour. */

@@ -38,9 +38,23 @@ export class LedgerInUse extends Error {
 /** The file was written by a newer lastgood; reading it with older rules could misread decisions. */
 export class LedgerSchemaUnknown extends Error {
   override readonly name = 'LedgerSchemaUnknown';
-  constructor(file: string, found: number, newest: number) {
-    super(`the ledger ${file} has schema version ${found}, this lastgood knows up to ${newest}: use a newer lastgood`);
+  constructor(
+    where: string,
+    found: number,
+    newest: number,
+    by: { readonly wrote: string | null; readonly is: string },
+  ) {
+    const writer = by.wrote === null ? 'a newer lastgood' : `lastgood ${by.wrote}`;
+    super(
+      `the ledger ${where} has schema version ${found}, written by ${writer}; this is lastgood ${by.is}, which knows up to ${newest}: ` +
+        `use ${by.wrote === null ? 'a newer lastgood' : `lastgood ${by.wrote} or newer`}, or restore a backup that this release made. Nothing was changed`,
+    );
   }
+}
+
+/** Entries are put back into a chain that has some already. */
+export class LedgerNotEmpty extends Error {
+  override readonly name = 'LedgerNotEmpty';
 }
 
 /** The database could not do it (full disk, I/O error, busy, closed); the same append may be repeated. */

@@ -38,7 +38,8 @@ export async function openPostgresLedger(options: PostgresLedgerOptions): Promis
   try {
     await guarded('be opened', async () => {
       await createSchema(db, schema);
-      await migrate(db, `postgres://${host}:${port}/${database} (schema ${schema})`, 'postgres');
+      const where = `postgres://${host}:${port}/${database} (schema ${schema})`;
+      await migrate(db, where, 'postgres', options.release ?? 'unknown');
     });
   } catch (error) {
     await db.destroy();

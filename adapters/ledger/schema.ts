@@ -17,14 +17,18 @@ export interface LedgerTables {
   };
   /** The last append of each chain: what a cut tail is measured against, and where the chain goes on. */
   ledger_head: { service: string; seq: number; hash: string };
-  ledger_schema: { version: number };
+  /** `release`: the lastgood that brought it to this version; null where an older one did. */
+  ledger_schema: { version: number; release: string | null };
 }
 
 export type LedgerDialect = 'sqlite' | 'postgres';
 type Migration = (db: Kysely<LedgerTables>, dialect: LedgerDialect) => Promise<void>;
 
 /** Forward only: version n is the n-th of these, and none is ever edited after a release. */
-const migrations: readonly Migration[] = [createChains];
+const migrations: readonly Migration[] = [createChains, nameTheRelease];
+
+/** What this release writes. */
+export const ledgerSchemaVersion = migrations.length;
 
 /** The newest that this release reads and writes. */
 export const LEDGER_SCHEMA = migrations.length;
@@ -33,7 +37,12 @@ export const LEDGER_SCHEMA = migrations.length;
 const MIGRATION_LOCK = 7_312_904;
 
 /** Brings the tables to the newest version; refuses those that a newer lastgood wrote. `where` names them for people. */
-export async function migrate(db: Kysely<LedgerTables>, where: string, dialect: LedgerDialect): Promise<void> {
+export async function migrate(
+  db: Kysely<LedgerTables>,
+  where: string,
+  dialect: LedgerDialect,
+  release: string,
+): Promise<void> {
   await db.transaction().execute(async (tx) => {
     if (dialect === 'postgres') {
       await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`.execute(tx);
@@ -45,12 +54,16 @@ export async function migrate(db: Kysely<LedgerTables>, where: string, dialect: 
       .ifNotExists()
       .addColumn('version', 'integer', (column) => column.notNull())
       .execute();
-    const found = (await tx.selectFrom('ledger_schema').select('version').executeTakeFirst())?.version ?? 0;
-    if (found > migrations.length) throw new LedgerSchemaUnknown(where, found, migrations.length);
+    // Of an unknown schema nothing is known but what every one has; `release` came with version 2.
+    const row = (await tx.selectFrom('ledger_schema').selectAll().executeTakeFirst()) as
+      { version: number; release?: string | null } | undefined;
+    const found = row?.version ?? 0;
+    if (found > migrations.length)
+      throw new LedgerSchemaUnknown(where, found, migrations.length, { wrote: row?.release ?? null, is: release });
     if (found === migrations.length) return;
     for (const migration of migrations.slice(found)) await migration(tx, dialect);
     await tx.deleteFrom('ledger_schema').execute();
-    await tx.insertInto('ledger_schema').values({ version: migrations.length }).execute();
+    await tx.insertInto('ledger_schema').values({ version: migrations.length, release }).execute();
   });
 }
 
@@ -87,6 +100,11 @@ async function createChains(db: Kysely<LedgerTables>, dialect: LedgerDialect): P
     .addColumn('hash', 'text', (column) => column.notNull())
     .execute();
   await (dialect === 'sqlite' ? forbidInSqlite(db) : forbidInPostgres(db));
+}
+
+/** So that an older lastgood can say which one to use instead. */
+async function nameTheRelease(db: Kysely<LedgerTables>): Promise<void> {
+  await db.schema.alterTable('ledger_schema').addColumn('release', 'text').execute();
 }
 
 /** The database itself refuses what the interface does not have: update and delete. */

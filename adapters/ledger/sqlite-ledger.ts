@@ -28,7 +28,7 @@ export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Sq
   try {
     const db = await guarded('be opened', async () => openDatabase(file, options.busyTimeoutMs ?? 2_000));
     try {
-      await guarded('be opened', () => migrate(db, file, 'sqlite'));
+      await guarded('be opened', () => migrate(db, file, 'sqlite', options.release ?? 'unknown'));
     } catch (error) {
       await db.destroy();
       throw error;

@@ -193,8 +193,10 @@ describePostgres('the ledger in PostgreSQL')('the ledger in PostgreSQL', () => {
   test('tables that a newer lastgood wrote are refused by version, and a wrong password in the words of the server', async () => {
     const given = options();
     await (await opened(given)).close();
-    await server.sql(`update ${given.schema}.ledger_schema set version = 99`);
-    await expect(openPostgresLedger(given)).rejects.toThrow('has schema version 99, this lastgood knows up to 1');
+    await server.sql(`update ${given.schema}.ledger_schema set version = 99, release = '9.1.0'`);
+    await expect(openPostgresLedger({ ...given, release: '0.1.0' })).rejects.toThrow(
+      /has schema version 99, written by lastgood 9\.1\.0; this is lastgood 0\.1\.0, which knows up to 2: use lastgood 9\.1\.0 or newer, or restore a backup that this release made\. Nothing was changed$/,
+    );
     await server.sql(`create role stranger login password 'right'`);
     await server.demandPasswords();
     const stranger = openPostgresLedger({ ...options(), user: 'stranger', password: () => 'wrong' });

@@ -84,11 +84,13 @@ test('a second opener in the same process is refused too, and close lets the nex
 test('a file that a newer lastgood wrote is refused by version and stays as it is', async () => {
   await (await openSqliteLedger({ file })).close();
   const raw = new Database(file);
-  raw.exec('UPDATE ledger_schema SET version = 99');
+  raw.exec("UPDATE ledger_schema SET version = 99, release = '9.1.0'");
   raw.close();
-  const refused = openSqliteLedger({ file });
+  const refused = openSqliteLedger({ file, release: '0.1.0' });
   await expect(refused).rejects.toMatchObject({ name: 'LedgerSchemaUnknown' });
-  await expect(refused).rejects.toThrow('has schema version 99, this lastgood knows up to 1');
+  await expect(refused).rejects.toThrow(
+    /has schema version 99, written by lastgood 9\.1\.0; this is lastgood 0\.1\.0, which knows up to 2: use lastgood 9\.1\.0 or newer, or restore a backup that this release made\. Nothing was changed$/,
+  );
   const again = new Database(file);
   expect(again.prepare('SELECT version FROM ledger_schema').all([])).toEqual([{ version: 99 }]);
   again.close();

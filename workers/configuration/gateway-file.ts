@@ -5,6 +5,7 @@ import type { GatewayConfig, GatewayServiceConfig } from '../../gateway/protocol
 import { gatewayCache } from './caches-schema';
 import type { Configuration, ServiceConfiguration } from './configuration';
 import type { RunPaths } from '../embedded/paths';
+import { packageVersion } from '../program';
 
 /** What the gateway process is started with. */
 export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): GatewayConfig {
@@ -12,6 +13,7 @@ export function gatewayConfigOf(configuration: Configuration, paths: RunPaths): 
     dataDir: join(configuration.dataDir, 'gateway'),
     control: paths.gatewayControl,
     reportFile: paths.gatewayReport,
+    release: packageVersion(),
     metrics: configuration.gateway.metrics,
     ...remoteOf(configuration),
     ...(configuration.gateway.blindWebhook === null ? {} : { blindWebhook: configuration.gateway.blindWebhook }),
