@@ -14,7 +14,7 @@ const parts = messageSchemas.drill.shape;
 /** The service must be at rest again between two of them. */
 const EVERY_MIN_MS = 10 * 60_000;
 
-const scheduleBody = z.strictObject({
+export const scheduleBody = z.strictObject({
   reason,
   everyMs: z
     .int()
@@ -35,8 +35,8 @@ const scheduleBody = z.strictObject({
     expect: parts.expect,
   }),
 });
-const pauseBody = z.strictObject({ reason, paused: z.boolean() });
-const removeBody = z.strictObject({ reason });
+export const pauseBody = z.strictObject({ reason, paused: z.boolean() });
+export const removeBody = z.strictObject({ reason });
 
 /** Schedules of drills: kept by Temporal, each change in the ledger with its actor. */
 export function registerDrillSchedules(

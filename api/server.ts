@@ -9,6 +9,7 @@ import { ApiError, sendProblem } from './problem';
 import type { Caller } from './identity/caller';
 import { limitRequests } from './limits';
 import { LiveFeeds } from './live/live-feeds';
+import { openApiDocument, routesOf } from './openapi/document';
 import { demandRights } from './rights';
 import { registerRoutes } from './routes';
 
@@ -67,6 +68,8 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
       caller: (request) => (limited ? limited(request, () => who(request)) : who(request)),
       again: who,
     });
+    const described = routesOf(routes);
+    routes.get('/v1/openapi.json', { config: { needs: () => null } }, () => openApiDocument(described));
     registerRoutes(routes, ports, options.live ?? new LiveFeeds(ports));
   });
   return app;

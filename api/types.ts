@@ -45,6 +45,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/services/{s}/chaos` {@link ChaosReport} (local user only) | `{recorded: 1}` |
  * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
+ * | `GET /v1/openapi.json` | the same as an OpenAPI 3.1 document (`docs/openapi.json`) |
  * | `GET /metrics` | Prometheus text |
  */
 export type RouterState = Awaited<ReturnType<TrafficRouter['read']>>;
