@@ -104,6 +104,8 @@ export const ledgerQuery = z.strictObject({
   newestFirst: flag.optional(),
 });
 
+/** The last entry that a listener has. */
+export const eventsQuery = z.strictObject({ after: wholeNumber.optional() });
 export const answersQuery = z.strictObject({ at: wholeNumber });
 /** With `version` and `reason` of an answer, as its record has them; else about what was live. */
 export const provenanceQuery = z.strictObject({

@@ -8,7 +8,7 @@ import { read, unknownName } from './problem';
 import { appendOnce } from './repeated';
 import type { CacheInvalidated, CacheView } from './types';
 
-const bodySchema = z.strictObject({
+export const invalidationBody = z.strictObject({
   requestId: z.string().min(1).max(128).optional(),
   atMs: z.number().min(0).optional(),
   /** Default: all of the service. */
@@ -36,7 +36,7 @@ export function registerCaches(
     { config: { needs: 'invalidateCaches' } },
     async (request, reply): Promise<CacheInvalidated> => {
       const service = about.service(request);
-      const body = read(bodySchema, request.body, 'body');
+      const body = read(invalidationBody, request.body, 'body');
       const { cache, reason, requestId = randomUUID(), atMs = Date.now() } = body;
       const all = ports.caches.of(service);
       const meant = all.filter(({ name }) => cache === undefined || name === cache);

@@ -17,7 +17,7 @@ const parts = messageSchemas.drill.shape;
 /** The service must be at rest again between two of them. */
 const EVERY_MIN_MS = 10 * 60_000;
 
-const scheduleBody = z.strictObject({
+export const scheduleBody = z.strictObject({
   reason,
   requestId,
   everyMs: z
@@ -39,8 +39,8 @@ const scheduleBody = z.strictObject({
     expect: parts.expect,
   }),
 });
-const pauseBody = z.strictObject({ reason, requestId, paused: z.boolean() });
-const removeBody = z.strictObject({ reason, requestId });
+export const pauseBody = z.strictObject({ reason, requestId, paused: z.boolean() });
+export const removeBody = z.strictObject({ reason, requestId });
 
 /** Schedules of drills: kept by Temporal, each change in the ledger with its actor. */
 export function registerDrillSchedules(

@@ -14,7 +14,7 @@ import type { ActName, Proposal } from './types';
 const VALID_MS = 15 * 60_000;
 const MOST = 100;
 
-const secondBody = z.strictObject({ reason: z.string().min(1).max(500) });
+export const secondBody = z.strictObject({ reason: z.string().min(1).max(500) });
 
 type Pending = Proposal & {
   readonly body: Readonly<Record<string, unknown>>;

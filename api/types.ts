@@ -18,6 +18,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/me` | {@link Me} |
  * | `GET /v1/services` | `{services: ServiceView[]}` |
  * | `GET /v1/services/{s}` | {@link ServiceView} |
+ * | `GET /v1/services/{s}/events?after=` | `text/event-stream`: `status` ({@link ServiceView}), `entry` ({@link ChainedEntry}), `end` (`{why}`) |
  * | `POST /v1/services/{s}/acts/{name}` {@link ActBody} | {@link Answer}; 409 when refused |
  * | the same, of a regulated service, where it needs a second person | 202 {@link Proposal} |
  * | `GET /v1/proposals` | `{proposals: Proposal[]}` |
@@ -47,6 +48,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/services/{s}/chaos` {@link ChaosReport} (local user only) | `{recorded: 1}` |
  * | `POST /v1/services/{s}/prunings` {@link Pruning} (local user only) | `{recorded: 1}` |
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
+ * | `GET /v1/openapi.json` | the same as an OpenAPI 3.1 document (`docs/openapi.json`) |
  * | `GET /metrics` | Prometheus text |
  */
 export type { VersionProof } from '../activities/ports';

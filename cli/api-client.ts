@@ -1,6 +1,4 @@
 import { readdirSync } from 'node:fs';
-import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { dirname, join } from 'node:path';
 import type {
   ActName,
@@ -26,6 +24,7 @@ import type {
 } from '../api/types';
 import { exitCodes } from './exit-codes';
 import { badUse, CliFailure, unreachable } from './failure';
+import { openRequest, placeOf, wordsOf } from './http';
 import { unreachableHint, type ApiTarget, type Settings } from './settings';
 
 export interface LedgerQuery {
@@ -188,7 +187,8 @@ function queryText(query: Readonly<Record<string, unknown>> | LedgerQuery): stri
   return `?${given.map(([name, value]) => `${name}=${encodeURIComponent(text(value))}`).join('&')}`;
 }
 
-function refusal(settings: Settings, status: number, json: unknown, what: string): CliFailure {
+/** What the controller's problem means for a command. */
+export function refusal(settings: Settings, status: number, json: unknown, what: string): CliFailure {
   const problem = (typeof json === 'object' && json !== null ? json : {}) as Partial<Problem>;
   const said = problem.detail ?? `${what} was answered ${status}`;
   if (status === 401) return new CliFailure(exitCodes.refused, `the controller does not accept the token: ${said}`);
@@ -209,11 +209,7 @@ export async function call(
   body?: unknown,
 ): Promise<{ status: number; json: unknown }> {
   const { status, text } = await answerOf(settings, method, path, body);
-  return { status, json: readJson(text, `${method} ${path} at ${placeOf(settings)}`) };
-}
-
-function placeOf({ target }: Settings): string {
-  return target.kind === 'socket' ? target.path : target.url;
+  return { status, json: readJson(text, `${method} ${path} at ${placeOf(settings.target)}`) };
 }
 
 async function answerOf(
@@ -236,7 +232,7 @@ async function answerOf(
       }
     if (error instanceof CliFailure) throw error;
     throw unreachable(
-      `the controller does not answer at ${placeOf(settings)}: ${wordsOf(error)}`,
+      `the controller does not answer at ${placeOf(settings.target)}: ${wordsOf(error)}`,
       unreachableHint(settings),
       error,
     );
@@ -271,15 +267,6 @@ function readJson(text: string, what: string): unknown {
   }
 }
 
-function wordsOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT') return 'there is no socket, so no controller runs with this data directory';
-  if (code === 'ECONNREFUSED') return 'nobody listens there';
-  if (code === 'EACCES') return 'the socket belongs to another user';
-  return message;
-}
-
-// Node's own client, not undici: it is part of the snapshot that Node starts from, and a `status` must be quick.
 function exchange(
   target: ApiTarget,
   method: string,
@@ -288,8 +275,7 @@ function exchange(
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const headers: Record<string, string> = body === null ? {} : { 'content-type': 'application/json' };
-    if (target.kind === 'url') headers['authorization'] = `Bearer ${target.token}`;
-    const onAnswer = (answer: IncomingMessage): void => {
+    const request = openRequest(target, { method, path, headers }, (answer) => {
       let text = '';
       answer.setEncoding('utf8');
       answer.on('data', (piece: string) => {
@@ -298,15 +284,7 @@ function exchange(
       });
       answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
       answer.on('error', reject);
-    };
-    const request: ClientRequest =
-      target.kind === 'socket'
-        ? httpRequest({ socketPath: target.path, path, method, headers }, onAnswer)
-        : (target.url.startsWith('https:') ? httpsRequest : httpRequest)(
-            `${target.url}${path}`,
-            { method, headers },
-            onAnswer,
-          );
+    });
     const timer = setTimeout(
       () => request.destroy(new Error(`no whole answer within ${timeoutMs / 1000} s`)),
       timeoutMs,

@@ -2,8 +2,17 @@ import type { Command } from 'commander';
 import type { CommonOptions } from './context';
 import { some, verb, type Run } from './verb';
 
-/** The verbs that sum up what is on record. */
+/** The verbs that sum up what is on record, and the one that tells it as it comes. */
 export function addReports(program: Command, run: Run): void {
+  verb(program, 'watch [service]', 'each decision and each change of the condition, as it happens')
+    .option('--after <seq>', 'begin with the entry that follows this one in the ledger')
+    .option('--timeout <duration>', 'end after this long, with the exit code of status')
+    .action((service: string | undefined, o: CommonOptions & { after?: string; timeout?: string }) =>
+      run(o, async (context) => {
+        const { watch } = await import('./commands/watch');
+        return watch(context, some({ service, after: o.after, timeout: o.timeout }));
+      }),
+    );
   verb(
     program,
     'report [incident-or-service]',

@@ -42,15 +42,7 @@ export function renderHistory(entries: readonly Entry[], all: boolean): string[]
   const shown = all ? entries : worthTelling(entries).filter(({ kind }) => !details.has(kind));
   const lines: string[] = [];
   let today = '';
-  const rows = table(
-    shown.map((entry) => [
-      clock(entry.at),
-      entry.incident ?? '·',
-      entry.kind,
-      `${entry.summary}${entry.actor.name === 'lastgood' ? '' : ` — ${entry.actor.name}`}`,
-    ]),
-    '  ',
-  );
+  const rows = table(shown.map(cellsOf), '  ');
   shown.forEach((entry, index) => {
     const date = day(entry.at);
     if (date !== today) lines.push(date);
@@ -58,4 +50,13 @@ export function renderHistory(entries: readonly Entry[], all: boolean): string[]
     lines.push(rows[index] ?? '');
   });
   return lines;
+}
+
+/** One entry as it comes. */
+export function renderEntry(entry: Entry): string {
+  return cellsOf(entry).join('  ');
+}
+
+function cellsOf({ at, incident, kind, summary, actor }: Entry): string[] {
+  return [clock(at), incident ?? '·', kind, `${summary}${actor.name === 'lastgood' ? '' : ` — ${actor.name}`}`];
 }

@@ -30,6 +30,8 @@ export class ApiRig {
   expectsFaults = false;
   /** Called with each page that `status -w` paints. */
   onPage: (() => void) | null = null;
+  /** What the command that was begun last has written so far. */
+  written: Omit<Run, 'code'> = { out: '', err: '' };
   /** Sessions by version, as the router counts them. */
   pinned: RouterState['pinned'] = {};
   /** Kept pictures by digest. */
@@ -69,20 +71,20 @@ export class ApiRig {
   }
 
   async run(...args: readonly string[]): Promise<Run> {
-    let out = '';
-    let err = '';
+    const written = { out: '', err: '' };
+    this.written = written;
     const terminal: Terminal = {
       isTerminal: false,
-      out: (line) => void (out += `${line}\n`),
-      err: (line) => void (err += `${line}\n`),
+      out: (line) => void (written.out += `${line}\n`),
+      err: (line) => void (written.err += `${line}\n`),
       repaint: (lines) => {
-        out += `${lines.join('\n')}\n`;
+        written.out += `${lines.join('\n')}\n`;
         this.onPage?.();
       },
       now: () => this.played.now,
     };
     const code = await main([...args, '--config', this.config], terminal);
-    return { code, out, err };
+    return { code, ...written };
   }
 
   private router(): RouterState {

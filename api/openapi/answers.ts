@@ -1,0 +1,195 @@
+import { z } from 'zod';
+import type {
+  Answer,
+  AnswerLookup,
+  CacheInvalidated,
+  CacheView,
+  DrillScheduleView,
+  FeedbackResult,
+  Health,
+  IncidentSummary,
+  ItemsView,
+  LedgerPage,
+  LedgerVerification,
+  Me,
+  ObservationsTaken,
+  Problem,
+  Proposal,
+  ServiceView,
+  VersionView,
+} from '../types';
+
+/** What the interface answers, as schemas. Each is compared with its type by the compiler: an answer fits its schema. */
+type Plain<T> = T extends readonly (infer E)[]
+  ? Plain<E>[]
+  : T extends object
+    ? { -readonly [K in keyof T]: Plain<T[K]> }
+    : T;
+const of =
+  <T>() =>
+  <S extends z.ZodType>(schema: Plain<T> extends z.input<S> ? S : never): S =>
+    schema;
+
+const ms = z.number().describe('milliseconds since the epoch');
+const open = z.record(z.string(), z.unknown());
+const actor = z.object({ name: z.string(), proof: z.string(), from: z.string() });
+const names = z.array(z.string());
+const object = z.looseObject({});
+
+export const problem = of<Problem>()(
+  z.object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe('one sentence: what was found, what was expected, what to do'),
+  }),
+);
+
+export const answer = of<Answer>()(
+  z.object({
+    requestId: z.string(),
+    decision: z.enum(['accepted', 'refused', 'planned']),
+    why: z.string(),
+    reference: z.string().nullable().describe('incident or operation'),
+    repeated: z.boolean(),
+    plan: names,
+  }),
+);
+
+export const proposal = of<Proposal>()(
+  z.object({
+    ...{ id: z.string(), service: z.string(), act: z.string(), by: z.string(), reason: z.string() },
+    ...{ at: ms, until: ms },
+  }),
+);
+
+export const health = of<Health>()(
+  z.object({
+    ...{ ok: z.boolean(), pid: z.int(), startedAt: ms, version: z.string() },
+    parts: z.array(
+      z.object({ part: z.enum(['temporal', 'workers', 'ledger', 'gateway']), ok: z.boolean(), why: z.string() }),
+    ),
+  }),
+);
+
+export const me = of<Me>()(
+  z.object({
+    ...{ actor, roles: names, rights: names },
+    services: names.nullable().describe('null: every service'),
+    metrics: names.nullable().describe('null: no limit by metric'),
+  }),
+);
+
+export const entry = of<LedgerPage['entries'][number]>()(
+  z.object({
+    ...{ service: z.string(), key: z.string(), at: ms, kind: z.string(), incident: z.string().nullable(), actor },
+    ...{ summary: z.string(), facts: open, seq: z.int(), previousHash: z.string(), hash: z.string() },
+  }),
+);
+
+export const ledgerPage = of<LedgerPage>()(
+  z.object({ entries: z.array(entry), head: z.object({ seq: z.int(), hash: z.string() }).nullable() }),
+);
+
+export const verification = of<LedgerVerification>()(
+  z.object({
+    ok: z.boolean(),
+    entries: z.int(),
+    breaks: z.array(z.object({ seq: z.int(), problem: z.string() })),
+  }),
+);
+
+/** The parts that programs read; what else the deciding workflow tells is there as well, and may change. */
+export const serviceView = of<ServiceView>()(
+  z.object({
+    ...{ service: z.string(), model: z.string(), at: ms, source: z.enum(['workflow', 'gateway', 'none']) },
+    status: z
+      .object({
+        service: z.string(),
+        readiness: z.object({
+          ...{ ready: z.boolean(), target: z.string().nullable(), warm: z.boolean(), provenAt: ms.nullable() },
+          ...{ expectedMs: z.number().nullable(), why: z.string() },
+        }),
+        state: z.object({
+          mode: z.enum(['observe', 'confirm', 'act']),
+          declared: z.object({ epoch: z.int(), primary: z.string() }).nullable(),
+          breaker: z.object({ open: z.boolean(), epoch: z.int(), incident: z.string().nullable() }),
+          incident: z
+            .object({ id: z.string(), phase: z.string(), metric: z.string(), sentence: z.string() })
+            .nullable(),
+          operation: z
+            .object({ id: z.string(), kind: z.string(), step: z.string(), waiting: z.string().nullable() })
+            .nullable(),
+          ...{ cooldownUntil: ms.nullable(), pausedUntil: ms.nullable(), pausedWhy: z.string().nullable() },
+          ...{ consecutive: z.int(), versions: z.array(z.object({ version: z.string(), standing: z.string() })) },
+        }),
+        ledgerLag: z.object({ entries: z.int(), oldestAt: ms.nullable() }),
+      })
+      .nullable(),
+    gateway: z.object({ record: z.object({ epoch: z.int(), primary: z.string() }).nullable() }).nullable(),
+    entrance: z.string().nullable(),
+    notKnown: names,
+  }),
+);
+
+export const incident = of<IncidentSummary>()(
+  z.object({
+    ...{ service: z.string(), incident: z.string(), beganAt: ms, lastAt: ms, endedAt: ms.nullable() },
+    ...{ entries: z.int(), lastKind: z.string(), began: z.string(), last: z.string() },
+  }),
+);
+
+export const version = of<VersionView>()(
+  z.object({
+    ...{ version: z.string(), digest: z.string(), createdAt: ms, importedAt: ms, engine: z.string() },
+    ...{ model: z.string(), probes: z.int(), bytes: z.number(), live: z.boolean(), standby: z.boolean() },
+    ...{ standing: z.string().nullable(), why: z.string().nullable(), evaluation: object.nullable() },
+    human: z.object({ by: z.string(), at: ms }).nullable(),
+  }),
+);
+
+export const answerLookup = of<AnswerLookup>()(
+  z.union([
+    z.object({ known: z.literal(true), answer: z.object({ service: z.string(), version: z.string().nullable() }) }),
+    z.object({ known: z.literal(false), why: z.string() }),
+  ]),
+);
+
+export const feedbackResult = of<FeedbackResult>()(
+  z.object({ accepted: z.int(), repeated: z.int(), corrected: z.int(), late: z.int(), unknown: names }),
+);
+
+export const observationsTaken = of<ObservationsTaken>()(z.object({ taken: z.literal(true), accepted: z.int() }));
+
+export const cache = of<CacheView>()(
+  z.object({ cache: z.string(), strategy: z.string(), state: object.nullable(), why: z.string() }),
+);
+export const cacheInvalidated = of<CacheInvalidated>()(
+  z.object({ outcomes: z.array(z.object({ cache: z.string(), done: z.boolean(), why: z.string() })) }),
+);
+
+export const items = of<ItemsView>()(
+  z.object({
+    ...{ incident: z.string(), began: entry, treated: z.array(entry), ended: entry.nullable() },
+    ...{ signedOff: z.array(entry), progress: object.nullable() },
+  }),
+);
+
+export const schedule = of<{ schedule: DrillScheduleView | null }>()(
+  z.object({
+    schedule: z
+      .object({
+        ...{ everyMs: z.number().nullable(), cron: z.string().nullable(), paused: z.boolean() },
+        ...{ note: z.string().nullable(), next: z.array(ms), last: ms.nullable(), skipped: z.int() },
+      })
+      .nullable(),
+  }),
+);
+
+export const imported = z.object({
+  outcome: z.enum(['imported', 'already-there', 'repaired']),
+  info: z.object({ version: z.string(), digest: z.string() }),
+  remarks: names.optional(),
+});
+export const recorded = z.object({ recorded: z.int() });
+export const anything = object;
