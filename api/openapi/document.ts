@@ -147,8 +147,9 @@ function schemaOf(schema: z.ZodType): Json {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
     ...{ io: 'input', unrepresentable: 'any' },
     override: ({ zodSchema, jsonSchema }) => {
-      const name = namesOf.get(zodSchema as z.ZodType);
-      if (name === undefined || zodSchema === schema) return;
+      const found = zodSchema as unknown as z.ZodType;
+      const name = namesOf.get(found);
+      if (name === undefined || found === schema) return;
       for (const key of Object.keys(jsonSchema)) delete (jsonSchema as Json)[key];
       jsonSchema.$ref = reference(name);
     },

@@ -1,3 +1,4 @@
+import { releaseFacts } from '../../workers/release';
 import type { ApiPorts } from '../../api/ports';
 import { MemoryLedger } from './memory-ledger';
 
@@ -18,7 +19,16 @@ export function apiPorts(given: { [port in keyof ApiPorts]?: Partial<ApiPorts[po
     alertsChanged: () => 0,
     ledger: new MemoryLedger(),
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('up 1\n') },
-    health: () => Promise.resolve({ ok: true, pid: 1, startedAt: 2, version: '0', parts: [] }),
+    health: () =>
+      Promise.resolve({
+        ok: true,
+        pid: 1,
+        startedAt: 2,
+        version: '0',
+        release: releaseFacts(),
+        leads: true,
+        parts: [],
+      }),
     ...(given as Partial<ApiPorts>),
     decisions: stub('decisions', given.decisions),
     schedules: stub('schedules', given.schedules),

@@ -44,7 +44,7 @@ export function referencesOf(entries: readonly ChainedEntry[]): References {
     pictures: [...pictures.values()],
     lists: [...lists.values()],
     versions: [...versions].flatMap(([version, digests]) =>
-      digests.size === 0 ? [{ version, digest: null }] : [...digests].map((digest) => ({ version, digest })),
+      (digests.size === 0 ? [null] : [...digests]).map((digest) => ({ version, digest })),
     ),
   };
 }
