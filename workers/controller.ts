@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { ApiPorts } from '../api/ports';
 import type { Health } from '../api/types';
 import type { LedgerEntry } from '../domain/ledger';
+import type { ServiceConfiguration } from './configuration/configuration';
 import { CONTROL_QUEUE, WATCH_QUEUE } from '../workflows/contract/ids';
 import { controlWorkerActivities, watchWorkerActivities } from './activities';
 
@@ -30,14 +31,21 @@ import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
 import { openLedger } from './ledger';
+import { eachInTurn, Turns } from './turns';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
 
 const ensureEveryMs = 60_000;
 const pollEveryMs = 5_000;
+/** Each half second; each is a workflow task. Of many services one is older than `pollEveryMs` when its turn comes. */
+const pollAtOnce = 10;
+/** A start of both workflows waits for the server most of the time. */
+const ensureAtOnce = 16;
 /** A new live version is seen so soon; measured is as often as the policy says. */
 const fitsEveryMs = 15_000;
+/** Or, with many services, so long for each of them. */
+const fitsEachMs = 100;
 const retentionDays = 90;
 
 /**
@@ -170,12 +178,13 @@ export async function runController(options: ProcessOptions): Promise<void> {
         // A killed worker's tasks wait this long for it before another (or its successor) gets them.
         stickyQueueScheduleToStartTimeout: 2_000,
         maxConcurrentActivityTaskExecutions: 64,
+        maxCachedWorkflows: cachedWorkflows(configuration.services.length),
         ...ending,
       },
       {
         taskQueue: WATCH_QUEUE,
         activities: watchWorkerActivities(sources),
-        maxConcurrentActivityTaskExecutions: 200,
+        maxConcurrentActivityTaskExecutions: watchSlots(configuration.services.length),
         // The heartbeat carries the evidence: a throttled one would lose what a dead watch had seen.
         maxHeartbeatThrottleInterval: 500,
         defaultHeartbeatThrottleInterval: 500,
@@ -203,11 +212,11 @@ export async function runController(options: ProcessOptions): Promise<void> {
     }
   };
   const poll = async (): Promise<void> => {
-    for (let next = 0; !signal.aborted;) {
+    const everybody = configuration.services.map(({ name }) => name);
+    const turns = new Turns(everybody, pollEveryMs, pollAtOnce);
+    while (!signal.aborted) {
       // A settled incident is looked at at once: its exposure is in the state now.
-      const due = performance.now() >= next;
-      const names = configuration.services.map(({ name }) => name).filter((name) => due || settled.has(name));
-      if (due) next = performance.now() + pollEveryMs;
+      const names = turns.take(performance.now(), settled);
       settled.clear();
       for (const name of names) {
         const status = await decisions.status(name).catch(() => null);
@@ -222,7 +231,11 @@ export async function runController(options: ProcessOptions): Promise<void> {
     const keeper = { configuration, adapters, decisions, ledger, log, signal };
     const cacheMetrics = new CacheMetrics(metrics.registry);
     const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal };
-    const keepers = [keepRegistries(keeper), keepFits(fits, signal), keepCaches(kept)];
+    const keepers = [
+      keepRegistries(keeper),
+      keepFits(fits, Math.max(fitsEveryMs, fitsEachMs * configuration.services.length), signal),
+      keepCaches(kept),
+    ];
     await Promise.all([work(), watchTemporal(), poll(), ...keepers]);
   } finally {
     for (const server of doors.servers) await server.close();
@@ -237,6 +250,16 @@ export async function runController(options: ProcessOptions): Promise<void> {
     await book.close();
     await rm(paths.controllerReport, { force: true });
   }
+}
+
+/** Each service holds up to four of them for as long as it is watched; one without a slot would not be watched at all. */
+function watchSlots(services: number): number {
+  return Math.max(200, 6 * services);
+}
+
+/** Two of each service, and what operations add: one that falls out is replayed at its next event. */
+function cachedWorkflows(services: number): number {
+  return Math.max(500, 2 * services + 200);
 }
 
 /** A worker that could do nothing cannot be made. */
@@ -258,27 +281,33 @@ async function keepWorkflows(
   },
 ): Promise<void> {
   const configured = new Set<string>();
-  while (!signal.aborted) {
-    let complete = true;
-    for (const service of configuration.services) {
-      try {
-        await ensureWorkflows(service, { ...asked, configuration });
-        if (!configured.has(service.name)) {
-          if (await configureWorkflow(service, { ...asked, configuration }, log)) configured.add(service.name);
-        }
-      } catch (error) {
-        complete = false;
-        log.warn({ service: service.name, err: error }, 'the workflows could not be ensured yet');
+  let complete = false;
+  const ensure = async (service: ServiceConfiguration): Promise<void> => {
+    try {
+      await ensureWorkflows(service, { ...asked, configuration });
+      if (!configured.has(service.name)) {
+        if (await configureWorkflow(service, { ...asked, configuration }, log)) configured.add(service.name);
       }
+    } catch (error) {
+      complete = false;
+      log.warn({ service: service.name, err: error }, 'the workflows could not be ensured yet');
     }
-    await pause(complete ? ensureEveryMs : 1_000, signal);
+  };
+  for (let withinMs = 0; !signal.aborted;) {
+    complete = true;
+    const began = performance.now();
+    await eachInTurn(configuration.services, ensure, { atOnce: ensureAtOnce, withinMs, signal });
+    // At first as quickly as may be; later each has a moment of its own in the minute.
+    withinMs = complete && configuration.services.length > 1 ? ensureEveryMs : 0;
+    const left = complete ? ensureEveryMs - (performance.now() - began) : 1_000;
+    if (left > 0) await pause(left, signal);
   }
 }
 
 /** The first look waits until versions, route and workflows are there; it would only be told twice. */
-async function keepFits(fits: { look(): Promise<void> }, signal: AbortSignal): Promise<void> {
+async function keepFits(fits: { look(): Promise<void> }, everyMs: number, signal: AbortSignal): Promise<void> {
   for (;;) {
-    await pause(fitsEveryMs, signal);
+    await pause(everyMs, signal);
     if (signal.aborted) return;
     await fits.look();
   }

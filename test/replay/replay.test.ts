@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger, Worker, type WorkflowBundleWithSourceMap } from '@temporalio/worker';
 import { quietRuntime } from '../support/service-rig';
 import { readHistory, storedHistories, textOf } from './stored-histories';
+import { preloadedModules } from '../support/preloaded';
 
 jest.setTimeout(120_000);
 
@@ -126,6 +127,7 @@ describe('stored histories', () => {
 async function bundled(dir: string): Promise<WorkflowBundleWithSourceMap> {
   return await bundleWorkflowCode({
     workflowsPath: join(dir, 'workflows', 'index.ts'),
+    preloadModules: preloadedModules(dir),
     logger: new DefaultLogger('ERROR'),
   });
 }

@@ -28,6 +28,7 @@ import type { DetectionInput } from '../../workflows/contract/inputs';
 import { resolvePolicy, policySchema } from '../../workers/configuration/policy-schema';
 import { until } from './poll';
 import { replayHistories, type Told } from './replay-histories';
+import { preloadedModules } from './preloaded';
 
 export const service = 'mail-triage';
 const quiet = new DefaultLogger('ERROR');
@@ -214,6 +215,7 @@ let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 export async function detectionBundle(): Promise<WorkflowBundleWithSourceMap> {
   bundle ??= bundleWorkflowCode({
     workflowsPath: require.resolve('./detection-workflows'),
+    preloadModules: preloadedModules(),
     logger: quiet,
   });
   return await bundle;

@@ -7,6 +7,7 @@ import { allPids, processEnvironment, processFacts } from '../../adapters/disk/p
 import { runPaths } from '../../workers/embedded/paths';
 import { compiled } from './compiled';
 import { until } from './poll';
+import { preloadedModules } from './preloaded';
 
 const productFolders = ['domain', 'workflows', 'activities', 'adapters', 'gateway', 'api', 'workers'];
 
@@ -18,7 +19,7 @@ export async function compiledProduct(): Promise<string> {
     const quiet = (): void => undefined;
     const logger = { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet };
     const workflowsPath = join(__dirname, '..', '..', 'workflows', 'index.ts');
-    const { code } = await bundleWorkflowCode({ workflowsPath, logger });
+    const { code } = await bundleWorkflowCode({ workflowsPath, preloadModules: preloadedModules(), logger });
     writeFileSync(`${bundle}.${process.pid}`, code);
     renameSync(`${bundle}.${process.pid}`, bundle);
   }

@@ -32,6 +32,7 @@ import type { ItemsActivities } from '../../workflows/contract/items-activities'
 import type { Candidate, OperationInput, OperationOrder, StepReport } from '../../workflows/contract/rollback';
 import type { RetirementInput } from '../../workflows/contract/signals';
 import { replayHistories } from './replay-histories';
+import { preloadedModules } from './preloaded';
 
 export const service = 'mail-triage';
 export const host = 'here';
@@ -249,7 +250,11 @@ let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 const quiet = new DefaultLogger('ERROR');
 
 export async function operationBundle(): Promise<WorkflowBundleWithSourceMap> {
-  bundle ??= bundleWorkflowCode({ workflowsPath: require.resolve('./operation-workflows'), logger: quiet });
+  bundle ??= bundleWorkflowCode({
+    workflowsPath: require.resolve('./operation-workflows'),
+    preloadModules: preloadedModules(),
+    logger: quiet,
+  });
   return await bundle;
 }
 

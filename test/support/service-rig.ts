@@ -13,6 +13,7 @@ import { CONTROL_QUEUE, hostQueue, routerQueue, serviceWorkflowId } from '../../
 import { NEWEST_RULES, type ServiceInput } from '../../workflows/contract/inputs';
 import type { Answer, MessageName } from '../../workflows/contract/messages';
 import type { ServiceStatus } from '../../workflows/contract/status';
+import { preloadedModules } from './preloaded';
 import { replayHistories } from './replay-histories';
 import { policyOf, ServiceWorld, type Activities, type Fakes } from './service-world';
 
@@ -36,7 +37,11 @@ const benign: readonly unknown[] = [
 let bundle: Promise<WorkflowBundleWithSourceMap> | undefined;
 
 export async function serviceBundle(): Promise<WorkflowBundleWithSourceMap> {
-  bundle ??= bundleWorkflowCode({ workflowsPath: require.resolve('./service-workflows'), logger: quiet });
+  bundle ??= bundleWorkflowCode({
+    workflowsPath: require.resolve('./service-workflows'),
+    preloadModules: preloadedModules(),
+    logger: quiet,
+  });
   return await bundle;
 }
 
