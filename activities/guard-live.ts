@@ -3,6 +3,7 @@ import type { Backend } from '../domain/route';
 import type { LiveInput, LiveResult, WatchActivities } from '../workflows/contract/activities';
 import { engineOn } from './engine-on';
 import { messageOf } from './failures';
+import { signOfLifeEveryMs } from './heartbeat';
 import { lookAt } from './golden-probes';
 import { hintsOf } from './instance-hints';
 import type { Engine, InstanceEvent, ServingRuntime } from './ports';
@@ -44,7 +45,7 @@ export function guardLive(ports: LivePorts): WatchActivities['guardLive'] {
     const context = Context.current();
     const signal = context.cancellationSignal;
     const began = Date.now();
-    const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+    const timer = setInterval(() => context.heartbeat(), signOfLifeEveryMs(HEARTBEAT_MS));
     context.heartbeat();
     let silentSince: number | null = null;
     const silences = new Silences();

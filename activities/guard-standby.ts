@@ -4,6 +4,7 @@ import type { GuardResult, StepOutcome, WatchActivities } from '../workflows/con
 import { engineOn } from './engine-on';
 import { askExternalParts } from './external-parts';
 import { messageOf } from './failures';
+import { signOfLifeEveryMs } from './heartbeat';
 import { askProbes, lookAt } from './golden-probes';
 import type { ArtifactStore, Engine, ExternalParts, GoldenProbe } from './ports';
 
@@ -27,7 +28,7 @@ export function guardStandby(ports: GuardPorts): WatchActivities['guardStandby']
     const context = Context.current();
     const signal = context.cancellationSignal;
     const began = Date.now();
-    const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+    const timer = setInterval(() => context.heartbeat(), signOfLifeEveryMs(HEARTBEAT_MS));
     context.heartbeat();
     let probes: GoldenProbe[] | null = null;
     let tokensCompared = false;

@@ -1,6 +1,14 @@
 import { Context } from '@temporalio/activity';
 
 const WORDS_MAX = 500;
+/** Of the time after which a silent worker counts as dead: one sign of life may be lost. */
+const SHARE = 0.4;
+
+/** How often an activity without news says that it lives; each sign is a write of the server. */
+export function signOfLifeEveryMs(otherwiseMs: number): number {
+  const { heartbeatTimeoutMs } = Context.current().info;
+  return heartbeatTimeoutMs === undefined ? otherwiseMs : Math.max(200, heartbeatTimeoutMs * SHARE);
+}
 
 /**
  * Runs a step that has no rhythm of its own with a sign of life each interval: a dead worker is noticed, and a

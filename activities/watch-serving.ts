@@ -3,6 +3,7 @@ import { Context } from '@temporalio/activity';
 import { identityKey, NO_IDENTITY, type ObservedServing } from '../domain/observed-serving';
 import type { ServingWatchInput, WatchActivities } from '../workflows/contract/activities';
 import { messageOf } from './failures';
+import { signOfLifeEveryMs } from './heartbeat';
 import type { Engine } from './ports';
 
 /** Where something else serves a service; null for a service that lastgood runs itself. */
@@ -33,7 +34,7 @@ export function watchServing(ports: ServingPorts): WatchActivities['watchServing
     const context = Context.current();
     const signal = context.cancellationSignal;
     const began = Date.now();
-    const timer = setInterval(() => context.heartbeat(), HEARTBEAT_MS);
+    const timer = setInterval(() => context.heartbeat(), signOfLifeEveryMs(HEARTBEAT_MS));
     context.heartbeat();
     try {
       for (;;) {

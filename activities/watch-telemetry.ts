@@ -11,6 +11,7 @@ import { OutsideWatch } from './detection/outside-watch';
 import { quickCause, type CausePorts } from './detection/quick-cause';
 import { WatchFold } from './detection/watch-fold';
 import { messageOf, within } from './failures';
+import { signOfLifeEveryMs } from './heartbeat';
 import { lookAtRouter } from './observe-route';
 import type { OutsideMetrics, ServingRuntime, Telemetry, TrafficRouter } from './ports';
 
@@ -46,9 +47,7 @@ export function watchTelemetry(ports: WatchPorts): WatchActivities['watchTelemet
     const context = Context.current();
     const began = Date.now();
     const fold = new WatchFold(input, beatOf(context.info.heartbeatDetails) ?? (await firstBeat(ports, input, began)));
-    const beat = (): void => context.heartbeat({ cursor: fold.cursor, charts: fold.snapshot() } satisfies Beat);
-    beat();
-    const timer = setInterval(beat, HEARTBEAT_MS);
+    const timer = startBeating(fold);
     void lookAtMemory(ports, input, fold);
     const memory = setInterval(() => void lookAtMemory(ports, input, fold), MEMORY_EVERY_MS);
     const outside = watchOutside(ports, input, fold);
@@ -63,6 +62,21 @@ export function watchTelemetry(ports: WatchPorts): WatchActivities['watchTelemet
       clearInterval(outside);
     }
   };
+}
+
+/** New evidence is carried at once; without any, a sign of life is enough. */
+function startBeating(fold: WatchFold): NodeJS.Timeout {
+  const context = Context.current();
+  const quietMs = signOfLifeEveryMs(HEARTBEAT_MS);
+  let told = { cursor: -1, at: 0 };
+  const beat = (): void => {
+    const now = performance.now();
+    if (fold.cursor === told.cursor && now - told.at < quietMs) return;
+    told = { cursor: fold.cursor, at: now };
+    context.heartbeat({ cursor: fold.cursor, charts: fold.snapshot() } satisfies Beat);
+  };
+  beat();
+  return setInterval(beat, Math.min(HEARTBEAT_MS, quietMs));
 }
 
 /** Never rejects: a copy that could not be looked at is unmeasured. */

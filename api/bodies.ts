@@ -68,6 +68,9 @@ export const itemsOrderBody = z.strictObject({
   reason: z.string().min(1).max(500),
 });
 export const listDigest = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'expected sha256: and 64 hexadecimal digits');
+export const incidentName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected the name of an incident: letters, digits, . _ -');
 const fact = z.json();
 
 /** The begin or the end of a chaos experiment. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
 import { itemsOrderSchema } from '../workflows/contract/items';
-import { itemsOrderBody, listDigest, signOffBody } from './bodies';
+import { incidentName, itemsOrderBody, listDigest, signOffBody } from './bodies';
 import type { Caller } from './identity/caller';
 import type { ApiPorts } from './ports';
 import { ApiError, notFound, read } from './problem';
@@ -105,8 +105,9 @@ function isAbout(pipelines: Json | undefined, pipeline: string | undefined): boo
   return one?.['pipeline'] === pipeline && more === undefined;
 }
 
+/** Part of the name of a file, and of the id of a workflow. */
 function incidentOf(request: FastifyRequest): string {
-  return (request.params as { incident: string }).incident;
+  return read(incidentName, (request.params as { incident: string }).incident, 'incident');
 }
 
 async function viewItems(ports: Ports, service: string, incident: string): Promise<ItemsView> {

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Actor, LedgerEntry } from '../domain/ledger';
 import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
+import { mapAtOnce } from './at-once';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import { registerCaches } from './caches';
 import { registerChaos } from './chaos';
@@ -25,6 +26,7 @@ import type { ActName, IncidentSummary, LedgerPage, Me, Pruning, VersionView } f
 
 const actNames = messageNames.filter((name): name is ActName => name !== 'configure');
 const ledgerPageMax = 1_000;
+const viewsAtOnce = 16;
 
 export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: LiveFeeds): void {
   const known = (request: FastifyRequest): ApiPorts['services'][number] => {
@@ -54,8 +56,8 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
   });
 
   app.get('/v1/services', { config: { needs: 'look' } }, async (request) => ({
-    services: await Promise.all(
-      visible(request, ports.services).map(({ name, model }) => viewService(ports, name, model)),
+    services: await mapAtOnce(viewsAtOnce, visible(request, ports.services), ({ name, model }) =>
+      viewService(ports, name, model),
     ),
   }));
 

@@ -17,6 +17,8 @@ const BENCHES: Record<string, () => Promise<{ bench: Bench }>> = {
   pipelines: () => import('./pipelines'),
   chaos: () => import('./chaos'),
   drills: () => import('./drills'),
+  security: () => import('./security'),
+  scale: () => import('./scale'),
 };
 
 const USAGE = `usage: npm run -s bench -- NAME [--data DIR] [--seed N] [--json] [options of the benchmark]

@@ -60,6 +60,11 @@ export interface DetectionPolicy {
   readonly calmMs: number;
   /** No row from the gateway for this long is `unmeasured`, with its own alert. */
   readonly unmeasuredAfterMs: number;
+  /**
+   * A watch that has said nothing for so long counts as dead, instead of the shorter times that one service of few has:
+   * given by a controller of many services, whose signs of life the server could not write otherwise.
+   */
+  readonly signOfLifeMs?: number;
   /** Below this much known good history the limits are those of warm-up. */
   readonly minHistoryMs: number;
   /**

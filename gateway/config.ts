@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import type { z } from 'zod';
 import { GatewayConfigError } from './errors';
 import { gatewayConfigSchema, type GatewayConfig, type GatewayServiceConfig } from './protocol';
+import { SERVICE_NAME } from '../domain/names';
 
 /** An idle follower shows itself once a second: below twice that it would be taken for absent. */
 const READER_MIN_MS = 2_000;
@@ -55,7 +56,7 @@ export function checkConfig(config: GatewayConfig, file: string): void {
   const names = new Set<string>();
   config.services.forEach((service, index) => {
     const at = `services[${index}]`;
-    if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(service.name)) {
+    if (!SERVICE_NAME.test(service.name)) {
       refuse(`${at}.name`, `found ${JSON.stringify(service.name)}, expected lower-case letters, digits and hyphens`);
     }
     if (names.has(service.name)) refuse(`${at}.name`, `${service.name} is there twice`);

@@ -33,13 +33,21 @@ export function sendJson(res: ServerResponse, status: number, body: unknown): vo
   res.end(text);
 }
 
-/** A whole number from the query. Throws {@link ControlError} 400 that names the parameter and what was found. */
+/** The latest moment that a `Date` can hold; nothing that is counted is as much. */
+const MOST = 8.64e15;
+
+/** A number from the query. Throws {@link ControlError} 400 that names the parameter and what was found. */
 export function numberParam(query: URLSearchParams, name: string, fallback?: number): number {
   const text = query.get(name);
   if (text === null && fallback !== undefined) return fallback;
   const value = Number(text);
-  if (text === null || text === '' || !Number.isSafeInteger(Math.floor(value)) || value < 0) {
-    throw new ControlError(400, `${name}: found ${JSON.stringify(text)}, expected a number of at least 0`);
+  if (text === null || text === '' || !(value >= 0 && value <= MOST)) {
+    throw new ControlError(400, `${name}: found ${JSON.stringify(text)}, expected a number from 0 to ${MOST}`);
   }
   return value;
+}
+
+/** As {@link numberParam}, for what is counted: half a row is none. */
+export function countParam(query: URLSearchParams, name: string, fallback?: number): number {
+  return Math.floor(numberParam(query, name, fallback));
 }

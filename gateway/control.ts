@@ -5,7 +5,7 @@ import { answersAround, findAnswers } from './answer-files';
 import { itemsAnswered } from './answer-items';
 import { describeIssues } from './config';
 import { streamTelemetry } from './control-follow';
-import { ControlError, numberParam, readJson, sendJson } from './control-http';
+import { ControlError, countParam, numberParam, readJson, sendJson } from './control-http';
 import { mirrorBatchSchema } from './drill-protocol';
 import { CONTROL_PREFIX, feedbackBatchSchema, gatewayCacheDropSchema, observationBatchSchema } from './protocol';
 import { UnderLegalHold } from './samples';
@@ -49,7 +49,7 @@ async function handle(context: ControlContext, req: IncomingMessage, res: Server
   if (context.token !== null && !bearerIs(req.headers.authorization, context.token)) {
     throw new ControlError(401, 'expected the header authorization: Bearer <control token>');
   }
-  const url = new URL(req.url ?? '/', 'http://control');
+  const url = addressed(req.url ?? '/');
   if (!url.pathname.startsWith(`${CONTROL_PREFIX}/`)) throw new ControlError(404, `no such path: ${url.pathname}`);
   const [kind, name, action, ...more] = url.pathname
     .slice(CONTROL_PREFIX.length + 1)
@@ -64,6 +64,12 @@ async function handle(context: ControlContext, req: IncomingMessage, res: Server
   const service = context.services.get(name);
   if (!service) throw new ControlError(404, `no such service: ${name}`);
   return serviceRequest(service, `${req.method} ${action ?? ''}`.trim(), url.searchParams, req, res);
+}
+
+/** `//` and some others are no addresses, although they came as a path. */
+function addressed(target: string): URL {
+  if (!URL.canParse(target, 'http://control')) throw new ControlError(400, `no such path: ${target.slice(0, 200)}`);
+  return new URL(target, 'http://control');
 }
 
 async function serviceRequest(
@@ -90,8 +96,8 @@ async function serviceRequest(
     }
     case 'GET telemetry':
       return streamTelemetry(service, res, {
-        after: numberParam(query, 'after', 0),
-        limit: numberParam(query, 'limit', Number.MAX_SAFE_INTEGER),
+        after: countParam(query, 'after', 0),
+        limit: countParam(query, 'limit', Number.MAX_SAFE_INTEGER),
         follow: query.get('follow') === '1',
       });
     case 'GET window':
@@ -101,13 +107,13 @@ async function serviceRequest(
       });
     case 'GET samples': {
       if (!service.samples.on) return sendJson(res, 200, { off: true, samples: [] });
-      const limit = Math.min(numberParam(query, 'limit', 100), SAMPLES_MAX);
+      const limit = Math.min(countParam(query, 'limit', 100), SAMPLES_MAX);
       const samples = service.samples.newest(query.get('version'), query.get('labelled') === '1', limit);
       return sendJson(res, 200, { samples });
     }
     case 'GET inputs': {
       if (!service.samples.on) return sendJson(res, 200, { off: true, inputs: [] });
-      const limit = Math.min(numberParam(query, 'limit', 100), INPUTS_MAX);
+      const limit = Math.min(countParam(query, 'limit', 100), INPUTS_MAX);
       const [from, to] = [numberParam(query, 'from'), numberParam(query, 'to')];
       return sendJson(res, 200, { inputs: service.samples.inputs(from, to, limit) });
     }
@@ -128,7 +134,7 @@ async function serviceRequest(
       return sendJson(res, answer.taken ? 200 : 409, answer);
     }
     case 'GET observations': {
-      const limit = Math.min(numberParam(query, 'limit', OBSERVATIONS_MAX), OBSERVATIONS_MAX);
+      const limit = Math.min(countParam(query, 'limit', OBSERVATIONS_MAX), OBSERVATIONS_MAX);
       const [from, to] = [numberParam(query, 'from'), numberParam(query, 'to')];
       return sendJson(res, 200, { values: service.observations.values(query.get('metric') ?? '', from, to, limit) });
     }
@@ -139,7 +145,7 @@ async function serviceRequest(
       return sendJson(res, 200, { dropped: service.cache?.drop(versions, by, Date.now()) ?? 0 });
     }
     case 'GET items': {
-      const limit = Math.min(numberParam(query, 'limit', ITEMS_MAX), ITEMS_MAX);
+      const limit = Math.min(countParam(query, 'limit', ITEMS_MAX), ITEMS_MAX);
       const [fromMs, toMs] = [numberParam(query, 'from'), numberParam(query, 'to')];
       const asked = { version: query.get('version') ?? '', fromMs, toMs, cursor: query.get('cursor'), limit };
       return sendJson(res, 200, await itemsAnswered(service.answers, asked));

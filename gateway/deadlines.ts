@@ -16,18 +16,17 @@ const SWEEP_MS = 20;
 export class Deadlines {
   private readonly waiting = new Set<Waiting>();
   private readonly late = new Set<Waiting>();
-  private readonly timer: NodeJS.Timeout;
+  /** Runs while somebody waits: of a thousand services most have nobody. */
+  private timer: NodeJS.Timeout | null = null;
 
   constructor(
     private readonly firstByteMs: number,
     private readonly requestMaxMs: number,
-  ) {
-    this.timer = setInterval(() => this.sweep(performance.now()), SWEEP_MS);
-    this.timer.unref();
-  }
+  ) {}
 
   add(request: Waiting): void {
     this.waiting.add(request);
+    this.timer ??= setInterval(() => this.turn(), SWEEP_MS).unref();
   }
 
   remove(request: Waiting): void {
@@ -49,6 +48,12 @@ export class Deadlines {
   }
 
   stop(): void {
-    clearInterval(this.timer);
+    if (this.timer !== null) clearInterval(this.timer);
+    this.timer = null;
+  }
+
+  private turn(): void {
+    this.sweep(performance.now());
+    if (this.waiting.size === 0 && this.late.size === 0) this.stop();
   }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { VERSION_NAME } from '../domain/names';
 
-const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
+const version = z.string().regex(VERSION_NAME, 'a version name: letters, digits, . _ + -');
 const instant = z.number().min(0);
 
 /** A second version beside the primary; what a drill may declare of it is refused elsewhere where it is none. */

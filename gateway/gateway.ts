@@ -29,6 +29,7 @@ export class Gateway {
   private readonly probeServers = new Map<string, Server>();
   private stopping: Promise<void> | null = null;
   private routerLog: RouterLog | null = null;
+  private nextHouse = 0;
 
   private constructor(
     private readonly config: GatewayConfig,
@@ -104,9 +105,10 @@ export class Gateway {
       this.routerLog = await RouterLog.start(socket, join(config.dataDir, 'router-log.json'), this.services);
     }
     this.every(ALIVE_MS, () => this.markAlive(0));
-    this.every(HOUSEKEEPING_MS, () => this.keepHouse());
+    // One service after the other, spread over the time: all at once would hold up the traffic of all for as long.
+    this.every(HOUSEKEEPING_MS / Math.max(1, this.services.size), () => this.keepNextHouse());
     this.markAlive(0);
-    this.keepHouse();
+    for (let count = 0; count < this.services.size; count += 1) this.keepNextHouse();
     this.report();
   }
 
@@ -164,17 +166,18 @@ export class Gateway {
     }
   }
 
-  private keepHouse(): void {
-    const now = Date.now();
+  private keepNextHouse(): void {
+    const services = [...this.services.values()];
+    const service = services[this.nextHouse % Math.max(1, services.length)];
+    this.nextHouse += 1;
+    if (!service) return;
     const held = this.config.services.filter(({ legalHold }) => legalHold === true).map(({ name }) => name);
-    for (const service of this.services.values()) {
-      try {
-        service.housekeeping(now, held);
-        // Folding deletes the rows of one second.
-        if (!held.includes(service.config.name)) this.fold(service.config.name);
-      } catch (error) {
-        process.stderr.write(`lastgood gateway: housekeeping of ${service.config.name}: ${String(error)}\n`);
-      }
+    try {
+      service.housekeeping(Date.now(), held);
+      // Folding deletes the rows of one second.
+      if (!held.includes(service.config.name)) this.fold(service.config.name);
+    } catch (error) {
+      process.stderr.write(`lastgood gateway: housekeeping of ${service.config.name}: ${String(error)}\n`);
     }
   }
 

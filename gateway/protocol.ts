@@ -5,6 +5,7 @@ import { gatewayCacheConfigSchema } from './cache/schemas';
 import { shareSchema } from './drill-protocol';
 import { EVENTS } from './event-names';
 import { controlPort, gatewayPeerSchema } from './peer-schema';
+import { SERVICE_NAME, VERSION_NAME } from '../domain/names';
 
 export * from './cache/schemas';
 export type { GatewayPeer } from './peer-schema';
@@ -37,7 +38,7 @@ export { mirroredSchema, type Mirrored, type MirrorItem } from './drill-protocol
  */
 export const CONTROL_PREFIX = '/control/v1';
 
-const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/);
+const version = z.string().regex(VERSION_NAME, 'a version name: letters, digits, . _ + -');
 const epoch = z.int().min(0);
 const eventName = z.enum(EVENTS);
 const instant = z.number().min(0);
@@ -75,7 +76,7 @@ export const backendSchema = z.strictObject({
 });
 
 export const routeRecordSchema: z.ZodType<RouteRecord> = z.strictObject({
-  service: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  service: z.string().regex(SERVICE_NAME, 'a service name: lower-case letters, digits, -'),
   epoch,
   primary: version,
   share: shareSchema.exactOptional(),

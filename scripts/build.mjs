@@ -86,11 +86,11 @@ async function bundleWorkflows() {
   };
   const logger = Object.fromEntries(['trace', 'debug', 'info', 'warn', 'error'].map((level) => [level, log(level)]));
   try {
-    const { code } = await bundleWorkflowCode({
-      workflowsPath: entry,
-      preloadModules: [join(root, 'workflows/preloaded.ts')],
-      logger: { ...logger, log: () => undefined },
-    });
+    // Once for all workflows of a worker instead of once for each: libraries, schemas and rules have no state of their own.
+    const rules = filesUnder(join(root, 'domain')).filter((file) => file.endsWith('.ts'));
+    const preloadModules = [join(root, 'workflows/preloaded.ts'), ...rules.sort()];
+    const quiet = { ...logger, log: () => undefined };
+    const { code } = await bundleWorkflowCode({ workflowsPath: entry, preloadModules, logger: quiet });
     // The name appears when the bundle is whole: a controller that starts meanwhile reads the old one.
     writeFileSync(`${bundle}.new`, code);
     renameSync(`${bundle}.new`, bundle);

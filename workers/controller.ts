@@ -35,6 +35,7 @@ import { newerRules } from './newer-rules';
 import { keepWorkflows } from './workflow-keeper';
 import { openLedger } from './ledger';
 import { diskOf, lookAtHolds } from './legal-hold';
+import { Turns } from './turns';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
@@ -42,8 +43,12 @@ import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
 const pollEveryMs = 5_000;
 /** Room on the disk of what may not be deleted. */
 const holdsEveryMs = 60_000;
+/** Each half second; each is a workflow task. Of many services one is older than `pollEveryMs` when its turn comes. */
+const pollAtOnce = 10;
 /** A new live version is seen so soon; measured is as often as the policy says. */
 const fitsEveryMs = 15_000;
+/** Or, with many services, so long for each of them. */
+const fitsEachMs = 100;
 const retentionDays = 90;
 
 /**
@@ -211,12 +216,13 @@ export async function runController(options: ProcessOptions): Promise<void> {
         // A killed worker's tasks wait this long for it before another (or its successor) gets them.
         stickyQueueScheduleToStartTimeout: 2_000,
         maxConcurrentActivityTaskExecutions: 64,
+        maxCachedWorkflows: cachedWorkflows(configuration.services.length),
         ...ending,
       },
       {
         taskQueue: WATCH_QUEUE,
         activities: watchWorkerActivities(sources),
-        maxConcurrentActivityTaskExecutions: 200,
+        maxConcurrentActivityTaskExecutions: watchSlots(configuration.services.length),
         // The heartbeat carries the evidence: a throttled one would lose what a dead watch had seen.
         maxHeartbeatThrottleInterval: 500,
         defaultHeartbeatThrottleInterval: 500,
@@ -240,16 +246,16 @@ export async function runController(options: ProcessOptions): Promise<void> {
     }
   };
   const poll = async (): Promise<void> => {
-    for (let next = 0; !signal.aborted; await pause(500, signal)) {
+    const everybody = configuration.services.map(({ name }) => name);
+    let turns = new Turns(everybody, pollEveryMs, pollAtOnce);
+    for (; !signal.aborted; await pause(500, signal)) {
       metrics.observeLeads(leads());
       if (!leads()) {
-        next = 0;
+        turns = new Turns(everybody, pollEveryMs, pollAtOnce);
         continue;
       }
       // A settled incident is looked at at once: its exposure is in the state now.
-      const due = performance.now() >= next;
-      const names = configuration.services.map(({ name }) => name).filter((name) => due || settled.has(name));
-      if (due) next = performance.now() + pollEveryMs;
+      const names = turns.take(performance.now(), settled);
       settled.clear();
       for (const name of names) {
         const status = await decisions.status(name).catch(() => null);
@@ -271,7 +277,12 @@ export async function runController(options: ProcessOptions): Promise<void> {
     const keeper = { configuration, adapters, decisions, ledger, log, signal, leadership };
     const cacheMetrics = new CacheMetrics(metrics.registry);
     const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal, leadership };
-    const keepers = [keepRegistries(keeper), keepFits(fits, signal), keepCaches(kept), keepHolds()];
+    const keepers = [
+      keepRegistries(keeper),
+      keepFits(fits, Math.max(fitsEveryMs, fitsEachMs * configuration.services.length), signal),
+      keepCaches(kept),
+      keepHolds(),
+    ];
     await Promise.all([work(), watchTemporal(), poll(), leadership.run(signal), ...keepers]);
   } finally {
     for (const server of doors.servers) await server.close();
@@ -288,6 +299,16 @@ export async function runController(options: ProcessOptions): Promise<void> {
   }
 }
 
+/** Each service holds up to four of them for as long as it is watched; one without a slot would not be watched at all. */
+function watchSlots(services: number): number {
+  return Math.max(200, 6 * services);
+}
+
+/** Two of each service, and what operations add: one that falls out is replayed at its next event. */
+function cachedWorkflows(services: number): number {
+  return Math.max(500, 2 * services + 200);
+}
+
 /** A worker that could do nothing cannot be made. */
 function hasWork(plan: WorkerPlan): boolean {
   return plan.workflowBundle !== undefined || Object.keys(plan.activities ?? {}).length > 0;
@@ -297,9 +318,9 @@ function hasWork(plan: WorkerPlan): boolean {
 const ending = { shutdownGraceTime: 500, shutdownForceTime: 8_000 } as const;
 
 /** The first look waits until versions, route and workflows are there; it would only be told twice. */
-async function keepFits(fits: { look(): Promise<void> }, signal: AbortSignal): Promise<void> {
+async function keepFits(fits: { look(): Promise<void> }, everyMs: number, signal: AbortSignal): Promise<void> {
   for (;;) {
-    await pause(fitsEveryMs, signal);
+    await pause(everyMs, signal);
     if (signal.aborted) return;
     await fits.look();
   }

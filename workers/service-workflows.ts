@@ -4,6 +4,7 @@ import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Decisions } from '../api/ports';
 import { CONTROL_QUEUE, detectionWorkflowId, searchAttributes, serviceWorkflowId } from '../workflows/contract/ids';
+import type { ServicePolicy } from '../domain/policy';
 import { type DetectionInput, type ServiceInput } from '../workflows/contract/inputs';
 import { parseMessage } from '../workflows/contract/messages';
 import { keepsSamples, type Configuration, type ServiceConfiguration } from './configuration/configuration';
@@ -26,7 +27,7 @@ export async function ensureWorkflows(service: ServiceConfiguration, options: En
     service: service.name,
     host: configuration.controlHost,
     model: service.model,
-    policy: { ...service.policy, actKeys: options.actKeys },
+    policy: policyOf(service, options),
     rules: options.rules,
     samples: keepsSamples(service),
     searchAttributes: options.registered,
@@ -67,7 +68,7 @@ export async function configureWorkflow(
   log: Logger,
 ): Promise<boolean> {
   const { state } = await decisions.status(service.name);
-  const policy = { ...service.policy, actKeys };
+  const policy = policyOf(service, { configuration, actKeys });
   // Never back: what was decided by newer ones could not be replayed.
   const rules = Math.max(state.rules, wanted);
   if (state.rules === rules && same(state.policy, policy)) return true;
@@ -82,6 +83,20 @@ export async function configureWorkflow(
   const answer = await decisions.act(service.name, 'configure', parsed.message);
   log.info({ service: service.name, decision: answer.decision, why: answer.why }, 'policy sent');
   return answer.decision !== 'refused';
+}
+
+/** Above so many services the server could not write the signs of life of one service of few. */
+const MANY_SERVICES = 60;
+const MANY_SIGN_OF_LIFE_MS = 7_000;
+
+/** The policy of the file, and what the controller itself has to say to the workflow. */
+function policyOf(
+  { policy }: ServiceConfiguration,
+  { configuration, actKeys }: Pick<EnsureOptions, 'configuration' | 'actKeys'>,
+): ServicePolicy {
+  const { detection } = policy;
+  const many = configuration.services.length > MANY_SERVICES;
+  return { ...policy, actKeys, ...(many && { detection: { ...detection, signOfLifeMs: MANY_SIGN_OF_LIFE_MS } }) };
 }
 
 function same(left: unknown, right: unknown): boolean {

@@ -18,6 +18,8 @@ const prometheusEveryMs = 15_000;
 /** A verdict may come two seconds after its onset, and takes what was read by then. */
 const inputsEveryMs = 2_000;
 const usersEveryMs = 15_000;
+/** One service after the other is read: with many of them each less often, so that the readings stay a small part of the work. */
+const eachUsersMs = 60;
 
 /** All that is around the services: this host, their machines, what they depend on, their inputs, their users. */
 export function openEnvironment(
@@ -37,7 +39,7 @@ export function openEnvironment(
     more: [
       ...machines(configuration),
       inputSignals({ services, samples: telemetry, profileOf: store.inputProfile, everyMs: inputsEveryMs, now }),
-      userSignals({ services, telemetry, everyMs: usersEveryMs, now }),
+      userSignals({ services, telemetry, everyMs: Math.max(usersEveryMs, services.length * eachUsersMs), now }),
     ],
   });
 }

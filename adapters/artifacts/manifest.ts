@@ -9,6 +9,7 @@ import type { Json } from '../../domain/ledger';
 import { contractSchema } from './contract-schema';
 import { clashes, MANIFEST, pathProblem } from './paths';
 import { JsonRefused, parseStrictJson } from './strict-json';
+import { SERVICE_NAME, VERSION_NAME } from '../../domain/names';
 
 const rate = z.number().min(0).max(1);
 const count = z.int().min(0);
@@ -27,8 +28,8 @@ export const fileRoles = [
 
 export const manifestSchema = z.strictObject({
   schema: z.literal(1),
-  service: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
-  version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/),
+  service: z.string().regex(SERVICE_NAME, 'a service name: lower-case letters, digits, -'),
+  version: z.string().regex(VERSION_NAME, 'a version name: letters, digits, . _ + -'),
   createdAt: z.iso.datetime({ offset: true }),
   engine: text,
   model: text,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { isMissing, readTextIfThere, writeFileAtomic } from '../disk/atomic-file';
 import { ArtifactError } from './errors';
+import { SERVICE_NAME, VERSION_NAME } from '../../domain/names';
 
 const LIMIT_BYTES = 64 * 1024;
 
@@ -19,7 +20,7 @@ const recordSchema = z.strictObject({
 });
 export type VersionRecord = z.infer<typeof recordSchema>;
 
-const names = { service: /^[a-z0-9][a-z0-9-]{0,62}$/, version: /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/ };
+const names = { service: SERVICE_NAME, version: VERSION_NAME };
 
 /** The names of a store: `services/<service>/<version>.json`, and notes for people in `notes/`. */
 export class StoreRecords {

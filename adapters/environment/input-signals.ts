@@ -26,6 +26,8 @@ const PROFILE_MS = 60_000;
 /** Samples that could not be read for so long are not those of now. */
 const STALE_MS = 60_000;
 
+const OFF_AGAIN_MS = 10 * 60_000;
+
 interface Kept {
   inputs: ReducedInput[];
   /** Newest moment that was read. */
@@ -90,7 +92,11 @@ export function inputSignals(options: InputSignalOptions): SignalSource {
     everyMs: options.everyMs,
     quick: false,
     async sample() {
-      for (const [service, kept] of services) await read(service, kept);
+      for (const [service, kept] of services) {
+        // Off by the configuration, which changes with a restart only: most of many services are asked for nothing here.
+        if (kept.off && now() - (kept.readTo ?? 0) < OFF_AGAIN_MS) continue;
+        await read(service, kept);
+      }
     },
     async findings(service, sinceMs, { onset, known }) {
       const kept = services.get(service);

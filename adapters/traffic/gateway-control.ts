@@ -61,6 +61,12 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
     keepAliveTimeout: 4_000,
     connections: 16,
   });
+  // A stream holds its connection for as long as its service is watched: among the others a few services would leave none.
+  const streams: Dispatcher = new Agent({
+    connect: { timeout: timeoutMs, ...connection(address) },
+    bodyTimeout: 0,
+    pipelining: 1,
+  });
   const origin = originOf(address);
   const place = 'socket' in address ? address.socket : origin;
 
@@ -73,12 +79,17 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
     return { authorization: `Bearer ${token.trim()}` };
   }
 
-  async function send(method: 'GET' | 'PUT' | 'POST', path: string, signal: AbortSignal, body?: unknown) {
+  async function send(
+    method: 'GET' | 'PUT' | 'POST',
+    path: string,
+    signal: AbortSignal,
+    { body, by = agent }: { readonly body?: unknown; readonly by?: Dispatcher } = {},
+  ) {
     const sent = await headers();
     const url = `${origin}${CONTROL_PREFIX}${path}`;
     return request(url, {
       method,
-      dispatcher: agent,
+      dispatcher: by,
       signal,
       headers: body === undefined ? sent : { ...sent, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -111,7 +122,7 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
       const what = `${method} ${path} at ${place}`;
       const signal = AbortSignal.timeout(timeoutMs);
       try {
-        const answer = await send(method, path, signal, body);
+        const answer = await send(method, path, signal, body === undefined ? {} : { body });
         const content = await read(answer.body, what);
         refuse(answer.statusCode, what, content);
         return { status: answer.statusCode, json: parse(content, what) };
@@ -122,7 +133,7 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
     async open(path, signal) {
       const what = `GET ${path} at ${place}`;
       try {
-        const answer = await send('GET', path, signal);
+        const answer = await send('GET', path, signal, { by: streams });
         if (answer.statusCode !== 200) {
           const content = await read(answer.body, what);
           refuse(answer.statusCode, what, content);
@@ -133,7 +144,9 @@ export function gatewayControl(options: GatewayControlOptions): GatewayControl {
         throw asGatewayError(fault, what, null);
       }
     },
-    close: () => agent.close(),
+    close: async () => {
+      await Promise.all([agent.close(), streams.destroy()]);
+    },
   };
 }
 

@@ -48,10 +48,20 @@ export type TokenReading = { readonly caller: Omit<Caller, 'isLocalUser'> } | { 
 
 /** @throws Error that names the file and the place in it. */
 export function readTokenFile(file: string): TokenEntry[] {
-  const parsed = tokenFileSchema.safeParse(parse(readFileSync(file, 'utf8'), { schema: 'core', maxAliasCount: 0 }));
+  const parsed = tokenFileSchema.safeParse(yamlIn(file));
   if (parsed.success) return parsed.data.tokens;
   const [issue] = parsed.error.issues;
   throw new Error(`${file}: ${issue?.path.join('.') || '(file)'}: ${issue?.message ?? 'cannot be read'}`);
+}
+
+/** The parser's own errors quote the lines around a fault, and do not name the file. */
+function yamlIn(file: string): unknown {
+  const text = readFileSync(file, 'utf8');
+  try {
+    return parse(text, { schema: 'core', maxAliasCount: 0, logLevel: 'error' });
+  } catch (error) {
+    throw new Error(`${file}: not YAML: ${(error as Error).message.split('\n')[0] ?? ''}`, { cause: error });
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ import { replayHistories } from '../support/replay-histories';
 import { quietRuntime } from '../support/service-rig';
 import { workflowBundle, type WorkflowBundle } from '../support/workflow-bundle';
 import { readHistory, storedHistories, textOf } from './stored-histories';
+import { preloadedModules } from '../support/preloaded';
 
 jest.setTimeout(120_000);
 
@@ -121,6 +122,7 @@ describe('stored histories', () => {
       writeFileSync(join(dir, file), source.replace(line, other));
     }
     const logger = new DefaultLogger('ERROR');
-    return await bundleWorkflowCode({ workflowsPath: join(dir, 'workflows', 'index.ts'), logger });
+    const preloadModules = preloadedModules(dir);
+    return await bundleWorkflowCode({ workflowsPath: join(dir, 'workflows', 'index.ts'), preloadModules, logger });
   }
 });

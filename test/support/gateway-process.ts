@@ -85,6 +85,7 @@ export class GatewayProcess {
       compiled([
         'gateway',
         'domain/caches',
+        'domain/names.ts',
         'domain/route.ts',
         'domain/traffic-support.ts',
         'domain/detection/score-bins.ts',

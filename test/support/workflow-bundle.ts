@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
+import { preloadedModules } from './preloaded';
 
 export interface WorkflowBundle {
   readonly code: string;
@@ -33,7 +34,7 @@ async function kept(entry: string): Promise<WorkflowBundle> {
   }
   const { code } = await bundleWorkflowCode({
     workflowsPath: entry,
-    preloadModules: [join(ROOT, 'workflows', 'preloaded.ts')],
+    preloadModules: preloadedModules(),
     logger: new DefaultLogger('ERROR'),
   });
   mkdirSync(KEPT, { recursive: true });

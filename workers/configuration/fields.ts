@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { durationPattern, durationText, durationWords, parseDuration } from './duration';
+import { SERVICE_NAME, VERSION_NAME } from '../../domain/names';
 
 /**
  * Building blocks of the configuration's schema. A message says what is *expected*; place and finding are added by
@@ -67,11 +68,11 @@ export const backendAddress = z
 
 export const versionName = z
   .string('a version name in quotes: letters, digits, . _ + -')
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'a version name: letters, digits, . _ + -');
+  .regex(VERSION_NAME, 'a version name: letters, digits, . _ + -');
 
 export const serviceName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a service name: lower-case letters, digits and -, at most 63');
+  .regex(SERVICE_NAME, 'a service name: lower-case letters, digits and -, at most 63');
 
 export const path = z.string('a path').min(1, 'a path');
 export const rate = z.number('a number from 0 to 1').min(0, 'a number from 0 to 1').max(1, 'a number from 0 to 1');

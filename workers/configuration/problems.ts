@@ -14,7 +14,17 @@ export function describeIssues(
 ): string[] {
   const lines = issues.flatMap((issue) => describe(file, schema, issue));
   const ordered = lines.sort((a, b) => order(a.place) - order(b.place));
-  return [...new Set(ordered.map(({ place, text }) => `${fileName}:${place}: ${text}`))];
+  const all = [...new Set(ordered.map(({ place, text }) => `${fileName}:${place}: ${clippedText(text)}`))];
+  if (all.length <= SHOWN_MAX) return all;
+  return [...all.slice(0, SHOWN_MAX), `${fileName}: and ${all.length - SHOWN_MAX} more problems`];
+}
+
+/** A file of another kind has a problem in each of its lines, and nobody reads them all. */
+const SHOWN_MAX = 100;
+const TEXT_MAX = 1_000;
+
+function clippedText(text: string): string {
+  return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
 }
 
 interface Described {

@@ -45,7 +45,7 @@ export function foreignKey(schema: z.ZodType, path: Path, file: unknown, key: st
     const chosen = fieldOf(value, discriminator);
     if (typeof chosen !== 'string') continue;
     const having = options.filter((option) =>
-      mayBeGiven(definition(unwrapped({ schema: option, value }).schema).shape?.[key]),
+      mayBeGiven(inShape(definition(unwrapped({ schema: option, value }).schema), key)),
     );
     const belongsTo = having.flatMap((option) => tagsOf(option, discriminator)).filter((tag) => tag !== chosen);
     if (belongsTo.length > 0) return { discriminator, chosen, belongsTo };
@@ -88,9 +88,14 @@ function tagsOf(option: z.ZodType, discriminator: string): string[] {
 }
 
 function step({ schema, value }: Place, part: string | number): Place[] {
-  const { shape, valueType, element } = definition(schema);
-  const next = shape?.[String(part)] ?? valueType ?? element;
+  const { valueType, element } = definition(schema);
+  const next = inShape(definition(schema), String(part)) ?? valueType ?? element;
   return next === undefined ? [] : [{ schema: next, value: fieldOf(value, part) }];
+}
+
+/** Only what the schema itself has: a file may well have a key `__proto__`. */
+function inShape({ shape }: Definition, key: string): z.ZodType | undefined {
+  return shape !== undefined && Object.hasOwn(shape, key) ? shape[key] : undefined;
 }
 
 function fieldOf(value: unknown, part: string | number): unknown {

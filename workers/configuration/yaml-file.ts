@@ -13,6 +13,8 @@ export interface YamlFile {
 
 export const yamlLimitBytes = 1024 * 1024;
 const maxAliasCount = 100;
+/** What follows the first error of a file is mostly its consequence. */
+const problemsMax = 20;
 
 export type YamlReading =
   | { readonly ok: true; readonly file: YamlFile }
@@ -25,11 +27,13 @@ export function readYaml(text: string): YamlReading {
     return refused('1:1', `the file: found ${bytes} bytes, expected at most ${yamlLimitBytes}`);
   }
   const lines = new LineCounter();
-  const document = parseDocument(text, { schema: 'core', uniqueKeys: true, strict: true, lineCounter: lines });
+  // Its warnings go to standard error, past whoever shows the problems.
+  const options = { schema: 'core', uniqueKeys: true, strict: true, lineCounter: lines, logLevel: 'error' } as const;
+  const document = parseDocument(text, options);
   if (document.errors.length > 0) {
     return {
       ok: false,
-      problems: document.errors.map((error) => ({
+      problems: document.errors.slice(0, problemsMax).map((error) => ({
         place: at(lines, error.pos[0]),
         text: `not YAML: ${(error.message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '')}`,
       })),

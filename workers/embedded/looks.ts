@@ -6,13 +6,15 @@ import { readJson } from '../files';
 import type { RunPaths } from './paths';
 
 const limitMs = 2_000;
+/** The gap in which nobody decided is an entry of each service. */
+const postLimitMs = 60_000;
 
 const healthSchema = z.object({
   pid: z.int(),
   parts: z.array(z.object({ part: z.string(), ok: z.boolean(), why: z.string() })),
 });
 
-/** The processes, asked over their Unix sockets. Each call has a limit of 2 s. */
+/** The processes, asked over their Unix sockets. Each look has a limit of 2 s. */
 export class Looks {
   private readonly agents = new Map<string, Agent>();
 
@@ -65,7 +67,7 @@ export class Looks {
       const answer = await request(`http://local${path}`, {
         method,
         dispatcher: this.agentFor(socketPath),
-        signal: AbortSignal.timeout(limitMs),
+        signal: AbortSignal.timeout(method === 'GET' ? limitMs : postLimitMs),
         ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
       });
       const text = await answer.body.text();

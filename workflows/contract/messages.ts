@@ -4,79 +4,83 @@ import type { MessageName, OperatorMessage } from '../../domain/service/messages
 import { actSignatureSchema } from './act-signature';
 import { NEWEST_RULES } from './inputs';
 import { policySchema } from './policy';
+import { shared } from './shared';
+import { VERSION_NAME } from '../../domain/names';
 
 /**
  * What people and the controller say to a service workflow. Every message exists as an Update and as a Signal of the
- * same name; both arrive as `unknown` and are parsed here. Names are wire names.
+ * same name; both arrive as `unknown` and are parsed here. Names are wire names. One schema a message; the table has every
+ * name of the domain's union, or it does not compile.
  */
-const version = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'a version name: letters, digits, . _ + -');
-const incident = z.string().min(1).max(64);
+export const messageSchemas = shared('messages', () => {
+  const version = z.string().regex(VERSION_NAME, 'a version name: letters, digits, . _ + -');
+  const incident = z.string().min(1).max(64);
 
-const actorSchema: z.ZodType<Actor> = z.strictObject({
-  name: z.string().min(1).max(128),
-  proof: z.enum(['lastgood', 'unix-user', 'token', 'oidc', 'mtls', 'unverified', 'external']),
-  from: z.string().max(128),
+  const actorSchema: z.ZodType<Actor> = z.strictObject({
+    name: z.string().min(1).max(128),
+    proof: z.enum(['lastgood', 'unix-user', 'token', 'oidc', 'mtls', 'unverified', 'external']),
+    from: z.string().max(128),
+  });
+
+  const envelope = {
+    requestId: z.string().min(1).max(64),
+    /** Absent in a raw message from the Temporal UI: recorded as unverified. */
+    actor: actorSchema.exactOptional(),
+    /** Somebody else who agrees to the act. */
+    second: actorSchema.exactOptional(),
+    /** Of the controller, which knows who sends the message. */
+    signature: actSignatureSchema.exactOptional(),
+    reason: z.string().min(1).max(500),
+    /** Only say what would happen. */
+    dryRun: z.boolean().exactOptional(),
+  };
+
+  return {
+    rollback: z.strictObject({ ...envelope, to: version.exactOptional() }),
+    deploy: z.strictObject({ ...envelope, version, after: z.boolean().exactOptional() }),
+    drill: z.strictObject({
+      ...envelope,
+      way: z.enum(['mirror', 'replay', 'live']),
+      version: version.exactOptional(),
+      degrade: z
+        .strictObject({
+          wrongShare: z.number().min(0).max(1).exactOptional(),
+          addedMs: z.number().min(0).max(60_000).exactOptional(),
+          truncateTo: z.int().min(0).max(1_000_000).exactOptional(),
+        })
+        .refine((parts) => Object.keys(parts).length > 0, 'expected at least one of wrongShare, addedMs, truncateTo')
+        .exactOptional(),
+      share: z.number().gt(0).max(1),
+      forMs: z
+        .int()
+        .min(1_000)
+        .max(24 * 3_600_000),
+      expect: z.enum(['immediate', 'short-window', 'trend']).exactOptional(),
+    }),
+    clearBreaker: z.strictObject({ ...envelope, breakerEpoch: z.int() }),
+    approve: z.strictObject({ ...envelope, incident, decision: z.enum(['approve', 'deny']) }),
+    intervene: z.strictObject({
+      ...envelope,
+      incident,
+      action: z.enum(['retry', 'choose', 'accept', 'abort']),
+      target: version.exactOptional(),
+    }),
+    cancel: z.strictObject({ ...envelope, incident: incident.exactOptional() }),
+    pause: z.strictObject({
+      ...envelope,
+      forMs: z
+        .int()
+        .min(1000)
+        .max(30 * 86_400_000),
+    }),
+    resume: z.strictObject({ ...envelope }),
+    vouch: z.strictObject({ ...envelope, version }),
+    revoke: z.strictObject({ ...envelope, version }),
+    clearQuarantine: z.strictObject({ ...envelope, version }),
+    setMode: z.strictObject({ ...envelope, mode: z.enum(['observe', 'confirm', 'act']) }),
+    configure: z.strictObject({ ...envelope, policy: policySchema, rules: z.int().min(1).max(NEWEST_RULES) }),
+  } as const satisfies Record<MessageName, z.ZodType>;
 });
-
-const envelope = {
-  requestId: z.string().min(1).max(64),
-  /** Absent in a raw message from the Temporal UI: recorded as unverified. */
-  actor: actorSchema.exactOptional(),
-  /** Somebody else who agrees to the act. */
-  second: actorSchema.exactOptional(),
-  /** Of the controller, which knows who sends the message. */
-  signature: actSignatureSchema.exactOptional(),
-  reason: z.string().min(1).max(500),
-  /** Only say what would happen. */
-  dryRun: z.boolean().exactOptional(),
-};
-
-/** One schema a message; the table has every name of the domain's union, or it does not compile. */
-export const messageSchemas = {
-  rollback: z.strictObject({ ...envelope, to: version.exactOptional() }),
-  deploy: z.strictObject({ ...envelope, version, after: z.boolean().exactOptional() }),
-  drill: z.strictObject({
-    ...envelope,
-    way: z.enum(['mirror', 'replay', 'live']),
-    version: version.exactOptional(),
-    degrade: z
-      .strictObject({
-        wrongShare: z.number().min(0).max(1).exactOptional(),
-        addedMs: z.number().min(0).max(60_000).exactOptional(),
-        truncateTo: z.int().min(0).max(1_000_000).exactOptional(),
-      })
-      .refine((parts) => Object.keys(parts).length > 0, 'expected at least one of wrongShare, addedMs, truncateTo')
-      .exactOptional(),
-    share: z.number().gt(0).max(1),
-    forMs: z
-      .int()
-      .min(1_000)
-      .max(24 * 3_600_000),
-    expect: z.enum(['immediate', 'short-window', 'trend']).exactOptional(),
-  }),
-  clearBreaker: z.strictObject({ ...envelope, breakerEpoch: z.int() }),
-  approve: z.strictObject({ ...envelope, incident, decision: z.enum(['approve', 'deny']) }),
-  intervene: z.strictObject({
-    ...envelope,
-    incident,
-    action: z.enum(['retry', 'choose', 'accept', 'abort']),
-    target: version.exactOptional(),
-  }),
-  cancel: z.strictObject({ ...envelope, incident: incident.exactOptional() }),
-  pause: z.strictObject({
-    ...envelope,
-    forMs: z
-      .int()
-      .min(1000)
-      .max(30 * 86_400_000),
-  }),
-  resume: z.strictObject({ ...envelope }),
-  vouch: z.strictObject({ ...envelope, version }),
-  revoke: z.strictObject({ ...envelope, version }),
-  clearQuarantine: z.strictObject({ ...envelope, version }),
-  setMode: z.strictObject({ ...envelope, mode: z.enum(['observe', 'confirm', 'act']) }),
-  configure: z.strictObject({ ...envelope, policy: policySchema, rules: z.int().min(1).max(NEWEST_RULES) }),
-} as const satisfies Record<MessageName, z.ZodType>;
 
 export type { Answer, MessageName, OperatorMessage } from '../../domain/service/messages';
 export const messageNames = Object.keys(messageSchemas) as MessageName[];

@@ -1,9 +1,12 @@
 import { condition } from '@temporalio/workflow';
 import { control, watch } from '../proxies';
 import type { Detecting } from './detecting';
+import { watching } from './inputs';
 
 const GUARD_RETURN_MS = 10 * 60_000;
 const SERVING_EVERY_MS = 10_000;
+/** Of many services: a deploy by somebody else is found at the next look, whenever that is. */
+const SERVING_PATIENCE = 4;
 const SERVING_RETURN_MS = 60 * 60_000;
 
 /** Repeats the proof of the standby, and tells the service when its outcome changes. */
@@ -17,7 +20,7 @@ export async function guardOnce(detection: Detecting): Promise<void> {
   const known = standbyKnown?.instance === instance ? standbyKnown.proof : 'unproven';
   const { proofIntervalMs: intervalMs } = route.policy.standby;
   const result = await loops.cancellable('guard', () =>
-    watch.guardStandby.executeWithOptions({ summary: instance }, [
+    watch.guardStandby.executeWithOptions(watching(route, instance), [
       { service, version, model: route.model, backend, intervalMs, returnAfterMs: GUARD_RETURN_MS, known },
     ]),
   );
@@ -32,11 +35,12 @@ export async function lookWhoServes(detection: Detecting): Promise<void> {
   await condition(() => isExternal(detection));
   const live = detection.state.route?.live ?? null;
   const known = detection.state.servingKnown ?? (live && { key: live.digest, address: live.address });
+  const summary = live?.instance ?? 'nothing is live';
+  const options =
+    detection.state.route === null ? { summary } : watching(detection.state.route, summary, SERVING_PATIENCE);
   const input = { intervalMs: SERVING_EVERY_MS, returnAfterMs: SERVING_RETURN_MS };
   const result = await loops.cancellable('serving', () =>
-    watch.watchServing.executeWithOptions({ summary: live?.instance ?? 'nothing is live' }, [
-      { service, live: live?.address ?? null, known, ...input },
-    ]),
+    watch.watchServing.executeWithOptions(options, [{ service, live: live?.address ?? null, known, ...input }]),
   );
   if (!result?.seen) return;
   const route = await control.observeRoute.executeWithOptions({ summary: 'somebody else serves' }, [service]);

@@ -10,6 +10,19 @@ import { explains } from './explaining';
 const WATCH_RETURN_MS = 15 * 60_000;
 const WATCH_RETURN_CONFIRMING_MS = 60_000;
 
+/**
+ * Options of a call that watches: after how long without a sign of life it is begun anew, where not by its own preset;
+ * `patience` times as long where nobody waits for it.
+ */
+export function watching(
+  { policy }: RouteChanged,
+  summary: string,
+  patience = 1,
+): { summary: string; heartbeatTimeout?: number } {
+  const { signOfLifeMs } = policy.detection;
+  return signOfLifeMs === undefined ? { summary } : { summary, heartbeatTimeout: patience * signOfLifeMs };
+}
+
 export function watchInputOf(service: string, state: DetectionState): WatchInput | null {
   const { route, baseline } = state;
   if (!route || !baseline) return null;

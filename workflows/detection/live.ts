@@ -4,6 +4,7 @@ import type { DetectionState } from '../contract/inputs';
 import type { RouteChanged } from '../contract/signals';
 import { watch } from '../proxies';
 import type { Detecting } from './detecting';
+import { watching } from './inputs';
 import { areOnNamedHosts, askHosts } from './host-endings';
 
 const EVERY_MS = 1_000;
@@ -25,7 +26,7 @@ export async function guardLive(detection: Detecting): Promise<void> {
   if (!input) return;
   const copies = copiesOf(route);
   const looked = await loops.cancellable('live', () =>
-    watch.guardLive.executeWithOptions({ summary: copies.slice(0, 200) }, [input]),
+    watch.guardLive.executeWithOptions(watching(route, copies.slice(0, 200)), [input]),
   );
   const asks = looked?.condition === 'silent' && areOnNamedHosts(input.copies);
   const result = asks ? await loops.cancellable('live', () => askHosts(service, input.copies, looked)) : looked;

@@ -2,7 +2,7 @@ import { condition, isCancellation, log } from '@temporalio/workflow';
 import type { WatchInput, WatchResult } from '../contract/activities';
 import { control, watch } from '../proxies';
 import type { Detecting } from './detecting';
-import { watchInputOf } from './inputs';
+import { watching, watchInputOf } from './inputs';
 import { withBegan, withEnded } from './state';
 
 /** The immediate tier: follows the telemetry from the cursor until there is news. */
@@ -10,9 +10,11 @@ export async function watchOnce(detection: Detecting): Promise<void> {
   await condition(() => detection.state.route !== null && detection.state.baseline !== null);
   const input = watchInputOf(detection.service, detection.state);
   if (!input) return;
+  const { route } = detection.state;
   const summary = `${input.version}, epoch ${input.epoch}, from row ${input.cursor}`;
+  const options = route === null ? { summary } : watching(route, summary);
   const result = await detection.loops.cancellable('watch', () =>
-    watch.watchTelemetry.executeWithOptions({ summary }, [input]),
+    watch.watchTelemetry.executeWithOptions(options, [input]),
   );
   if (result && detection.state.route?.version === input.version) takeWatch(detection, input, result);
 }

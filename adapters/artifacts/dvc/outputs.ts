@@ -83,7 +83,7 @@ function read<S extends z.ZodType>(what: string, schema: S, bytes: Buffer): z.ou
   let value: unknown;
   try {
     // No aliases that grow without an end: such files have none.
-    value = parse(bytes.toString('utf8'), { maxAliasCount: 0 });
+    value = parse(bytes.toString('utf8'), { maxAliasCount: 0, logLevel: 'error' });
   } catch (cause) {
     throw new RegistryAnswerRefused(`${what}: ${cause instanceof Error ? cause.message.split('\n')[0] : 'no YAML'}`, {
       cause,

@@ -1,6 +1,6 @@
 import { label, belonging, type OwnLabels } from './labels';
 import { isStatus, type DockerClient } from './client';
-import { memoryFrom, parseInspection, type Inspection } from './inspection';
+import { memoryFrom, parseContainerList, parseInspection, type Inspection } from './inspection';
 import { logText } from './log';
 
 /** A container of ours, as it is now. */
@@ -24,10 +24,10 @@ export class Containers {
   /** Every container with a label of this name and value, in any state; those that are not ours apart. */
   async labelled(name: keyof typeof label, value: string): Promise<Found> {
     const filters = { label: [`${label[name]}=${value}`] };
-    const listed = await this.client.call('list containers', (docker, abortSignal) =>
+    const listed: unknown = await this.client.call('list containers', (docker, abortSignal) =>
       docker.listContainers({ all: true, filters, abortSignal }),
     );
-    const seen = await Promise.all(listed.map(({ Id }) => this.look(Id)));
+    const seen = await Promise.all(parseContainerList(listed).map((id) => this.look(id)));
     const own: OwnContainer[] = [];
     const foreign: { what: string; why: string }[] = [];
     for (const one of seen) {

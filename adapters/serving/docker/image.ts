@@ -2,6 +2,7 @@ import { createReadStream, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { DockerDiskFull, DockerFault, DockerRefused, DockerUnreachable, ImageUnavailable } from '../errors';
 import { diskFullText, isDiskFull, isStatus, type DockerClient } from './client';
+import { parseImageId } from './inspection';
 import { linesOf } from './lines';
 import { IMAGE_ID, type DockerImage } from './template';
 
@@ -29,13 +30,13 @@ export interface BringOptions {
 /** Id of the image at the engine; null where it is not there. */
 export async function imageId(client: DockerClient, reference: string, signal?: AbortSignal): Promise<string | null> {
   try {
-    const found = await client.call(
+    const found: unknown = await client.call(
       `look at the image ${reference}`,
       // Its types do not know the signal that every call takes.
       (docker, abortSignal) => docker.getImage(reference).inspect({ abortSignal } as object),
       signal === undefined ? {} : { signal },
     );
-    return found.Id;
+    return parseImageId(found);
   } catch (fault) {
     if (isStatus(fault, 404)) return null;
     throw fault;

@@ -33,6 +33,24 @@ export function parseInspection(answer: unknown): Inspection {
   );
 }
 
+/** A name in the path of a call: what an engine says of it goes nowhere else. */
+const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:_.-]{0,200}$/, 'an id');
+const listSchema = z.array(z.object({ Id: id }));
+
+/** Ids in the engine's list of containers. @throws DockerFault where the answer is none */
+export function parseContainerList(answer: unknown): string[] {
+  const parsed = listSchema.safeParse(answer);
+  if (parsed.success) return parsed.data.map(({ Id }) => Id);
+  throw new DockerFault(`the engine lists containers otherwise than its API says: ${z.prettifyError(parsed.error)}`);
+}
+
+/** The id in an engine's description of an image. @throws DockerFault where there is none */
+export function parseImageId(answer: unknown): string {
+  const parsed = z.object({ Id: id }).safeParse(answer);
+  if (parsed.success) return parsed.data.Id;
+  throw new DockerFault(`the engine described an image otherwise than its API says: ${z.prettifyError(parsed.error)}`);
+}
+
 export function isUp({ State: { Status } }: Inspection): boolean {
   return Status === 'running' || Status === 'paused' || Status === 'restarting';
 }
