@@ -30,6 +30,7 @@ import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
 import { openLedger } from './ledger';
+import { keepWebhooks, openWebhooks } from './webhooks/open-webhooks';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
@@ -76,6 +77,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     else log.info({ service }, 'the Alertmanager answers again');
   });
   const evidence = openEvidence(configuration);
+  const webhooks = openWebhooks(configuration, environment);
   const caches = openCaches(configuration, paths, environment, adapters.telemetry);
   const pipelines = openPipelines(configuration, adapters, environment, paths);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
@@ -116,6 +118,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     telemetry: adapters.telemetry,
     pushed: outside,
     alertsChanged: (service) => alertLooks.now(service),
+    rollbackCallers: (service) => webhooks.callersOf(service),
     evidence,
     caches,
     ledger,
@@ -222,7 +225,12 @@ export async function runController(options: ProcessOptions): Promise<void> {
     const keeper = { configuration, adapters, decisions, ledger, log, signal };
     const cacheMetrics = new CacheMetrics(metrics.registry);
     const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal };
-    const keepers = [keepRegistries(keeper), keepFits(fits, signal), keepCaches(kept)];
+    const keepers = [
+      keepRegistries(keeper),
+      keepFits(fits, signal),
+      keepCaches(kept),
+      keepWebhooks(webhooks, { ...keeper, paths }),
+    ];
     await Promise.all([work(), watchTemporal(), poll(), ...keepers]);
   } finally {
     for (const server of doors.servers) await server.close();
