@@ -55,7 +55,7 @@ const copy = z.looseObject({ version: z.string(), instance: z.string() });
 
 const actor: z.ZodType<Actor> = z.looseObject({
   name: z.string(),
-  proof: z.enum(['lastgood', 'unix-user', 'token', 'oidc', 'mtls', 'unverified', 'external']),
+  proof: z.enum(['lastgood', 'unix-user', 'token', 'oidc', 'mtls', 'webhook', 'unverified', 'external']),
   from: z.string(),
 });
 

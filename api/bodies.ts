@@ -40,6 +40,14 @@ export const alertmanagerBody = z.object({
   alerts: z.array(z.object({ status: z.enum(['firing', 'resolved']) })).max(10_000),
 });
 
+/** What a signed call says. Its type keeps what lastgood itself signs from being sent back to it. */
+export const rollbackCallBody = z.strictObject({
+  type: z.literal('rollback', 'rollback'),
+  reason: z.string().min(1).max(500),
+  to: z.string().min(1).max(64).exactOptional(),
+  dryRun: z.boolean().exactOptional(),
+});
+
 export const reportTool = z.enum(['evidently', 'whylogs']);
 
 export const importBody = z.strictObject({ path: z.string().min(1).max(4_096) });

@@ -54,6 +54,13 @@ export class DecisionsUnreachable extends Error {
   override readonly name = 'DecisionsUnreachable';
 }
 
+/** Who may roll a service back by a signed call. */
+export interface RollbackCaller {
+  readonly name: string;
+  /** `whsec_<base64>` or base64; read at each call. */
+  secret(): string;
+}
+
 /** What the interface reaches; composed by the controller. */
 export interface ApiPorts {
   readonly services: readonly {
@@ -74,6 +81,8 @@ export interface ApiPorts {
   readonly pushed: PushedMetrics;
   /** An Alertmanager has said something: the alerts that the service declares are asked for at once. How many. */
   alertsChanged(service: string): number;
+  /** Absent: nobody may. */
+  readonly rollbackCallers?: (service: string) => readonly RollbackCaller[];
   readonly evidence: Pick<EvidenceStore, 'read'>;
   readonly caches: OutputCaches;
   readonly ledger: Ledger;

@@ -3,8 +3,11 @@ import type { Right } from '../domain/roles';
 import { authorise, type Caller } from './identity/caller';
 import { ApiError } from './problem';
 
-/** What a route needs; `open` for everybody who reaches the listener, a function where its path says it. */
-export type Needs = Right | 'open' | ((params: Readonly<Record<string, string>>) => Right | null);
+/**
+ * What a route needs; `open` for everybody who reaches the listener, `signed` a signature over the message, which the route itself
+ * proves, a function where its path says it.
+ */
+export type Needs = Right | 'open' | 'signed' | ((params: Readonly<Record<string, string>>) => Right | null);
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -12,6 +15,8 @@ declare module 'fastify' {
     caller: Caller | null;
     /** For answers that go on: looks at the proof and the right once more. @throws ApiError where they are not good any more */
     proveAgain(): Promise<void>;
+    /** Counts a proof that the route looks at; rejects as `identify` does. */
+    prove<T>(identify: () => T): Promise<T>;
   }
   interface FastifyContextConfig {
     needs?: Needs;
@@ -26,16 +31,22 @@ export function demandRights(
     caller(request: FastifyRequest): Promise<Caller>;
     /** The same for a request that was counted already. */
     again(request: FastifyRequest): Promise<Caller>;
+    counted<T>(request: FastifyRequest, identify: () => Promise<T>): Promise<T>;
   },
 ): void {
   app.decorateRequest('caller', null);
   app.decorateRequest('proveAgain', () => Promise.resolve());
+  app.decorateRequest('prove', async (identify) => Promise.resolve(identify()));
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.needs === undefined) throw new Error(`${String(method)} ${url} does not say which right it needs`);
   });
   app.addHook('onRequest', async (request) => {
     const { needs } = request.routeOptions.config;
     if (needs === 'open' && identifies.openToAll) return;
+    if (needs === 'signed') {
+      request.prove = (identify) => identifies.counted(request, async () => Promise.resolve(identify()));
+      return;
+    }
     const caller = await identifies.caller(request);
     request.caller = caller;
     const params = (request.params ?? {}) as Readonly<Record<string, string>>;

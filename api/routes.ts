@@ -22,11 +22,20 @@ import { authoriseMetrics } from './identity/caller';
 import { ApiError, badRequest, notFound, unknownName, read } from './problem';
 import { callerOf, onlyLocal, visible } from './rights';
 import { viewService } from './service-view';
-import type { ActName, IncidentSummary, LedgerPage, Me, Pruning, VersionView } from './types';
+import type { ActName, Answer, IncidentSummary, LedgerPage, Me, Proposal, Pruning, VersionView } from './types';
+import { registerRollbackWebhook } from './webhooks/rollback-route';
 
 const actNames = messageNames.filter((name): name is ActName => name !== 'configure');
 const ledgerPageMax = 1_000;
 const viewsAtOnce = 16;
+
+/** One act of one actor, by whatever way it came: the decision, or that it waits for a second person. */
+export type Decide = (
+  service: string,
+  act: ActName,
+  body: Readonly<Record<string, unknown>>,
+  actor: Actor,
+) => Promise<{ readonly status: 200 | 202 | 409; readonly answer: Answer | Proposal }>;
 
 export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: LiveFeeds): void {
   const known = (request: FastifyRequest): ApiPorts['services'][number] => {
@@ -39,6 +48,14 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
   };
 
   const proposals = new Proposals(ports);
+  const decide: Decide = async (service, act, body, actor) => {
+    const proposal = await proposals.propose(service, act, body, actor);
+    if (proposal) return { status: 202, answer: proposal };
+    const parsed = parseMessage(act, { requestId: randomUUID(), ...body, actor });
+    if (!parsed.ok) throw badRequest(parsed.problem);
+    const answer = await ports.decisions.act(service, act, parsed.message);
+    return { status: answer.decision === 'refused' ? 409 : 200, answer };
+  };
 
   app.get('/v1/health', { config: { needs: 'open' } }, async (_request, reply) => {
     const health = await ports.health();
@@ -78,13 +95,8 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
       if ('actor' in body) throw badRequest('body.actor: not accepted, the actor is who sends the request');
       if ('second' in body || 'signature' in body)
         throw badRequest('body.second, body.signature: not accepted, whoever seconds sends a request of their own');
-      const { actor } = callerOf(request);
-      const proposal = await proposals.propose(name, actName, body, actor);
-      if (proposal) return reply.code(202).send(proposal);
-      const parsed = parseMessage(actName, { requestId: randomUUID(), ...body, actor });
-      if (!parsed.ok) throw badRequest(parsed.problem);
-      const answer = await ports.decisions.act(name, actName, parsed.message);
-      return reply.code(answer.decision === 'refused' ? 409 : 200).send(answer);
+      const { status, answer } = await decide(name, actName, body, callerOf(request).actor);
+      return reply.code(status).send(answer);
     },
   );
 
@@ -143,6 +155,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
   });
 
   registerEvents(app, ports, live, known);
+  registerRollbackWebhook(app, ports, { service: (request) => known(request).name, decide });
   registerProposals(app, ports, proposals);
   registerPushed(app, ports, (request) => known(request).name);
   registerItems(app, ports, (request) => known(request).name, callerOf);

@@ -67,6 +67,7 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
       openToAll: tls === null || door.kind === 'socket',
       caller: (request) => (limited ? limited(request, () => who(request)) : who(request)),
       again: who,
+      counted: (request, prove) => (limited ? limited(request, prove) : prove()),
     });
     const described = routesOf(routes);
     routes.get('/v1/openapi.json', { config: { needs: () => null } }, () => openApiDocument(described));

@@ -21,6 +21,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/services/{s}/events?after=` | `text/event-stream`: `status` ({@link ServiceView}), `entry` ({@link ChainedEntry}), `end` (`{why}`) |
  * | `POST /v1/services/{s}/acts/{name}` {@link ActBody} | {@link Answer}; 409 when refused |
  * | the same, of a regulated service, where it needs a second person | 202 {@link Proposal} |
+ * | `POST /v1/services/{s}/webhooks/rollback` `{type: 'rollback', reason, to?, dryRun?}` signed (Standard Webhooks) | as the act `rollback`; 409 for a `webhook-id` that was taken already |
  * | `GET /v1/proposals` | `{proposals: Proposal[]}` |
  * | `POST /v1/proposals/{id}/second` `{reason}` by somebody else | {@link Answer} |
  * | `GET /v1/services/{s}/ledger?after=&incident=&kinds=a,b&until=&limit=&newestFirst=1` | {@link LedgerPage} |

@@ -52,7 +52,7 @@ export type LedgerKind =
 /** Who decided: lastgood itself, or a person whose identity was proven in the given way. */
 export interface Actor {
   readonly name: string;
-  readonly proof: 'lastgood' | 'unix-user' | 'token' | 'oidc' | 'mtls' | 'unverified' | 'external';
+  readonly proof: 'lastgood' | 'unix-user' | 'token' | 'oidc' | 'mtls' | 'webhook' | 'unverified' | 'external';
   readonly from: string;
 }
 

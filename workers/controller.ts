@@ -30,12 +30,13 @@ import { keepRegistries } from './registry-keeper';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory } from './program';
 import { releaseFacts } from './release';
-import { openLeadership } from './leadership';
+import { openLeadership, runWhileLeading } from './leadership';
 import { newerRules } from './newer-rules';
 import { keepWorkflows } from './workflow-keeper';
 import { openLedger } from './ledger';
 import { diskOf, lookAtHolds } from './legal-hold';
 import { Turns } from './turns';
+import { keepWebhooks, openWebhooks } from './webhooks/open-webhooks';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
@@ -90,6 +91,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     else log.info({ service }, 'the Alertmanager answers again');
   });
   const evidence = openEvidence(configuration);
+  const webhooks = openWebhooks(configuration, environment);
   const caches = openCaches(configuration, paths, environment, adapters.telemetry);
   const pipelines = openPipelines(configuration, adapters, environment, paths);
   const connection = Connection.lazy({ address: temporal.address, tls: temporal.tls });
@@ -144,6 +146,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     telemetry: adapters.telemetry,
     pushed: outside,
     alertsChanged: (service) => alertLooks.now(service),
+    rollbackCallers: (service) => webhooks.callersOf(service),
     evidence,
     caches,
     ledger,
@@ -282,6 +285,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       keepFits(fits, Math.max(fitsEveryMs, fitsEachMs * configuration.services.length), signal),
       keepCaches(kept),
       keepHolds(),
+      runWhileLeading(leadership, signal, (leading) => keepWebhooks(webhooks, { ...keeper, paths, signal: leading })),
     ];
     await Promise.all([work(), watchTemporal(), poll(), leadership.run(signal), ...keepers]);
   } finally {

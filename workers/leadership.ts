@@ -59,4 +59,20 @@ export async function whileLeading(
   }
 }
 
+/** Runs what goes on by itself while this controller leads; its signal is aborted when it no longer does. */
+export async function runWhileLeading(
+  { leads }: Pick<Leadership, 'leads'>,
+  signal: AbortSignal,
+  run: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  for (; !signal.aborted; await pause(lookEveryMs, signal)) {
+    if (!leads()) continue;
+    const ending = new AbortController();
+    const running = run(AbortSignal.any([signal, ending.signal]));
+    while (!signal.aborted && leads()) await pause(lookEveryMs, signal);
+    ending.abort();
+    await running;
+  }
+}
+
 const lookEveryMs = 1_000;

@@ -5,6 +5,8 @@ import { AddressRefused, pinnedLookup } from './webhook-address';
 export interface DeliveryLimits extends RetryLimits {
   /** For tests of name resolution. */
   readonly lookup?: Parameters<typeof pinnedLookup>[0];
+  /** Hosts and addresses that are reached although they look like a metadata service. */
+  readonly allowAddresses?: readonly string[];
 }
 
 export interface Delivery {
@@ -31,7 +33,7 @@ export function httpDelivery(
 ): (delivery: Delivery, signal: AbortSignal) => Promise<void> {
   const attemptLimitMs = limits.attemptLimitMs ?? 5_000;
   const agent = new Agent({
-    connect: { lookup: pinnedLookup(limits.lookup), timeout: attemptLimitMs },
+    connect: { lookup: pinnedLookup(limits.lookup, limits.allowAddresses), timeout: attemptLimitMs },
     headersTimeout: attemptLimitMs,
     bodyTimeout: attemptLimitMs,
     // Alerts are rare and a connection that went stale in between would cost an attempt.

@@ -30,13 +30,15 @@ export async function delivered(
   const total = AbortSignal.any([signal, AbortSignal.timeout(limits.totalLimitMs ?? 18_000)]);
   const attempts = limits.attempts ?? 5;
   let why = 'no attempt was made in time';
+  let final = false;
   for (let made = 1; made <= attempts && !total.aborted; made += 1) {
     const outcome = await attempt(total);
     if (outcome.delivered) return;
     why = `${outcome.why} (attempt ${made} of ${attempts})`;
+    final = outcome.final && !total.aborted;
     if (outcome.final || made === attempts) break;
     const pauseMs = (limits.backoffMs ?? 250) * 2 ** (made - 1) * (1 + Math.random() / 2);
     await pause(Math.max(pauseMs, outcome.afterMs ?? 0), undefined, { signal: total }).catch(() => {});
   }
-  throw new AlertUndelivered(`${what} did not take the alert: ${why}`);
+  throw new AlertUndelivered(`${what} did not take the alert: ${why}`, final);
 }

@@ -20,6 +20,13 @@ export interface OpenIncident {
 /** The message is for people and holds no secret: addresses of webhooks are capabilities, so only their host stands in it. */
 export class AlertUndelivered extends Error {
   override readonly name = 'AlertUndelivered';
+  /** `final`: the receiver said no, and says so again. */
+  constructor(
+    message: string,
+    readonly final = false,
+  ) {
+    super(message);
+  }
 }
 
 /** A sink cannot be built from this configuration; refused at start, before an alert depends on it. */

@@ -25,11 +25,30 @@ export function addressRefused(address: string): boolean {
   return refused.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
 
+/** Names by which clouds reach those services, whatever they resolve to here. */
+const refusedNames = new Set([
+  'metadata',
+  'metadata.google.internal',
+  'metadata.goog',
+  'metadata.azure.internal',
+  'instance-data',
+  'instance-data.ec2.internal',
+]);
+
+/** Whether a host of a URL is, by itself, one that credentials are given out at. A name is looked up only for a connection. */
+export function hostRefused(host: string): boolean {
+  const plain = host
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '')
+    .toLowerCase();
+  return isIP(plain) === 0 ? refusedNames.has(plain) : addressRefused(plain);
+}
+
 /**
- * The address of a webhook: http or https, no credentials in it, not link-local or metadata. Throws
+ * The address of a webhook: http or https, no credentials in it, not link-local or metadata unless `allowed` names the host. Throws
  * `AlertSinkMisconfigured`, whose message names the host at most: the path may be a secret.
  */
-export function parseWebhookUrl(text: string): URL {
+export function parseWebhookUrl(text: string, allowed: readonly string[] = []): URL {
   let url: URL;
   try {
     url = new URL(text);
@@ -44,23 +63,32 @@ export function parseWebhookUrl(text: string): URL {
       `the webhook address at ${url.host} has credentials in it; use the signing secret`,
     );
   }
-  const literal = url.hostname.replace(/^\[|\]$/g, '');
   // A literal is never looked up, so the lookup below would not see it.
-  if (isIP(literal) !== 0 && addressRefused(literal)) {
+  if (!allowed.includes(plainHost(url)) && hostRefused(url.hostname)) {
     throw new AlertSinkMisconfigured(`the webhook address ${url.host} is link-local or a metadata service: refused`);
   }
   return url;
+}
+
+/** As `allowed` names it. */
+export function plainHost({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }
 
 /**
  * A lookup for the connection itself: what was checked is what is connected to, so a name cannot answer harmlessly to a
  * check and otherwise to the connection. One refused address among several refuses the name.
  */
-export function pinnedLookup(resolve: typeof systemLookup = systemLookup): LookupFunction {
+export function pinnedLookup(
+  resolve: typeof systemLookup = systemLookup,
+  allowed: readonly string[] = [],
+): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
       if (error) return callback(error, '');
-      const bad = addresses.find(({ address }) => addressRefused(address));
+      const bad = addresses.find(
+        ({ address }) => addressRefused(address) && !allowed.includes(address) && !allowed.includes(hostname),
+      );
       if (bad) return callback(new AddressRefused(hostname, bad.address), '');
       const [first] = addresses;
       if (first === undefined) return callback(new Error(`${hostname} has no address`), '');

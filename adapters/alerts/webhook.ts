@@ -25,22 +25,30 @@ export function webhookId(alertKey: string): string {
  */
 export function webhookSink(options: WebhookOptions): AlertSink {
   const url = parseWebhookUrl(options.url);
-  const signers = options.secrets.map((secret) => signer(url.host, secret));
-  if (signers.length === 0) throw new AlertSinkMisconfigured(`the webhook at ${url.host} has no signing secret`);
+  const headersOf = signedHeaders(url.host, options.secrets);
   const deliver = httpDelivery(url, 'the webhook', options);
   return {
     name: options.name ?? `webhook ${url.host}`,
     deliver: (alert, signal) => {
       const id = webhookId(alert.key);
       const body = payload(alert);
-      const headers = (sentAt: Date) => ({
-        'webhook-id': id,
-        'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
-        'webhook-signature': signers.map((one) => one.sign(id, sentAt, body)).join(' '),
-      });
-      return deliver({ body, headers }, signal);
+      return deliver({ body, headers: headersOf(id, body) }, signal);
     },
   };
+}
+
+/** The headers of Standard Webhooks, for each moment of sending. @throws AlertSinkMisconfigured for a secret that can never work */
+export function signedHeaders(
+  host: string,
+  secrets: readonly string[],
+): (id: string, body: string) => (sentAt: Date) => Record<string, string> {
+  const signers = secrets.map((secret) => signer(host, secret));
+  if (signers.length === 0) throw new AlertSinkMisconfigured(`the webhook at ${host} has no signing secret`);
+  return (id, body) => (sentAt) => ({
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(sentAt.getTime() / 1000)),
+    'webhook-signature': signers.map((one) => one.sign(id, sentAt, body)).join(' '),
+  });
 }
 
 function payload(alert: Alert): string {

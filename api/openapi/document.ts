@@ -60,7 +60,7 @@ export function openApiDocument(routes: readonly Route[]): Json {
         },
         certificate: { type: 'mutualTLS' },
       },
-      schemas: Object.fromEntries([...namesOf].map(([schema, name]) => [name, schemaOf(schema)])),
+      schemas: Object.fromEntries(Object.values(answers).map((schema) => [namesOf.get(schema), schemaOf(schema)])),
       responses: {
         Problem: {
           description: 'What was found, what was expected, what to do',
@@ -95,7 +95,7 @@ function operationOf(
   { summary, query, headers, answers: answered, local }: Omit<Operation, 'body'>,
   path: string,
   body: Json | null,
-  right: Right | 'open' | null,
+  right: Known,
 ): Json {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     ...{ name, in: 'path', required: true, schema: { type: 'string' } },
@@ -112,19 +112,25 @@ function operationOf(
     'x-lastgood-right': right,
     // Health and metrics: free where the listener has no TLS.
     ...(right === 'open' && { security: [{}, { token: [] }, { certificate: [] }] }),
+    ...(right === 'signed' && { security: [] }),
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
     responses: { ...Object.fromEntries(statuses), default: { $ref: '#/components/responses/Problem' } },
   };
 }
 
-function rightOf(needs: Needs, params: Readonly<Record<string, string>>): Right | 'open' | null {
+/** The right of one operation; null: none, for everybody who is somebody. */
+type Known = Right | 'open' | 'signed' | null;
+
+function rightOf(needs: Needs, params: Readonly<Record<string, string>>): Known {
   return typeof needs === 'function' ? needs(params) : needs;
 }
 
-function wordsOf(right: Right | 'open' | null, local: boolean): string {
+function wordsOf(right: Known, local: boolean): string {
   const where = local ? ' Only for the local user (socket, or loopback with the token of the data directory).' : '';
   if (right === 'open') return 'Needs nothing at a listener without TLS, a proof at one with it.';
+  if (right === 'signed')
+    return 'Needs a signature of Standard Webhooks over the message, by a secret of the configuration.';
   if (right === null) return `For everybody who is somebody.${where}`;
   return `Needs the right ${right} (${rolesWith(right).join(', ')}).${where}`;
 }
@@ -147,9 +153,9 @@ function schemaOf(schema: z.ZodType): Json {
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
     ...{ io: 'input', unrepresentable: 'any' },
     override: ({ zodSchema, jsonSchema }) => {
-      const found = zodSchema as unknown as z.ZodType;
-      const name = namesOf.get(found);
-      if (name === undefined || found === schema) return;
+      const own: unknown = zodSchema;
+      const name = namesOf.get(own);
+      if (name === undefined || own === schema) return;
       for (const key of Object.keys(jsonSchema)) delete (jsonSchema as Json)[key];
       jsonSchema.$ref = reference(name);
     },
@@ -165,6 +171,6 @@ function referenceOf(schema: z.ZodType): Json {
 const reference = (name: string): string => `#/components/schemas/${name}`;
 
 /** Answers that have a name of their own there; each stands in the document once. */
-const namesOf = new Map<z.ZodType, string>(
+const namesOf = new Map<unknown, string>(
   Object.entries(answers).map(([name, schema]) => [schema, `${name[0]?.toUpperCase() ?? ''}${name.slice(1)}`]),
 );

@@ -49,6 +49,12 @@ export const operations: Readonly<Record<string, Operation>> = {
     body: 'acts',
     answers: { ...decided, 202: ['it waits for a second person', answers.proposal] },
   },
+  [`POST ${s}/webhooks/rollback`]: {
+    summary: 'Rolls back now, by a call that one of rollbackWebhooks signed',
+    headers: z.object({ 'webhook-id': z.string(), 'webhook-timestamp': z.string(), 'webhook-signature': z.string() }),
+    body: bodies.rollbackCallBody,
+    answers: decided,
+  },
   'GET /v1/proposals': {
     summary: 'Acts that wait for a second person',
     answers: ok('the proposals', z.object({ proposals: z.array(answers.proposal) })),

@@ -25,6 +25,7 @@ export async function askSources(configuration: Configuration, environment: Envi
   const { openAdapters } = await import('../../workers/composition');
   const { runPaths } = await import('../../workers/embedded/paths');
   (await import('../../workers/identity')).readProofFiles(configuration);
+  (await import('../../workers/webhooks/open-webhooks')).openWebhooks(configuration, environment);
   const adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
   try {
     const perService = await Promise.all(

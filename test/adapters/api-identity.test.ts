@@ -514,7 +514,7 @@ test('a route that does not say what it needs does not start', async () => {
   const app = Fastify();
   closing.push(() => app.close());
   const nobodyAsked = (): Promise<never> => Promise.reject(new Error('not asked'));
-  demandRights(app as never, { openToAll: true, caller: nobodyAsked, again: nobodyAsked });
+  demandRights(app as never, { openToAll: true, caller: nobodyAsked, again: nobodyAsked, counted: nobodyAsked });
   expect(() => app.get('/v1/forgotten', () => 'open')).toThrow('GET /v1/forgotten does not say which right it needs');
   await app.ready();
 });

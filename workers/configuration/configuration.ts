@@ -1,4 +1,5 @@
 import type { AlertsConfiguration } from './alerts-configuration';
+import type { RollbackWebhook, WebhookConfiguration } from './webhooks-schema';
 import type { z } from 'zod';
 import type { ExternalPart } from '../../adapters/serving/external-parts';
 import type { DockerConnection } from '../../adapters/serving/docker/client';
@@ -252,6 +253,8 @@ export interface ServiceConfiguration {
   /** Output caches that follow the traffic. */
   readonly caches: readonly CacheConfiguration[];
   readonly pipelines: readonly PipelineConfiguration[];
+  readonly webhooks: readonly WebhookConfiguration[];
+  readonly rollbackWebhooks: readonly RollbackWebhook[];
   readonly policy: ServicePolicy;
 }
 

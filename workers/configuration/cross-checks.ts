@@ -7,6 +7,7 @@ import { durationOf, isLoopback } from './fields';
 import { checkHosts } from './hosts-schema';
 import { checkOutsideMetrics } from './metric-schema';
 import { checkPipelines } from './pipelines-schema';
+import { checkRollbackWebhooks, checkWebhooks } from './webhooks-schema';
 import { checkRegistry } from './registry-schema';
 import { checkRouters } from './router-schema';
 import type { ConfigurationText, ServiceText } from './schema';
@@ -61,6 +62,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
   for (const [name, service] of Object.entries(services)) {
     const own = [
       ...checkService(service),
+      ...checkWebhooks(service.webhooks),
       ...checkPipelines(service.pipelines, service.itemId !== undefined && text.router.kind === 'gateway'),
     ];
     found.push(...own.map((one) => ({ ...one, path: ['services', name, ...one.path] })));
@@ -72,6 +74,7 @@ export function crossChecks(text: ConfigurationText): Contradiction[] {
     ...checkAddresses(text),
     ...checkCaches(text),
     ...checkSecrets(text),
+    ...checkRollbackWebhooks(services),
   );
   found.push(...sharedPorts(text), ...sharedModels(services));
   return found;

@@ -24,6 +24,7 @@ import { describeIssues, pathText } from './problems';
 import { crossChecks } from './cross-checks';
 import { directoryProblems } from './directories';
 import { configurationSchema, policyFileSchema, type ConfigurationText, type ServiceText } from './schema';
+import { resolveRollbackWebhooks, resolveWebhooks } from './webhooks-schema';
 import { readYaml, type YamlFile } from './yaml-file';
 
 export interface LoadOptions {
@@ -245,6 +246,8 @@ function resolveService(
     registry: resolveRegistry(text.registry, { name, model: text.model, engine: serving.engine }, around.here),
     caches,
     pipelines: resolvePipelines(text.pipelines, around.here),
+    webhooks: resolveWebhooks(text.webhooks, around.here),
+    rollbackWebhooks: resolveRollbackWebhooks(text.rollbackWebhooks, around.here),
     policy: resolvePolicy(text.policy, {
       sessionMaxLifetimeMs: session.maxLifetime,
       changes: text.changes,

@@ -14,6 +14,7 @@ import { policySchema } from './policy-schema';
 import { servingSchema } from './serving-schema';
 import { registrySchema } from './registry-schema';
 import { routerSchema } from './router-schema';
+import { rollbackWebhooksSchema, webhooksSchema } from './webhooks-schema';
 
 /** Schema of `lastgood.yaml`: its input is what people write, its output has every default and plain units. */
 const file = path;
@@ -189,6 +190,10 @@ const service = z.strictObject({
   caches: cachesSchema.prefault({}),
   /** Where items are whose answers have effects; what is done with those that a degraded version handled. */
   pipelines: pipelinesSchema.prefault({}),
+  /** Other systems that are told of what happens, and asked before a rollback that waits for an approval. */
+  webhooks: webhooksSchema.prefault({}),
+  /** Other systems that may roll back by a signed call, each as the operator of this service `webhook:NAME`. */
+  rollbackWebhooks: rollbackWebhooksSchema.prefault({}),
   policy: policySchema.prefault({}),
 });
 

@@ -18,6 +18,8 @@ export interface RunPaths {
   readonly alertJournal: string;
   /** What a process has shown where. */
   alertMemory(process: string): string;
+  /** The last entry that a webhook was told. */
+  webhookCursor(service: string, webhook: string): string;
   /** Made on demand, mode 0700: it holds the sockets. */
   readonly socketDir: string;
   childRecord(name: string): string;
@@ -46,6 +48,7 @@ export function runPaths(dataDir: string): RunPaths {
     temporalDatabase: join(dataDir, 'temporal', 'temporal.db'),
     alertJournal: join(dataDir, 'alerts', 'alerts.jsonl'),
     alertMemory: (process) => join(dataDir, 'alerts', `shown-${process}.jsonl`),
+    webhookCursor: (service, webhook) => join(dataDir, 'webhooks', `${service}.${webhook}.cursor`),
     childRecord: (name) => join(runDir, `child-${name}.json`),
     log: (name) => join(logDir, `${name}.log`),
   };

@@ -81,7 +81,7 @@ export const itemsOrderedName = 'itemsOrdered';
 
 const actorSchema: z.ZodType<Actor> = z.strictObject({
   name: z.string().min(1).max(128),
-  proof: z.enum(['lastgood', 'unix-user', 'token', 'oidc', 'mtls', 'unverified', 'external']),
+  proof: z.enum(['lastgood', 'unix-user', 'token', 'oidc', 'mtls', 'webhook', 'unverified', 'external']),
   from: z.string().max(128),
 });
 
