@@ -104,6 +104,8 @@ export const ledgerQuery = z.strictObject({
   newestFirst: flag.optional(),
 });
 
+/** The last entry that a listener has. */
+export const eventsQuery = z.strictObject({ after: wholeNumber.optional() });
 export const answersQuery = z.strictObject({ at: wholeNumber });
 export const incidentsQuery = z.strictObject({ service: z.string().optional(), limit: wholeNumber.optional() });
 export const pictureQuery = z.strictObject({

@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set before any route that needs one runs. */
     caller: Caller | null;
+    /** For answers that go on: looks at the proof and the right once more. @throws ApiError where they are not good any more */
+    proveAgain(): Promise<void>;
   }
   interface FastifyContextConfig {
     needs?: Needs;
@@ -19,9 +21,15 @@ declare module 'fastify' {
 /** Every route says what it needs; one that does not would be open by oversight, and the process does not start. */
 export function demandRights(
   app: FastifyInstance,
-  identifies: { readonly openToAll: boolean; caller(request: FastifyRequest): Promise<Caller> },
+  identifies: {
+    readonly openToAll: boolean;
+    caller(request: FastifyRequest): Promise<Caller>;
+    /** The same for a request that was counted already. */
+    again(request: FastifyRequest): Promise<Caller>;
+  },
 ): void {
   app.decorateRequest('caller', null);
+  app.decorateRequest('proveAgain', () => Promise.resolve());
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.needs === undefined) throw new Error(`${String(method)} ${url} does not say which right it needs`);
   });
@@ -32,7 +40,11 @@ export function demandRights(
     request.caller = caller;
     const params = (request.params ?? {}) as Readonly<Record<string, string>>;
     const right = typeof needs === 'function' ? needs(params) : needs === 'open' ? 'look' : needs;
-    if (right !== undefined && right !== null) authorise(caller, right, params['service'] ?? null);
+    const mustHaveRight = (who: Caller): void => {
+      if (right !== undefined && right !== null) authorise(who, right, params['service'] ?? null);
+    };
+    mustHaveRight(caller);
+    request.proveAgain = async () => mustHaveRight(await identifies.again(request));
   });
 }
 

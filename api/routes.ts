@@ -10,6 +10,8 @@ import { registerChaos } from './chaos';
 import { registerDrillSchedules } from './drill-schedules';
 import { registerItems } from './items';
 import { listIncidents } from './incidents';
+import { registerEvents } from './live/events-route';
+import type { LiveFeeds } from './live/live-feeds';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { Proposals, registerProposals } from './proposals';
@@ -23,7 +25,7 @@ import type { ActName, IncidentSummary, LedgerPage, Me, Pruning, VersionView } f
 const actNames = messageNames.filter((name): name is ActName => name !== 'configure');
 const ledgerPageMax = 1_000;
 
-export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
+export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: LiveFeeds): void {
   const known = (request: FastifyRequest): ApiPorts['services'][number] => {
     const { service } = request.params as { service: string };
     const found = ports.services.find(({ name }) => name === service);
@@ -137,6 +139,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     return ports.telemetry.feedback(known(request).name, read(feedbackBody, request.body, 'body').items);
   });
 
+  registerEvents(app, ports, live, known);
   registerProposals(app, ports, proposals);
   registerPushed(app, ports, (request) => known(request).name);
   registerItems(app, ports, (request) => known(request).name, callerOf);

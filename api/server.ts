@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { identify, type Door } from './identity/identify';
 import type { ApiPorts } from './ports';
 import { DecisionsUnreachable } from './ports';
 import { ApiError, sendProblem } from './problem';
 import type { Caller } from './identity/caller';
 import { limitRequests } from './limits';
+import { LiveFeeds } from './live/live-feeds';
 import { demandRights } from './rights';
 import { registerRoutes } from './routes';
 
@@ -20,6 +21,8 @@ export interface ApiServerOptions {
     readonly clientCaFile: string | null;
   } | null;
   readonly onError: (error: Error, what: string) => void;
+  /** Shared by the listeners of one process; absent: its own. */
+  readonly live?: LiveFeeds;
 }
 
 export const bodyLimitBytes = 2 * 1024 * 1024;
@@ -33,6 +36,7 @@ const headers: FastifyHelmetOptions = {
 /** One listener of the interface; `listen` is the caller's. */
 export function createApiServer(ports: ApiPorts, options: ApiServerOptions): FastifyInstance {
   const { tls, door } = options;
+  const who = (request: FastifyRequest): Promise<Caller> => identify(door, request, Date.now());
   const app = Fastify({
     bodyLimit: bodyLimitBytes,
     requestTimeout: 60_000,
@@ -60,12 +64,10 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
     demandRights(routes, {
       // Metrics and health are asked by probes and by Prometheus, and free of anything that is not for every local process.
       openToAll: tls === null || door.kind === 'socket',
-      caller: (request) => {
-        const who = (): Promise<Caller> => identify(door, request, Date.now());
-        return limited ? limited(request, who) : who();
-      },
+      caller: (request) => (limited ? limited(request, () => who(request)) : who(request)),
+      again: who,
     });
-    registerRoutes(routes, ports);
+    registerRoutes(routes, ports, options.live ?? new LiveFeeds(ports));
   });
   return app;
 }

@@ -17,6 +17,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/me` | {@link Me} |
  * | `GET /v1/services` | `{services: ServiceView[]}` |
  * | `GET /v1/services/{s}` | {@link ServiceView} |
+ * | `GET /v1/services/{s}/events?after=` | `text/event-stream`: `status` ({@link ServiceView}), `entry` ({@link ChainedEntry}), `end` (`{why}`) |
  * | `POST /v1/services/{s}/acts/{name}` {@link ActBody} | {@link Answer}; 409 when refused |
  * | the same, of a regulated service, where it needs a second person | 202 {@link Proposal} |
  * | `GET /v1/proposals` | `{proposals: Proposal[]}` |

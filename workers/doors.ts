@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ApiPorts } from '../api/ports';
+import { LiveFeeds } from '../api/live/live-feeds';
 import { createApiServer } from '../api/server';
 import { ensureToken, readJson } from './files';
 import { identityProofs } from './identity';
@@ -16,8 +17,9 @@ export async function openDoors(
   const onError = (error: Error, what: string): void => log.error({ err: error }, what);
   const { listen, tls, tokenFile, identity } = configuration.api;
   const proofs = identityProofs(identity, ensureToken(tokenFile), log);
-  const local = createApiServer(ports, { door: { kind: 'socket', user: userInfo().username }, tls: null, onError });
-  const remote = createApiServer(ports, { door: { kind: 'tcp', proofs }, tls, onError });
+  const shared = { onError, live: new LiveFeeds(ports) };
+  const local = createApiServer(ports, { door: { kind: 'socket', user: userInfo().username }, tls: null, ...shared });
+  const remote = createApiServer(ports, { door: { kind: 'tcp', proofs }, tls, ...shared });
   await rm(paths.apiSocket, { force: true });
   // Its directory has mode 0700, so nobody else reaches the socket between these two calls.
   await local.listen({ path: paths.apiSocket });

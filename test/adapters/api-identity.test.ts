@@ -475,7 +475,8 @@ test('an answer is for no cache, no frame and no page of others', async () => {
 test('a route that does not say what it needs does not start', async () => {
   const app = Fastify();
   closing.push(() => app.close());
-  demandRights(app as never, { openToAll: true, caller: () => Promise.reject(new Error('not asked')) });
+  const nobodyAsked = (): Promise<never> => Promise.reject(new Error('not asked'));
+  demandRights(app as never, { openToAll: true, caller: nobodyAsked, again: nobodyAsked });
   expect(() => app.get('/v1/forgotten', () => 'open')).toThrow('GET /v1/forgotten does not say which right it needs');
   await app.ready();
 });
