@@ -4,6 +4,7 @@ import {
   defineQuery,
   defineSignal,
   log,
+  patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -39,6 +40,8 @@ export async function itemsWorkflow(input: ItemsInput): Promise<void> {
 
 async function treatAll(input: ItemsInput): Promise<void> {
   const { carried } = input;
+  // Before, a run did not end while an alert was on its way, however long that took.
+  const carriesUnsent = patched('unsent-alerts-carried');
   const beganAt = carried?.beganAt ?? Date.now();
   const account = new Account(input, carried?.entries ?? 0);
   let ended = false;
@@ -56,15 +59,18 @@ async function treatAll(input: ItemsInput): Promise<void> {
     if (refused !== null) account.recordBeside('refused', refused);
   });
   show();
+  for (const alert of carried?.unsent ?? []) account.send(alert);
   if (!carried) await account.record('items-began', beganWords(input), beganFacts(input, works));
   await Promise.all(works.map((work) => work.run()));
-  await account.quiet();
+  if (carriesUnsent) await account.quietSoon();
+  else await account.quiet();
   if (works.some((work) => !work.ended)) {
     const state: ItemsState = {
       pipelines: works.map(({ progress }) => progress),
       entries: account.entries,
       beganAt,
       orders: works.flatMap(({ waiting }) => (waiting ? [waiting] : [])),
+      unsent: account.unsent,
     };
     await continueAsNew<typeof itemsWorkflow>({ ...input, carried: state });
   }
@@ -72,8 +78,8 @@ async function treatAll(input: ItemsInput): Promise<void> {
   await account.record('items-ended', `the items of ${input.version} are treated: ${words}`, {
     version: input.version,
   });
-  await account.quiet();
   ended = true;
+  await account.quiet();
 }
 
 function isFull({ maxEventsBeforeContinue }: ItemsInput): () => boolean {
@@ -108,23 +114,29 @@ function isProven(input: ItemsInput, said: PersonsOrder, signature: ActSignature
   return problemOfSignature(itemsSubject(service, incident), about, actKeys, Date.now()) === null;
 }
 
-function beganWords({ version, target, onsetAt, shiftedAt, pipelines }: ItemsInput): string {
+function beganWords({ version, target, onsetAt, shiftedAt, pinnedUntil, pipelines }: ItemsInput): string {
   const names = pipelines.map(({ name }) => name).join(', ');
   const time = `${new Date(onsetAt).toISOString()} to ${new Date(shiftedAt).toISOString()}`;
-  return `what ${version} handled from ${time} is treated in ${names}; ${target} serves`;
+  const pinned =
+    pinnedUntil === undefined
+      ? ''
+      : `; sessions may stay on ${version} until ${new Date(pinnedUntil).toISOString()}, and what it handles for them is treated with the rest, behind that`;
+  return `what ${version} handled from ${time} is treated in ${names}; ${target} serves${pinned}`;
 }
 
-function beganFacts({ version, target, onsetAt, shiftedAt }: ItemsInput, works: readonly PipelineWork[]) {
+function beganFacts({ version, target, onsetAt, shiftedAt, pinnedUntil }: ItemsInput, works: readonly PipelineWork[]) {
   const pipelines = works.map(({ progress: { name, action, why } }) => ({ name, action, why }));
-  return { version, target, onsetAt, shiftedAt, pipelines };
+  const pinned = pinnedUntil !== undefined && { pinnedUntil };
+  return { version, target, onsetAt, shiftedAt, ...pinned, pipelines };
 }
 
 function statusOf(
-  { service, incident, version, target }: ItemsInput,
+  { service, incident, version, target, pinnedUntil }: ItemsInput,
   works: readonly PipelineWork[],
   beganAt: number,
   ended: boolean,
 ): ItemsStatus {
   const pipelines = works.map(({ progress: { cursor: _cursor, pending: _pending, ...told } }) => told);
-  return { service, incident, version, target, beganAt, ended, pipelines };
+  const pinned = pinnedUntil !== undefined && { pinnedUntil };
+  return { service, incident, version, target, ...pinned, beganAt, ended, pipelines };
 }

@@ -13,22 +13,21 @@ export function renderItems(service: string, view: ItemsView): string[] {
   return [
     `${service} ${incident}: ${began.summary}`,
     ...treated.map(({ summary, facts }) => `  ${summary}; ${guaranteeWords(facts['guarantee'])}`),
-    ...going.map((one) => `  ${progressWords(one)}`),
+    ...going.map((one) => `  ${progressWords(one, progress?.pinnedUntil)}`),
     ...signedOff.map(({ at, summary }) => `  ${moment(at)}: ${summary}`),
     ...(ended === null ? ['  not ended yet'] : signedOff.length === 0 ? ['  not signed off'] : []),
   ];
 }
 
-export function progressWords({
-  name,
-  action,
-  phase,
-  counts,
-  total,
-  down,
-}: ItemsProgress['pipelines'][number]): string {
+/** `pinnedUntil`: sessions may be on the degraded version until then, and nothing is looked for before. */
+export function progressWords(
+  { name, action, phase, counts, total, down }: ItemsProgress['pipelines'][number],
+  pinnedUntil?: number,
+): string {
   const of = total === null ? '' : ` of ${total}`;
   const told = down === null ? '' : `; down since ${moment(down.since)}: ${down.why}`;
+  if (phase === 'waits' && pinnedUntil !== undefined)
+    return `${name} (${action}): waits until ${moment(pinnedUntil)}, when no session is on the degraded version any more`;
   return `${name} (${action}): ${phase}, ${countWords(counts)}${of}${told}`;
 }
 

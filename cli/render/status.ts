@@ -24,7 +24,9 @@ export function renderStatus(page: StatusPage): string[] {
 }
 
 function itemLines({ items = [] }: ServiceView): string[] {
-  return items.flatMap(({ incident, pipelines }) => pipelines.map((one) => `${incident}: ${progressWords(one)}`));
+  return items.flatMap(({ incident, pipelines, pinnedUntil }) =>
+    pipelines.map((one) => `${incident}: ${progressWords(one, pinnedUntil)}`),
+  );
 }
 
 function renderService(view: ServiceView, condition: Condition, now: number): string[] {

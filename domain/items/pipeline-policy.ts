@@ -36,11 +36,19 @@ export function actionOf(policy: PipelinePolicy): { readonly action: ItemAction;
   return { action, why: null };
 }
 
+/** When the degraded version served: all of the traffic until the shift, sessions that stayed on it until `pinnedUntil`. */
+export interface ServedTimes {
+  readonly onsetAt: number;
+  readonly shiftedAt: number;
+  /** Absent: no session stayed. */
+  readonly pinnedUntil?: number;
+}
+
 /** The time in which an item may have been handled by the degraded version: [from, to). */
 export function windowOf(
   policy: PipelinePolicy,
-  { onsetAt, shiftedAt }: { readonly onsetAt: number; readonly shiftedAt: number },
+  { onsetAt, shiftedAt, pinnedUntil = 0 }: ServedTimes,
 ): { readonly fromMs: number; readonly toMs: number } {
   const { beforeMs = BEFORE_MS, afterMs = AFTER_MS } = policy;
-  return { fromMs: Math.max(0, onsetAt - beforeMs), toMs: shiftedAt + afterMs };
+  return { fromMs: Math.max(0, onsetAt - beforeMs), toMs: Math.max(shiftedAt, pinnedUntil) + afterMs };
 }

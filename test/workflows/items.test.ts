@@ -37,7 +37,9 @@ class World {
   readonly ledger: LedgerEntry[] = [];
   readonly alerts: Alert[] = [];
   readonly treated: string[] = [];
+  readonly listedUntil: number[] = [];
   fail: (pipeline: string) => Error | null = () => null;
+  sinkIsAway: () => boolean = () => false;
   flagged = 0;
 
   constructor(private readonly pages: number) {}
@@ -48,10 +50,14 @@ class World {
         this.ledger.push(...entries.filter(({ key }) => !this.ledger.some((one) => one.key === key)));
         return Promise.resolve({ lastSeq: 1 });
       },
-      sendAlert: async (alert: Alert) => Promise.resolve(void this.alerts.push(alert)),
+      sendAlert: async (alert: Alert) => {
+        if (this.sinkIsAway()) throw new Error('nobody takes alerts');
+        return Promise.resolve(void this.alerts.push(alert));
+      },
       listPartlyHandled: async ({ previous }) => Promise.resolve({ partly: 0, next: null, head: previous }),
-      listItems: async ({ pipeline, cursor }) => {
+      listItems: async ({ pipeline, cursor, toMs }) => {
         this.throwIfDown(pipeline);
+        this.listedUntil.push(toMs);
         const page = Number(cursor ?? 0) + 1;
         const next = page < this.pages ? String(page) : null;
         const listed = { found: 10, digest: `list ${pipeline} ${page}`, next, total: this.pages * 10 };
@@ -150,6 +156,41 @@ describe('the items of an incident', () => {
     expect(new Set(world.ledger.map(({ key }) => key)).size).toBe(3);
   });
 
+  it('do not wait for a place of alerts that is away, whose alert goes with the next run', async () => {
+    const world = new World(12);
+    let refusals = 0;
+    world.fail = (pipeline) => (pipeline === 'archive' && (refusals += 1) === 1 ? down() : null);
+    world.sinkIsAway = () => world.treated.length < 24;
+    const pipelines = [
+      { name: 'archive', action: 'reprocess' },
+      { name: 'triage', action: 'reprocess' },
+    ] as const;
+    const began = await env.currentTimeMs();
+
+    await running(world, { pipelines, maxEventsBeforeContinue: 60 }, (handle) => handle.result());
+
+    expect(world.treated).toHaveLength(24);
+    expect(world.alerts.map(({ title }) => title)).toEqual(['mail: the items of archive cannot be treated']);
+    expect((await env.currentTimeMs()) - began).toBeLessThan(HOUR_MS / 2);
+  });
+
+  it('of sessions that stay on the degraded version are looked for when these have left, whoever is impatient', async () => {
+    const world = new World(1);
+    const now = await env.currentTimeMs();
+
+    await running(world, { shiftedAt: now, pinnedUntil: now + HOUR_MS }, async (handle) => {
+      await env.sleep(HOUR_MS / 2);
+      await handle.signal('itemsOrdered', { pipeline: 'triage', order: 'retry', reason: 'now', actor });
+      await env.sleep(HOUR_MS / 4);
+      expect(world.listedUntil).toEqual([]);
+      expect(await handle.query<ItemsStatus>('items')).toMatchObject({ pinnedUntil: now + HOUR_MS });
+      await handle.result();
+    });
+
+    expect(world.listedUntil).toEqual([now + HOUR_MS + 60_000]);
+    expect(world.ledger[0]?.summary).toContain(`may stay on 1.3 until ${new Date(now + HOUR_MS).toISOString()}`);
+  });
+
   it('are flagged where the effects cannot be undone, and a person is asked to look', async () => {
     const world = new World(1);
 
@@ -196,6 +237,23 @@ describe('the items of an incident', () => {
     expect(new Set(world.alerts.map(({ key }) => key)).size).toBe(2);
     const skipped = world.ledger.find(({ kind }) => kind === 'items-treated');
     expect(skipped).toMatchObject({ actor, facts: { skipped: true, reason: 'it was replaced' } });
+  });
+
+  it('are treated though somebody cancels the workflow in Temporal: only a skip, with a name, ends it', async () => {
+    const world = new World(3);
+    world.fail = () => (world.treated.length === 1 ? down() : null);
+
+    await running(world, {}, async (handle) => {
+      await env.sleep(90_000);
+      await handle.cancel();
+      await env.sleep(HOUR_MS / 60);
+      expect((await handle.query<ItemsStatus>('items')).pipelines[0]).toMatchObject({ phase: 'items' });
+      world.fail = () => null;
+      await handle.result();
+    });
+
+    expect(world.treated).toHaveLength(3);
+    expect(world.kinds()).toContain('items-ended');
   });
 
   it('are not skipped by a sender who is not proven, which is on record', async () => {

@@ -1,6 +1,7 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { ApplicationFailure } from '@temporalio/activity';
 import { makePlan } from '../../domain/rollback/plan';
+import type { ItemsStatus } from '../../workflows/contract/items';
 import { itemsWorkflowId } from '../../workflows/contract/ids';
 import {
   brief,
@@ -11,6 +12,7 @@ import {
   quietRuntime,
   Rig,
   service,
+  warm,
   Workers,
   World,
   type Fakes,
@@ -87,5 +89,62 @@ describe('a rollback of a service with pipelines', () => {
       version: '1.3',
       fromMs: onsetAt - 300_000,
     });
+  });
+
+  it('hands over until when sessions stay on the version that was left', async () => {
+    const world = new World();
+    rig = await Rig.start(workers, { ...world.fakes(), sendAlert: () => Promise.resolve() });
+    const incident = `pinned-${Date.now()}`;
+    const input = inputOf({
+      candidates: [cold('1.2')],
+      plan: makePlan({ procedure: 'standard', samples: false, policy: limits, items: true }),
+      keepPinsMs: 3_600_000,
+      items: {
+        incident,
+        onsetAt: (await env.currentTimeMs()) - 60_000,
+        pipelines: [{ name: 'triage', action: 'flag' }],
+        unverified: 'refuse',
+      },
+    });
+
+    await rig.ended(await rig.rollback(input));
+
+    const items = env.client.workflow.getHandle(itemsWorkflowId(service, incident));
+    const pin = world.applied.at(-1)?.pins.find(({ version }) => version === '1.3');
+    expect(pin).toBeDefined();
+    expect(await items.query<ItemsStatus>('items')).toMatchObject({ pinnedUntil: pin?.until });
+    await items.terminate('the test is over');
+  });
+
+  it('hands over too when a person accepts what serves, because the items of before are what they were', async () => {
+    const world = new World();
+    rig = await Rig.start(workers, {
+      ...world.fakes(),
+      sendAlert: () => Promise.resolve(),
+      verifyShift: async ({ version }) => world.called('verify', version, { ok: false, why: '9 failed answers' }),
+    });
+    const incident = `accepted-${Date.now()}`;
+    const input = inputOf({
+      candidates: [warm('1.2')],
+      procedure: 'emergency',
+      plan: makePlan({ procedure: 'emergency', samples: false, policy: limits, items: true }),
+      safest: 'target',
+      keepPinsMs: 60_000,
+      items: {
+        incident,
+        onsetAt: (await env.currentTimeMs()) - 60_000,
+        pipelines: [{ name: 'triage', action: 'flag' }],
+        unverified: 'refuse',
+      },
+    });
+    const handle = await rig.rollback(input);
+    await rig.until('waiting');
+
+    await rig.order(handle, { type: 'accept' });
+
+    await rig.ended(handle);
+    const items = env.client.workflow.getHandle(itemsWorkflowId(service, incident));
+    expect((await items.describe()).type).toBe('itemsWorkflow');
+    await items.terminate('the test is over');
   });
 });

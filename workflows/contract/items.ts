@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { actSignatureSchema } from './act-signature';
+import type { Alert } from '../../domain/alert';
 import type { ItemAction, PipelinePolicy } from '../../domain/items/pipeline-policy';
 import type { Guarantee, ItemCounts } from '../../domain/items/treated';
 import type { Actor } from '../../domain/ledger';
@@ -13,6 +14,8 @@ export interface ItemsInput {
   readonly target: string;
   readonly onsetAt: number;
   readonly shiftedAt: number;
+  /** Sessions may stay on the degraded version until then; what they handle there is treated with the rest. Absent: none. */
+  readonly pinnedUntil?: number;
   readonly pipelines: readonly PipelinePolicy[];
   readonly unverified: 'allow' | 'refuse';
   /** Public keys whose signature proves the actor of an order; absent: it is believed as it is written. */
@@ -50,6 +53,8 @@ export interface ItemsState {
   readonly beganAt: number;
   /** Orders that the run before did not get to. */
   readonly orders: readonly PersonsOrder[];
+  /** What people were not told yet, because the place for it is away. */
+  readonly unsent?: readonly Alert[];
 }
 
 /** Answer of the query `items`. */
@@ -58,6 +63,8 @@ export interface ItemsStatus {
   readonly incident: string;
   readonly version: string;
   readonly target: string;
+  /** Until then sessions may be answered by the degraded version, and what is looked for is not complete. */
+  readonly pinnedUntil?: number;
   readonly beganAt: number;
   readonly ended: boolean;
   readonly pipelines: readonly Omit<PipelineProgress, 'cursor' | 'pending'>[];

@@ -1,4 +1,4 @@
-import { log, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import { condition, log, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { Alert } from '../../domain/alert';
 import { countWords } from '../../domain/items/treated';
 import type { Actor, LedgerEntry, LedgerKind } from '../../domain/ledger';
@@ -8,10 +8,15 @@ import { inBytes } from '../summary';
 
 const machine: Actor = { name: 'lastgood', proof: 'lastgood', from: 'items' };
 
+const ALERTS_MS = 2_000;
+/** What a continue-as-new carries: about a kilobyte each. */
+const CARRIED = 40;
+
 /** What is told of the items of one incident: ledger, alerts, the page of the workflow in Temporal's UI. */
 export class Account {
   /** Sent beside the work; the run does not end before it has gone. */
   private readonly beside = new Set<Promise<void>>();
+  private readonly underWay = new Map<string, Alert>();
 
   constructor(
     private readonly input: ItemsInput,
@@ -60,11 +65,31 @@ export class Account {
       users: `${target} serves; this is about what was handled before.`,
       link: null,
     };
+    this.send(alert);
+  }
+
+  /** The same key again is the same alert wherever it arrives. */
+  send(alert: Alert): void {
+    const { key } = alert;
+    this.underWay.set(key, alert);
     this.goesBeside(
       control.sendAlert
         .executeWithOptions({ summary: inBytes(alert.title) }, [alert])
-        .catch((error: unknown) => log.warn('an alert was not sent', { key: alert.key, error: String(error) })),
+        .catch((error: unknown) => log.warn('an alert was not sent', { key, error: String(error) }))
+        .finally(() => this.underWay.delete(key)),
     );
+  }
+
+  /** Not delivered yet, newest last: the next run sends them again. Who is reminded each day need not hear of each day. */
+  get unsent(): Alert[] {
+    return [...this.underWay.values()].slice(-CARRIED);
+  }
+
+  /** As {@link quiet}, but no longer than a moment where only alerts are on their way: they go with the next run. */
+  async quietSoon(): Promise<void> {
+    if (this.beside.size === 0) return;
+    await condition(() => this.beside.size === 0, ALERTS_MS, { summary: 'the last alerts are sent' });
+    await condition(() => this.beside.size === this.underWay.size);
   }
 
   /** Resolves when nothing is on its way any more. */

@@ -83,11 +83,16 @@ export class PipelineWork {
     }
   }
 
-  /** What was under way at the shift is handled by then. */
+  /**
+   * What was under way at the shift is handled by then, and no session is on the degraded version any more: a batch must not be
+   * treated while a part of it is still to come. So only a skip ends the wait for sessions.
+   */
   private async untilOver(): Promise<void> {
+    const { pinnedUntil } = this.input;
     const ms = this.window.toMs - Date.now();
-    if (ms > 0)
-      await condition(() => this.order !== null, ms, { summary: `${this.policy.name}: what is under way ends` });
+    const what = pinnedUntil === undefined ? 'what is under way ends' : 'sessions leave the degraded version';
+    const ends = (): boolean => (pinnedUntil === undefined ? this.order !== null : this.order?.order === 'skip');
+    if (ms > 0) await condition(ends, ms, { summary: inBytes(`${this.policy.name}: ${what}`) });
     if (this.order?.order !== 'skip') this.change({ phase: 'batches' });
   }
 

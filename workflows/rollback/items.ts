@@ -20,6 +20,7 @@ export async function beginItems(operation: Operation, target: string): Promise<
   const { items, service } = input;
   if (items === undefined || left === null || left === target) return;
   const beganAt = operation.began('items', target, 0);
+  const pin = operation.record?.pins.find(({ version }) => version === left);
   const order: ItemsInput = {
     service,
     incident: items.incident,
@@ -27,6 +28,7 @@ export async function beginItems(operation: Operation, target: string): Promise<
     target,
     onsetAt: items.onsetAt,
     shiftedAt: shiftedAt ?? Date.now(),
+    ...(pin && { pinnedUntil: pin.until }),
     pipelines: items.pipelines,
     unverified: items.unverified,
     ...(items.actKeys && { actKeys: items.actKeys }),

@@ -34,6 +34,8 @@ describe('what is done with the items of a pipeline', () => {
     const times = { onsetAt: 1_000_000, shiftedAt: 2_000_000 };
     expect(windowOf(policy(), times)).toEqual({ fromMs: 700_000, toMs: 2_060_000 });
     expect(windowOf(policy({ beforeMs: 0, afterMs: 5 }), times)).toEqual({ fromMs: 1_000_000, toMs: 2_000_005 });
+    expect(windowOf(policy(), { ...times, pinnedUntil: 5_000_000 }).toMs).toBe(5_060_000);
+    expect(windowOf(policy(), { ...times, pinnedUntil: 1_500_000 }).toMs).toBe(2_060_000);
   });
 
   it('names an item by a key of ASCII whose parts cannot run into each other', () => {
