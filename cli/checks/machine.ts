@@ -11,6 +11,7 @@ import { askHardware } from './hardware';
 import { askLedger } from './ledger';
 import { policyFindings } from './policy';
 import { checkRouters } from './routers';
+import { checkStores } from './stores';
 import { fine, messageOf, unmeasured, warning, wrong, type Finding } from './finding';
 import { checkCertificate } from './certificate';
 import { checkDocker } from './docker';
@@ -92,6 +93,7 @@ export async function checkConfiguration(context: Context, file: string, there: 
     ...policyFindings(configuration),
     ...(await artifacts(configuration)),
     ...(await askLedger(configuration, readEnvironment())),
+    ...(await checkStores(configuration, readEnvironment())),
     ...severalServices(configuration),
     ...(await Promise.all(configuration.services.map((each) => checkCertificate(each, Date.now())))).flat(),
     ...(await Promise.all(configuration.services.map(askHardware))).flat(),

@@ -1,6 +1,6 @@
 import { redisPipeline, type RedisPipelineOptions } from '../../adapters/pipelines/redis';
 import { PipelineRedis } from '../../adapters/pipelines/redis-client';
-import type { Pipeline } from '../../activities/ports';
+import type { Pipeline, UnitPage } from '../../activities/ports';
 import {
   itemsOf,
   listAll,
@@ -131,7 +131,7 @@ describeRedis('pipelines in Redis')('pipelines in Redis', () => {
       ]);
       const partly: string[] = [];
       for (let cursor: string | null = null, more = true; more; more = cursor !== null) {
-        const page = (await pipeline.partlyHandled?.(window, cursor, limit)) ?? { units: [], next: null };
+        const page: UnitPage = (await pipeline.partlyHandled?.(window, cursor, limit)) ?? { units: [], next: null };
         partly.push(...page.units.map(({ id }) => id));
         cursor = page.next;
       }
