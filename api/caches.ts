@@ -5,6 +5,7 @@ import type { OutputCache } from '../activities/ports';
 import type { Actor, LedgerEntry } from '../domain/ledger';
 import type { ApiPorts } from './ports';
 import { read, unknownName } from './problem';
+import { appendOnce } from './repeated';
 import type { CacheInvalidated, CacheView } from './types';
 
 const bodySchema = z.strictObject({
@@ -45,12 +46,12 @@ export function registerCaches(
       }
       const actor = about.actor(request);
       // On record before its first effect (I4); the same request again is the same entry and the same generation.
-      await ports.ledger.append(entryOf(service, actor, { requestId, atMs, reason }, meant));
+      const { at } = await appendOnce(ports.ledger, entryOf(service, actor, { requestId, atMs, reason }, meant));
       const by = `${actor.name}: ${reason}`.slice(0, 300);
       const outcomes = await Promise.all(
         meant.map(async (one) => {
           try {
-            await one.invalidate({ at: Math.round(atMs), by });
+            await one.invalidate({ at, by });
             return { cache: one.name, done: true, why: '' };
           } catch (error) {
             return { cache: one.name, done: false, why: (error as Error).message };

@@ -6,9 +6,12 @@ import { messageSchemas } from '../workflows/contract/messages';
 import type { DrillRequest } from '../workflows/contract/drill';
 import type { ApiPorts } from './ports';
 import { badRequest, read } from './problem';
+import { appendOnce } from './repeated';
 import type { DrillScheduleView } from './types';
 
 const reason = z.string().min(1).max(500);
+/** Whoever lost the answer says it again with the same one. */
+const requestId = z.string().min(1).max(128).exactOptional();
 const parts = messageSchemas.drill.shape;
 
 /** The service must be at rest again between two of them. */
@@ -16,6 +19,7 @@ const EVERY_MIN_MS = 10 * 60_000;
 
 const scheduleBody = z.strictObject({
   reason,
+  requestId,
   everyMs: z
     .int()
     .min(EVERY_MIN_MS)
@@ -35,8 +39,8 @@ const scheduleBody = z.strictObject({
     expect: parts.expect,
   }),
 });
-const pauseBody = z.strictObject({ reason, paused: z.boolean() });
-const removeBody = z.strictObject({ reason });
+const pauseBody = z.strictObject({ reason, requestId, paused: z.boolean() });
+const removeBody = z.strictObject({ reason, requestId });
 
 /** Schedules of drills: kept by Temporal, each change in the ledger with its actor. */
 export function registerDrillSchedules(
@@ -59,7 +63,7 @@ export function registerDrillSchedules(
     const { everyMs, cron } = body;
     if ((everyMs === undefined) === (cron === undefined)) throw badRequest('body: expected either everyMs or cron');
     const when = cron ?? `every ${Math.round((everyMs ?? 0) / 60_000)} min`;
-    await ledger.append(entry(service, actorOf(request), `schedules drills (${when})`, body.reason));
+    await appendOnce(ledger, entry(service, actorOf(request), `schedules drills (${when})`, body));
     const asked = { ...body.request, reason: body.reason } as DrillRequest;
     const each = everyMs === undefined ? { cron: cron ?? '' } : { everyMs };
     await schedules.put(service, { ...each, request: asked, note: body.reason });
@@ -70,7 +74,7 @@ export function registerDrillSchedules(
     const body = read(pauseBody, request.body, 'body');
     await exists(schedules, service);
     const what = body.paused ? 'pauses the schedule of drills' : 'lets the schedule of drills go on';
-    await ledger.append(entry(service, actorOf(request), what, body.reason));
+    await appendOnce(ledger, entry(service, actorOf(request), what, body));
     await schedules.setPaused(service, body.paused, body.reason);
     return await answer(service);
   });
@@ -78,7 +82,7 @@ export function registerDrillSchedules(
     const service = serviceOf(request);
     const body = read(removeBody, request.body, 'body');
     await exists(schedules, service);
-    await ledger.append(entry(service, actorOf(request), 'removes the schedule of drills', body.reason));
+    await appendOnce(ledger, entry(service, actorOf(request), 'removes the schedule of drills', body));
     await schedules.remove(service);
     return await answer(service);
   });
@@ -88,10 +92,15 @@ async function exists(schedules: ApiPorts['schedules'], service: string): Promis
   if ((await schedules.read(service)) === null) throw badRequest(`${service} has no schedule of drills`);
 }
 
-function entry(service: string, actor: Actor, what: string, why: string): LedgerEntry {
+function entry(
+  service: string,
+  actor: Actor,
+  what: string,
+  { reason: why, requestId: id = randomUUID() }: { readonly reason: string; readonly requestId?: string },
+): LedgerEntry {
   return {
     service,
-    key: `drill-schedule/${randomUUID()}`,
+    key: `drill-schedule/${id}`,
     at: Date.now(),
     kind: 'operator-act',
     incident: null,

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { ChainedEntry, Json } from '../domain/ledger';
+import type { ChainedEntry, Json, LedgerEntry } from '../domain/ledger';
 import { itemsOrderSchema } from '../workflows/contract/items';
 import { itemsOrderBody, listDigest, signOffBody } from './bodies';
 import type { Caller } from './identity/caller';
 import type { ApiPorts } from './ports';
 import { ApiError, notFound, read } from './problem';
+import { appendOnce } from './repeated';
 import type { ItemsProgress, ItemsView } from './types';
 
 const ENTRY_KINDS = ['items-began', 'items-treated', 'items-ended', 'items-signed-off'] as const;
@@ -52,6 +53,7 @@ export function registerItems(
     const incident = incidentOf(request);
     const { pipeline, reason, requestId = randomUUID() } = read(signOffBody, request.body, 'body');
     const { treated } = await viewItems(ports, service, incident);
+    const { actor } = callerOf(request);
     const wanted = treated.filter(({ facts }) => pipeline === undefined || facts['pipeline'] === pipeline);
     if (wanted.length === 0)
       throw new ApiError(
@@ -59,9 +61,8 @@ export function registerItems(
         'Nothing to sign off',
         `no pipeline${pipeline ? ` ${pipeline}` : ''} of ${incident} is treated`,
       );
-    const { actor } = callerOf(request);
     const names = wanted.map(({ facts }) => String(facts['pipeline'])).join(', ');
-    await ports.ledger.append({
+    const entry: LedgerEntry = {
       service,
       key: `items-sign-off/${requestId}`,
       at: Date.now(),
@@ -77,8 +78,16 @@ export function registerItems(
           list: facts['list'] ?? null,
         })),
       },
-    });
-    return { signedOff: wanted.length };
+    };
+    // Said again, it is the word on the lists of then, whatever was treated meanwhile.
+    const there = await appendOnce(
+      ports.ledger,
+      entry,
+      ({ incident: of, facts }) =>
+        of === incident && facts['reason'] === reason && isAbout(facts['pipelines'], pipeline),
+    );
+    const { pipelines } = there.facts;
+    return { signedOff: Array.isArray(pipelines) ? pipelines.length : 0 };
   });
 
   app.post('/v1/services/:service/items/:incident/orders', { config: { needs: 'treatItems' } }, async (request) => {
@@ -88,6 +97,12 @@ export function registerItems(
     await ports.items.order(serviceOf(request), incidentOf(request), itemsOrderSchema.parse({ ...body, actor }));
     return { ordered: body.order };
   });
+}
+
+function isAbout(pipelines: Json | undefined, pipeline: string | undefined): boolean {
+  if (pipeline === undefined) return true;
+  const [one, more] = Array.isArray(pipelines) ? (pipelines as readonly { readonly [key: string]: Json }[]) : [];
+  return one?.['pipeline'] === pipeline && more === undefined;
 }
 
 function incidentOf(request: FastifyRequest): string {

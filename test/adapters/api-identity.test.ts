@@ -172,6 +172,31 @@ describe('a token of the file', () => {
     expect(acts.every(({ actor }) => actor?.name === 'alice' && actor.proof === 'token')).toBe(true);
   });
 
+  it.each([
+    ['viewer', 403],
+    ['releaser', 403],
+    ['operator', 404],
+  ] as const)('with the role %s gets %s where items are treated and drills are planned', async (role, expected) => {
+    const made = await make('--name', 'alice', '--role', role);
+    const server = serve({ tokenFile: tokensOf(made) });
+    const call = async (path: string, payload?: object): Promise<number> => {
+      const url = `/v1/services/mail/${path}`;
+      const headers = { authorization: `Bearer ${made.token}` };
+      const method = payload ? 'POST' : 'GET';
+      return (await server.inject({ method, url, headers, ...(payload && { payload }) })).statusCode;
+    };
+    expect(await call('items')).toBe(200);
+    expect(await call(`items/i-1/sign-off`, { reason: 'r' })).toBe(expected);
+    const order = { pipeline: 'triage', order: 'skip', reason: 'r' };
+    expect(await call(`items/i-1/orders`, order)).toBe(expected);
+    if (expected !== 403) return;
+    expect(await call(`items/i-1/lists/sha256:${'a'.repeat(64)}`)).toBe(403);
+    const request = { way: 'mirror', degrade: { wrongShare: 0.3 }, share: 0.2, forMs: 60_000 };
+    expect(await call('drills/schedule', { everyMs: 86_400_000, request, reason: 'r' })).toBe(403);
+    expect(await call('drills/schedule/pause', { paused: true, reason: 'r' })).toBe(403);
+    expect(await call('drills/schedule/remove', { reason: 'r' })).toBe(403);
+  });
+
   it('that is refused says which role would do, and which one it has', async () => {
     const made = await make('--name', 'alice', '--role', 'viewer', '--role', 'releaser');
     const answer = await serve({ tokenFile: tokensOf(made) }).inject({
@@ -408,7 +433,19 @@ describe('an act of a regulated service that takes a brake away', () => {
       ['ada', 'ada proposes revoke: leaks names'],
       ['bob', 'bob seconds revoke of ada: I looked'],
     ]);
-    expect((await call('bob', url, { reason: 'once more' })).status).toBe(404);
+    // Whoever lost the answer gets the same one; nothing is done or written again.
+    expect((await call('bob', url, { reason: 'once more' })).status).toBe(200);
+    expect([acts.length, (await ledger.read('loans')).length]).toEqual([1, 2]);
+    expect((await call('ada', '/v1/proposals')).body).toEqual({ proposals: [] });
+  });
+
+  it('is proposed once, however often the same request arrives, and its id is not for another act', async () => {
+    const body = { version: '1.1', reason: 'leaks names', requestId: 'r-1' };
+    const [first, again] = [await call('ada', revoke, body), await call('ada', revoke, body)];
+    expect(again).toEqual(first);
+    expect(await ledger.read('loans')).toHaveLength(1);
+    expect((await call('ada', revoke, { ...body, reason: 'another' })).status).toBe(409);
+    expect((await call('bob', revoke, body)).body['id']).not.toBe(first.body['id']);
   });
 
   it('is neither proposed nor seconded by the token of the data directory, which has no person behind it', async () => {
