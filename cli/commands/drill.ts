@@ -148,7 +148,8 @@ export async function compareDrills(
 ): Promise<number> {
   const service = await serviceFor(context, input.service, (name) => `lastgood drill compare --service ${name}`);
   const results = await resultsOf(context, service);
-  const result = named(results, input.drill);
+  const asked = results.filter(({ outcome }) => outcome !== 'unasked');
+  const result = named(input.drill === undefined ? asked : results, input.drill);
   const before = results.filter(
     ({ endedAt, way, outcome }) => endedAt < result.endedAt && way === result.way && outcome === 'passed',
   );

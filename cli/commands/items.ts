@@ -39,7 +39,8 @@ export async function showItems(
   for (const { name, head } of lists) {
     for await (const line of linesOf(client, service, incident, head)) {
       if (outcome !== undefined && line['outcome'] !== outcome) continue;
-      if (context.json) printJson(context.terminal, { pipeline: name, ...line });
+      // One a line, however many there are.
+      if (context.json) context.terminal.out(JSON.stringify({ pipeline: name, ...line }));
       else printLines(context.terminal, [`  ${name}  ${lineText(line)}`]);
     }
   }

@@ -19,7 +19,9 @@ export function listLines(results: readonly DrillResult[], now: number): string[
     one.drill,
     ago(one.endedAt, now),
     wayWords[one.way] ?? one.way,
-    `${one.version}${one.degrade ? ' made worse' : ''}`,
+    one.version === '?' && one.degrade
+      ? 'the live one made worse'
+      : `${one.version}${one.degrade ? ' made worse' : ''}`,
     `${one.outcome}${one.slower === null ? '' : ', slower'}`,
     ...stages.map((stage) => took(one.took[stage])),
     took(one.exposedMs),

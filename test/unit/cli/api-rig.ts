@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { OutputCache } from '../../../activities/ports';
-import type { ApiPorts } from '../../../api/ports';
+import type { ApiPorts, DrillSchedules, ItemsControl } from '../../../api/ports';
 import { DecisionsUnreachable } from '../../../api/ports';
 import { createApiServer } from '../../../api/server';
 import { main } from '../../../cli/main';
@@ -34,6 +34,8 @@ export class ApiRig {
   /** Kept pictures by digest. */
   readonly pictures = new Map<string, string>();
   caches: readonly OutputCache[] = [];
+  schedules: DrillSchedules | null = null;
+  items: ItemsControl | null = null;
   answers: { lookup: AnswerLookup; at: AnswersAt } | null = null;
 
   constructor(readonly played: PlayedService) {
@@ -97,7 +99,8 @@ export class ApiRig {
     const unused = (what: string) => () => Promise.reject(new Error(`${what} was not expected`));
     const { played } = this;
     return {
-      schedules: {
+      ...(this.items && { items: this.items }),
+      schedules: this.schedules ?? {
         read: unused('read of a schedule'),
         put: unused('put of a schedule'),
         setPaused: unused('pause of a schedule'),
