@@ -84,6 +84,15 @@ describe('the repair of an output cache', () => {
     ]);
   });
 
+  it('does not obey a cancel in Temporal: the cache still has to follow', async () => {
+    answers = [refused(), refused(), 'set'];
+    const handle = await rig.repair(await repaired('i-10'));
+    await handle.cancel();
+    await handle.result();
+    expect(asked).toHaveLength(3);
+    expect(world.ledger.map(({ kind }) => kind)).toEqual(['step-succeeded']);
+  });
+
   it('ends where a newer change is in force', async () => {
     answers = ['superseded'];
     await (await rig.repair(await repaired('i-8'))).result();

@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { drillWorkflowId } from '../../workflows/contract/ids';
 import { quietRuntime, serviceBundle, ServiceRig, ServiceWorkers } from '../support/service-rig';
@@ -124,6 +125,33 @@ describe('a drill', () => {
     // Its own workflow ends, and what it says then changes nothing.
     await rig.client.getHandle(drillWorkflowId(world.service, drill)).result();
     expect(world.kinds().filter((kind) => kind === 'drill-ended')).toHaveLength(1);
+  });
+
+  it('ends when it is stopped, though the worker that watches it hangs and hears of no stop', async () => {
+    let release = (): void => undefined;
+    const hangs: Fakes = {
+      watchDrill: async () => {
+        const { heartbeat } = Context.current();
+        const beats = setInterval(() => heartbeat(), 200);
+        await new Promise<void>((resolve) => (release = resolve));
+        clearInterval(beats);
+        return { verdict: null, onsetAt: null, answers: 0, at: 0 };
+      },
+    };
+    const drill = await begin(onUsers, hangs);
+    await rig.until('it has its share', ({ drill: under }) => under?.phase === 'running');
+    await rig.seen('the router has it', () => world.router.record?.share?.drill === drill);
+    try {
+      await rig.act('cancel', {});
+      const over = rig.client
+        .getHandle(drillWorkflowId(world.service, drill))
+        .result()
+        .then(() => 'over');
+      const late = new Promise((resolve) => setTimeout(resolve, 10_000, 'it waits for the worker').unref());
+      expect(await Promise.race([over, late])).toBe('over');
+    } finally {
+      release();
+    }
   });
 
   it('whose worker never comes back is ended at its deadline, with a page; its share had ended in the router before', async () => {

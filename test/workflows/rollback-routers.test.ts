@@ -95,4 +95,31 @@ describe('a rollback through several routers', () => {
     await rig.order(handle, { type: 'abort' });
     await handle.result();
   });
+
+  it('the way back after a failed verify that only one router took tells which record is in force, and waits', async () => {
+    rig = await Rig.start(workers, {
+      ...good,
+      verifyShift: async ({ version }) => world.called('verify', version, { ok: false, why: '9 failed answers' }),
+      shiftTraffic: async (input) => {
+        const outcome = await good.shiftTraffic(input);
+        return input.record.primary === '1.3' && outcome.outcome === 'shifted'
+          ? { outcome: 'partial', at: outcome.at, why }
+          : outcome;
+      },
+    });
+    const handle = await rig.rollback(inputOf({ safest: 'previous' }));
+    const waiting = await rig.until('waiting');
+    expect(waiting.map(brief).slice(-2)).toEqual(['shifted 1.3 9', 'waiting verify on 1.3']);
+    // Users of the router that took it are on 1.3: nothing else may be told of where they are.
+    expect(world.router.record).toMatchObject({ primary: '1.3', epoch: 9 });
+    const moved = world.ledger.filter(({ kind }) => kind === 'traffic-shifted');
+    expect(moved.at(-1)?.summary).toBe(`the traffic moved in part (epoch 9): ${why}`);
+
+    await rig.order(handle, { type: 'abort' });
+
+    expect((await rig.ended(handle)).at(-1)?.what).toMatchObject({
+      outcome: 'failed',
+      record: { primary: '1.3', epoch: 9 },
+    });
+  });
 });

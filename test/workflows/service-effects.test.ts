@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/common';
-import { rollbackWorkflowId } from '../../workflows/contract/ids';
+import { rollbackWorkflowId, drillWorkflowId } from '../../workflows/contract/ids';
 import { NEWEST_RULES } from '../../workflows/contract/inputs';
 import { quietRuntime, serviceBundle, ServiceRig, ServiceWorkers, failedTasks } from '../support/service-rig';
 import { hour, minute, policyOf, ServiceWorld, type Fakes } from '../support/service-world';
@@ -144,6 +144,26 @@ describe('what the service workflow does to the world', () => {
     // Its decision is in the ledger now, and nothing of it may begin any more.
     const child = service.client.getHandle(rollbackWorkflowId(world.service, reference ?? ''));
     await expect(child.describe()).rejects.toThrow(/not found/);
+    expect(world.calls).not.toContain('load 1.3');
+    inOrder();
+  });
+
+  it('never starts a drill that ended while its start waited for the ledger', async () => {
+    const ledger = outage();
+    const service = await start({ fakes: ledger.fakes });
+    await service.ready();
+    ledger.down = true;
+    const drill = { way: 'mirror', version: '1.3', share: 0.5, forMs: 300_000 };
+    const { why } = await service.act('drill', drill);
+    const id = /drill (\S+) begins/.exec(why)?.[1] ?? '?';
+    await service.act('cancel', {});
+    await service.until('it is over', (state) => state.drill === null);
+
+    ledger.down = false;
+    await service.seen('its end is in the ledger', () => world.kinds().includes('drill-ended'));
+    await service.act('setMode', { mode: 'observe' });
+    await service.seen('what came behind it is done', () => /observe/.test(world.summaries()));
+    await expect(service.client.getHandle(drillWorkflowId(world.service, id)).describe()).rejects.toThrow(/not found/);
     expect(world.calls).not.toContain('load 1.3');
     inOrder();
   });

@@ -73,6 +73,17 @@ describe('a cache that is brought to a version', () => {
   });
 });
 
+it('a cache that is ahead stays where it is while the router has no record: nobody knows which version serves', async () => {
+  const cache = new FakeOutputCache(service, 'responses');
+  await cache.settle(
+    { epoch: 50, version: '9.9', drop: [], strategy: 'version-tagged', at: 1, by: 'another life' },
+    '',
+  );
+  const empty = { read: () => Promise.resolve({ record: null }) } as unknown as TrafficRouter;
+  expect(await bringTo(cache, empty, settling())).toMatchObject({ outcome: 'superseded' });
+  expect(cache.pointer).toMatchObject({ epoch: 50, version: '9.9' });
+});
+
 describe('the keeper of caches', () => {
   const registry = new Registry();
   const metrics = new CacheMetrics(registry);

@@ -286,9 +286,14 @@ test('the fallback stays named while a drill runs, and its record keeps the copy
 
 test('a service that starts without state takes the share of a drill that nobody knows off', () => {
   const simulator = running(onUsers);
+  const copy = simulator.router.record?.backends['1.2']?.[0]?.instance;
   simulator.loseService();
   expect(simulator.router.record?.share).toBeUndefined();
   expect(endOf(simulator)).toMatchObject({ outcome: 'overtaken' });
+  // Nobody else would ever end the copy that the drill had loaded.
+  expect(simulator.ledger.filter(({ kind }) => kind === 'standby-changed').at(-1)?.summary).toBe(
+    `retires ${copy ?? '?'}: its drill is over`,
+  );
 });
 
 test('the invariants of the service hold through a drill and what ends it', () => {

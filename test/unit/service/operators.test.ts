@@ -103,6 +103,17 @@ test('the same request a second time is answered as the first time, and done onc
   expect(started(simulator).filter((kind) => kind === 'manual-rollback')).toHaveLength(1);
 });
 
+test('a flood of refused messages that nobody proved does not make an act forgotten, which would be done again', () => {
+  const simulator = serviceWithStandby(servicePolicy({ unverifiedOperators: 'refuse' }));
+  const actor = { name: 'unverified', proof: 'unverified', from: 'temporal' } as const;
+  expect(simulator.say('rollback', { requestId: 'signed' })).toMatchObject({ decision: 'accepted' });
+  for (let n = 0; n < 1_001; n++) {
+    const flood = simulator.say('pause', { forMs: 1_000, requestId: `flood-${n}`, actor });
+    if (n === 0) expect(flood).toMatchObject({ decision: 'refused' });
+  }
+  expect(simulator.say('rollback', { requestId: 'signed' })).toMatchObject({ repeated: true });
+});
+
 test('requests with long ids that differ in one letter are two requests', () => {
   const simulator = serviceWithStandby();
   const id = '0b5c9a7e-4a53-4f0e-9d7e-0123456789ab-from-the-pipeline';
