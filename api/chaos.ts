@@ -3,10 +3,14 @@ import type { Actor, LedgerEntry } from '../domain/ledger';
 import { chaosBody } from './bodies';
 import type { ApiPorts } from './ports';
 import { ApiError, read } from './problem';
+import { appendOnce } from './repeated';
 import { callerOf, onlyLocal } from './rights';
 import type { ChaosReport } from './types';
 
 type Service = ApiPorts['services'][number];
+
+/** A repetition comes within seconds. */
+const LATEST = 50;
 
 /** Chaos experiments are made from outside; here they are permitted and written down. */
 export function registerChaos(
@@ -19,11 +23,17 @@ export function registerChaos(
     const service = known(request);
     const { actor } = callerOf(request);
     const { consent, ...body } = read(chaosBody, request.body, 'body');
-    // The end of a run is told whatever the configuration says by then.
-    if (body.phase === 'began') await permit(ports, service, consent);
-    await ports.ledger.append(chaosEntry(service.name, actor, body as ChaosReport));
+    const entry = chaosEntry(service.name, actor, body as ChaosReport);
+    // The end of a run is told whatever the configuration says by then, and a begin that is on record was permitted.
+    if (body.phase === 'began' && !(await isRecorded(ports, entry))) await permit(ports, service, consent);
+    await appendOnce(ports.ledger, entry);
     return { recorded: 1 };
   });
+}
+
+async function isRecorded({ ledger }: ApiPorts, { service, kind, key }: LedgerEntry): Promise<boolean> {
+  const latest = await ledger.read(service, { kinds: [kind], newestFirst: true, limit: LATEST });
+  return latest.some((entry) => entry.key === key);
 }
 
 /** @throws ApiError where no experiment may begin */

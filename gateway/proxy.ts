@@ -4,6 +4,7 @@ import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { KeptAnswer } from './cache/answer-cache';
 import { openCacheUse, type CacheClient, type CacheUse } from './cache/cache-use';
+import { askForConnections } from './dead-primary';
 import type { Waiting } from './deadlines';
 import { changedAnswer, type DegradedAnswer } from './degrader';
 import { gapRefusal } from './gap-answers';
@@ -189,9 +190,29 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
       return;
     }
     const dead = failed?.choice.reason === 'primary' && failed.lane.dead();
-    const fallback = dead ? beginFallback(service, failed) : null;
-    if (fallback) this.take(fallback);
+    if (dead && !failed.lane.provenDead()) void askForConnections(failed.lane).then(() => this.onAsked(failed));
+    else this.fallBack(failed, dead);
+  }
+
+  /** It looked dead by this request alone, and was asked for connections. */
+  private onAsked(failed: Way): void {
+    if (this.over) return;
+    const main = this.service.main();
+    // A record or a fallback of somebody else came into force meanwhile.
+    if (main && main !== failed && this.routes < ROUTES_MAX) this.take(main);
+    else this.fallBack(failed, main === failed && failed.lane.provenDead());
+  }
+
+  private fallBack(failed: Way | null, dead: boolean): void {
+    const fallback = dead && failed ? beginFallback(this.service, failed) : null;
+    // What ended two backends while nobody else was there is not sent to a third.
+    if (fallback && !this.endedSeveral()) this.take(fallback);
     else this.fail(502, 'no-backend', 'no backend of the version answers', failed);
+  }
+
+  private endedSeveral(): boolean {
+    const ended = [...(this.tried ?? [])].filter(([{ health }, { resets }]) => resets > 0 && !health.hasWitnesses());
+    return ended.length > 1;
   }
 
   /** Nobody serves, by decision: no version's failure. */
@@ -214,7 +235,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
       return;
     }
     const kind = attempt.started ? 'reset' : 'refused';
-    target.health.failed(kind, performance.now());
+    target.health.failed(kind, performance.now(), this.account.id);
     const before = this.tried?.get(target);
     (this.tried ??= new Map()).set(target, {
       refused: kind === 'refused',
@@ -224,7 +245,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     this.account.failedAt(way, target);
     if (attempt.started && this.body instanceof Upload) this.body.spoil();
     if (!this.mayRepeat(attempt)) {
-      if (way === this.service.main() && way.choice.reason === 'primary' && way.lane.dead())
+      if (way === this.service.main() && way.choice.reason === 'primary' && way.lane.provenDead())
         beginFallback(this.service, way);
       this.leave();
       this.fail(502, 'reset', 'the backend ended the connection before its answer', way);

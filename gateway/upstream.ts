@@ -9,6 +9,7 @@ const KEEP_ALIVE_MS = 4_000;
 const AVOID_MS = 1_000;
 /** So many resets in a row without an answer in between count as a dead backend; one may be a closing idle connection. */
 const RESETS_OF_A_DEAD_BACKEND = 2;
+const WITNESSES = 2;
 
 /** One address with its connections. Several versions may answer there, each with a health of its own. */
 export class Upstream {
@@ -59,6 +60,9 @@ export class Upstream {
  */
 export class Health {
   private resetsInRow = 0;
+  /** Requests whose resets those were, as far as they were not the same one again. */
+  private witnesses = 0;
+  private lastWitness: string | null = null;
   private avoidUntil = 0;
 
   constructor(private readonly upstream: Upstream) {}
@@ -67,15 +71,20 @@ export class Health {
     this.upstream.refused = false;
     this.upstream.avoidUntil = 0;
     this.resetsInRow = 0;
+    this.witnesses = 0;
+    this.lastWitness = null;
     this.avoidUntil = 0;
   }
 
-  failed(kind: 'refused' | 'reset', now: number): void {
+  /** `requestId`: of a reset, whose it was. */
+  failed(kind: 'refused' | 'reset', now: number, requestId: string | null = null): void {
     if (kind === 'refused') {
       this.upstream.refused = true;
       this.upstream.avoidUntil = now + AVOID_MS;
     } else {
       this.resetsInRow += 1;
+      if (requestId === null || requestId !== this.lastWitness) this.witnesses += 1;
+      this.lastWitness = requestId;
       this.avoidUntil = now + AVOID_MS;
     }
   }
@@ -83,6 +92,16 @@ export class Health {
   /** True when it accepts no connection or resets all: other requests' answers in between prove the opposite. */
   looksDead(): boolean {
     return this.upstream.refused || this.resetsInRow >= RESETS_OF_A_DEAD_BACKEND;
+  }
+
+  /** One request alone may reset every backend that it is sent to: that proves nothing about what others get. */
+  isProvenDead(): boolean {
+    return this.upstream.refused || (this.looksDead() && this.hasWitnesses());
+  }
+
+  /** Several requests were reset here, one after the other. */
+  hasWitnesses(): boolean {
+    return this.witnesses >= WITNESSES;
   }
 
   avoided(now: number): boolean {
@@ -120,6 +139,10 @@ export class Lane {
 
   dead(): boolean {
     return this.targets.every((target) => target.health.looksDead());
+  }
+
+  provenDead(): boolean {
+    return this.targets.every((target) => target.health.isProvenDead());
   }
 }
 

@@ -60,6 +60,7 @@ export async function openAdapters(
   paths: RunPaths,
   environment: Pick<Environment, 'path' | 'inherited'> = readEnvironment(),
   onNoteFailed: (service: string, version: string, fault: unknown) => void = () => undefined,
+  opensRuntime: (service: ServiceConfiguration) => boolean = () => true,
 ): Promise<Adapters> {
   const router = openRouter(configuration, paths);
   const haproxy = haproxyOptions(configuration);
@@ -70,7 +71,8 @@ export async function openAdapters(
   const runtimes = new Map<string, ServingRuntime>();
   for (const service of configuration.services) {
     const engine = engines.get(service.name) as Engine;
-    runtimes.set(service.name, await openRuntime(configuration, service, engine, environment));
+    if (opensRuntime(service))
+      runtimes.set(service.name, await openRuntime(configuration, service, engine, environment));
   }
   const store = await openArtifactStore(configuration);
   const external = new Map(
@@ -99,6 +101,24 @@ export async function openAdapters(
       ]);
     },
   };
+}
+
+/**
+ * The adapters of who only looks. The runtimes that start copies keep records in directories of their own, which opening makes;
+ * those of servers that something else runs keep nothing.
+ */
+export async function openToLook(
+  configuration: Configuration,
+  paths: RunPaths,
+  environment?: Pick<Environment, 'path' | 'inherited'>,
+): Promise<Adapters> {
+  return await openAdapters(
+    configuration,
+    paths,
+    environment,
+    undefined,
+    ({ serving }) => serving.runtime === 'external',
+  );
 }
 
 function known<T>(map: ReadonlyMap<string, T>, configuration: Configuration, service: string): T {

@@ -77,14 +77,19 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
   const allowed = options.allowedFormats ?? [];
   const policy = options.signature ?? { policy: 'off', keys: [] };
   const staging = join(root, 'staging');
-  for (const folder of ['objects', 'services', 'notes', 'staging']) {
-    await mkdir(join(root, folder), { recursive: true, mode: 0o700 });
-  }
+  /** Not before something is written: who only looks changes nothing. */
+  const made = async (): Promise<void> => {
+    for (const folder of ['objects', 'services', 'notes', 'staging'])
+      await mkdir(join(root, folder), { recursive: true, mode: 0o700 });
+  };
   const records = new StoreRecords(root);
   const signatures = new StoreSignatures(root, policy);
   const objects = new StoreObjects(root, { allowed, policy, signatures });
   const objectPath = (digest: string): string => objects.path(digest);
-  const locked = <T>(work: () => Promise<T>): Promise<T> => withFileLock(join(root, 'lock'), LOCK_WAIT_MS, work);
+  const locked = async <T>(work: () => Promise<T>): Promise<T> => {
+    await made();
+    return await withFileLock(join(root, 'lock'), LOCK_WAIT_MS, work);
+  };
 
   async function recordOf(service: string, version: string): Promise<VersionRecord> {
     const record = await records.read(service, version);
@@ -226,6 +231,7 @@ export async function openDirectoryStore(options: DirectoryStoreOptions): Promis
         throw new ArtifactRefused(path, [{ path, problem: 'unreadable', expected: 'a directory', found }]);
       });
       if (dryRun) return await foresee(path, source);
+      await made();
       const work = join(staging, randomBytes(8).toString('hex'));
       try {
         const staged = await stage(source, work, limits, allowed);
@@ -312,7 +318,10 @@ function placeFor(at: number, sorted: readonly VersionRecord[], isDated: boolean
 /** Removes what a crashed import left behind; for a store that no import runs on. */
 export async function sweepStaging(directory: string): Promise<number> {
   const staging = join(resolve(directory), 'staging');
-  const left = await readdir(staging);
+  const left = await readdir(staging).catch((fault: NodeJS.ErrnoException) => {
+    if (fault.code === 'ENOENT') return [];
+    throw fault;
+  });
   for (const name of left) await discard(join(staging, name), staging);
   return left.length;
 }

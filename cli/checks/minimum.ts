@@ -10,10 +10,10 @@ export async function checkMinimums(configuration: Configuration): Promise<Findi
     minimumAcceptable === null || serving.runtime === 'external' ? [] : [{ name, minimumAcceptable }],
   );
   if (bounded.length === 0) return [];
-  const { openAdapters } = await import('../../workers/composition');
+  const { openToLook } = await import('../../workers/composition');
   const { runPaths } = await import('../../workers/embedded/paths');
   try {
-    const adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
+    const adapters = await openToLook(configuration, runPaths(configuration.dataDir));
     try {
       const judged = bounded.map(async ({ name, minimumAcceptable }) => {
         const versions = await adapters.store.list(name);

@@ -41,11 +41,11 @@ function readable(what: string, { source }: NonNullable<ServiceConfiguration['re
 /** For `doctor`, which has not opened the adapters. */
 export async function checkRegistries(configuration: Configuration): Promise<Finding[]> {
   if (configuration.services.every(({ registry }) => registry === null)) return [];
-  const { openAdapters } = await import('../../workers/composition');
+  const { openToLook } = await import('../../workers/composition');
   const { runPaths } = await import('../../workers/embedded/paths');
   let adapters: Parts['adapters'] & { close(): Promise<void> };
   try {
-    adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
+    adapters = await openToLook(configuration, runPaths(configuration.dataDir));
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ConfigurationError') throw error;
     return [unmeasured('registries', `not asked: ${error.message}`, 'correct what it names, then look again')];

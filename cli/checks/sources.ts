@@ -6,6 +6,7 @@ import { identityWords } from '../../workflows/contract/identity';
 import { checkCertificate } from './certificate';
 import { checkAlertTargets } from './alert-targets';
 import { checkRouters } from './routers';
+import { checkStores } from './stores';
 import { askDockerOf } from './docker';
 import { askTritonOf } from './triton';
 import { askEmbedder } from './embedder';
@@ -22,11 +23,11 @@ const timeoutMs = 3_000;
 
 /** Asks what docs/operations.md lists under `validate`, once; changes nothing there. */
 export async function askSources(configuration: Configuration, environment: Environment): Promise<Finding[]> {
-  const { openAdapters } = await import('../../workers/composition');
+  const { openToLook } = await import('../../workers/composition');
   const { runPaths } = await import('../../workers/embedded/paths');
   (await import('../../workers/identity')).readProofFiles(configuration);
   (await import('../../workers/webhooks/open-webhooks')).openWebhooks(configuration, environment);
-  const adapters = await openAdapters(configuration, runPaths(configuration.dataDir));
+  const adapters = await openToLook(configuration, runPaths(configuration.dataDir));
   try {
     const perService = await Promise.all(
       configuration.services.map(async (service) => [
@@ -44,6 +45,7 @@ export async function askSources(configuration: Configuration, environment: Envi
     return [
       await askTemporal(configuration, environment),
       ...(await askLedger(configuration, environment)),
+      ...(await checkStores(configuration, environment)),
       ...perService.flat(),
       ...(await askOutside(configuration, Date.now())),
       ...(await checkAlertTargets(configuration, environment)),
@@ -55,7 +57,7 @@ export async function askSources(configuration: Configuration, environment: Envi
   }
 }
 
-type Adapters = Awaited<ReturnType<(typeof import('../../workers/composition'))['openAdapters']>>;
+type Adapters = Awaited<ReturnType<(typeof import('../../workers/composition'))['openToLook']>>;
 
 async function askTemporal({ temporal }: Configuration, environment: Environment): Promise<Finding> {
   const address = environment.temporalAddress ?? temporal.address;

@@ -5,7 +5,7 @@ import { exitCodes } from '../exit-codes';
 import { CliFailure } from '../failure';
 import { renderExperiment, renderRun } from '../render/chaos';
 import { requireReason } from './acts';
-import { experimentFile } from './chaos-experiments';
+import { experimentNamed } from './chaos-experiments';
 import { apiWorld } from './chaos-world';
 import { loadWhole } from './whole-configuration';
 
@@ -25,8 +25,7 @@ export async function runChaos(context: Context, input: ChaosRunInput): Promise<
   const { terminal } = context;
   // On this machine only: the faults are made here, whatever controller `--api` names.
   const configuration = await loadWhole(context);
-  const { readExperiment } = await import('../../workers/chaos/experiment-schema');
-  const experiment = readExperiment(experimentFile(input.experiment), await serviceOf(context, input));
+  const experiment = await experimentNamed(input.experiment, await serviceOf(context, input));
   if (input.dryRun === true) {
     if (context.json) printJson(terminal, experiment);
     else printLines(terminal, [...renderExperiment(experiment), 'Nothing was done (--dry-run).']);

@@ -3,7 +3,7 @@ import { exitCodes } from '../exit-codes';
 import { CliFailure } from '../failure';
 import { serviceFor, serviceNames } from '../names';
 import { readRun, renderExperiment, renderRecordedRun, renderRunLine, type RecordedRun } from '../render/chaos';
-import { experimentFile, shippedExperiments } from './chaos-experiments';
+import { experimentFile, experimentNamed, shippedExperiments } from './chaos-experiments';
 
 const PAGE = 1_000;
 
@@ -44,8 +44,7 @@ export async function showChaos(
 ): Promise<number> {
   const file = experimentFile(what);
   if (file !== what || what.endsWith('.yaml')) {
-    const { readExperiment } = await import('../../workers/chaos/experiment-schema');
-    const experiment = readExperiment(file, service ?? context.settings().services[0] ?? 'any');
+    const experiment = await experimentNamed(what, service ?? context.settings().services[0] ?? 'any');
     if (context.json) printJson(context.terminal, experiment);
     else printLines(context.terminal, renderExperiment(experiment));
     return exitCodes.ok;

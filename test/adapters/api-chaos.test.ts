@@ -54,6 +54,17 @@ it('writes begin and end of an experiment down once, as acts of the person who r
   });
 });
 
+it('takes a begin whose answer was lost once more, whatever is in the way by then', async () => {
+  const state: { breaker: object; operation: object | null } = { ...calm, operation: null };
+  const { ledger, post } = serve('allow', state);
+  expect((await post(began)).statusCode).toBe(200);
+  state.operation = { kind: 'rollback', id: 'i-1' };
+  expect((await post(began)).statusCode).toBe(200);
+  expect((await post({ ...began, run: 'r-2' })).statusCode).toBe(409);
+  expect((await post({ ...began, reason: 'another' })).statusCode).toBe(409);
+  expect(await ledger.read('mail', { limit: 10 })).toHaveLength(1);
+});
+
 it.each([
   ['the configuration refuses it', 'refuse', calm, {}, 403, 'services.mail.chaos is refuse'],
   ['nobody consented', 'ask', calm, {}, 403, 'add --consent mail'],

@@ -47,7 +47,21 @@ def archive(names, comment=b''):
     return out.getvalue()
 torch = archive(['archive/data.pkl', 'archive/version', 'archive/data/0'])
 put('torch', torch); put('torch-late', archive(['archive/version', 'archive/data/0', 'archive/data.pkl']))
-put('torch-behind', b'x' * 1000 + torch); put('torch-comment', archive(['a/data.pkl'], b'c' * 60000)); put('zip-plain', archive(['a.txt', 'b.json']))
+put('torch-behind', b'x' * 1000 + torch); put('torch-comment', archive(['a/data.pkl'], b'c' * 60000)); put('zip-renamed', archive(['a.txt', 'b.json']))
+def packed(members, before=b''):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as made:
+        for name, content in members.items(): made.writestr(name, content)
+    return before + out.getvalue()
+plain = b"\\x93NUMPY\\x01\\x00v\\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }" + b' ' * 40 + b'\\n' + bytes(4)
+objects = plain.replace(b'<f4', b'|O') + bad
+put('zip-plain', packed({'a.txt': b'words ' * 2000, 'b.json': b'{}', 'empty': b'', 'w.npy': plain}))
+put('zip-deflated', packed({'a.txt': b'words', 'state': bad})); put('zip-behind', packed({'a.txt': b'words', 'state': bad}, b'x' * 1000))
+put('npz-object', packed({'w.npy': plain, 'arr_1.npy': objects})); put('npz-renamed', packed({'w.npy': plain, 'arr_1.bin': objects}))
+put('zip-first-opcodes', packed({'state': b'N0' * 1_000_000 + b'cos\\ngetpid\\n(tR.'}))
+later = io.BytesIO(); kept = zipfile.ZipFile(later, 'w'); kept.writestr('state', b'N0' * 1_000_000 + b'cos\\ngetpid\\n(tR.'); kept.close(); put('zip-long-opcodes', later.getvalue())
+moved = bytearray(packed({'state': b'words'})); at = moved.rindex(b'PK\\x01\\x02'); moved[at + 42:at + 46] = (7).to_bytes(4, 'little'); put('zip-moved', bytes(moved))
+method = bytearray(packed({'state': b'words'})); at = method.rindex(b'PK\\x01\\x02'); method[at + 10] = 14; put('zip-lzma', bytes(method))
 put('zip-cut', archive(['a.txt', 'b.bin'])[:-30])
 put('npy-object', b"\\x93NUMPY\\x01\\x00v\\x00{'descr': '|O', 'fortran_order': False, 'shape': (1,), }" + b' ' * 40 + b'\\n' + bad)
 put('npy-plain', b"\\x93NUMPY\\x01\\x00v\\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }" + b' ' * 40 + b'\\n' + bytes(4))
@@ -96,6 +110,15 @@ describe('code in a file that is loaded', () => {
     ['torch-behind', /a ZIP archive with a pickle/],
     ['torch-comment', /a ZIP archive with a pickle/],
     ['zip-cut', /a ZIP archive whose directory cannot be read/],
+    ['zip-renamed', /member "a.txt" is a pickle by its content/],
+    ['zip-deflated', /member "state" is a pickle by its content/],
+    ['zip-behind', /member "state" is a pickle by its content/],
+    ['npz-object', /member "arr_1.npy" is a NumPy array of objects/],
+    ['npz-renamed', /member "arr_1.bin" is a NumPy array of objects/],
+    ['zip-first-opcodes', /member "state" is a pickle by its content/],
+    ['zip-long-opcodes', /member "state" is what may be a pickle/],
+    ['zip-moved', /member "state" is not where its directory says/],
+    ['zip-lzma', /member "state" is packed by method 14/],
     ['npy-object', /NumPy array of objects/],
   ])('is found or not excluded in %s', async (file, words) => {
     expect(await codeOf(file)).toMatch(words);

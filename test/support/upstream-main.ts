@@ -27,6 +27,7 @@ const server = createServer((req, res) => {
 
 function answer(req: IncomingMessage, res: ServerResponse, url: URL, body: Buffer): void {
   if (mode === 'hang') return;
+  if (url.pathname === '/lethal') process.kill(process.pid, 'SIGKILL');
   if (mode === 'reset' || url.pathname === '/poison') {
     req.socket.resetAndDestroy();
     return;

@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
-import { constants, inflateSync, gunzipSync } from 'node:zlib';
+import { constants, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 import type { ManifestFile } from '../manifest';
 import { isPickle, mayBePickle } from './pickle';
-import { zipNames } from './zip-names';
+import { memberHead, zipMembers, type ZipMember } from './zip-members';
 
 /** Formats that run code of their author when they are loaded, and that a host may allow all the same. */
 export const codeFormats = ['pickle'] as const;
@@ -12,6 +12,9 @@ const HEAD_BYTES = 1024 * 1024;
 /** Of a compressed file, enough to see what is in it; it grows at most by a thousand. */
 const PACKED_BYTES = 4096;
 const UNPACKED_BYTES = 8 * 1024 * 1024;
+/** Of a member of an archive that is stored as it is. */
+const STORED_BYTES = 64 * 1024;
+const MEMBERS_MAX = 20_000;
 
 /** Names that are pickles wherever they stand. */
 const ALWAYS = /\.(pkl|pickle|dill|joblib)$/i;
@@ -68,11 +71,40 @@ function contentWords(head: Buffer, unknown: boolean): string | null {
 }
 
 async function archiveWords(file: FileHandle, bytes: number, loaded: boolean): Promise<string | null> {
-  const archive = await zipNames(file, bytes);
+  const archive = await zipMembers(file, bytes);
   if (archive === null) return null;
-  if (archive.names.some((name) => IN_ARCHIVE.test(name)))
-    return 'a ZIP archive with a pickle in it (PyTorch writes such)';
-  return archive.whole || !loaded ? null : 'a ZIP archive whose directory cannot be read';
+  const { names, members, whole } = archive;
+  if (names.some((name) => IN_ARCHIVE.test(name))) return 'a ZIP archive with a pickle in it (PyTorch writes such)';
+  for (const member of members.slice(0, MEMBERS_MAX)) {
+    const words = await memberWords(file, member, loaded);
+    if (words !== null) return `a ZIP archive whose member ${JSON.stringify(member.name.slice(0, 80))} is ${words}`;
+  }
+  if (!loaded) return null;
+  if (members.length > MEMBERS_MAX)
+    return `a ZIP archive of ${members.length} members, of which ${MEMBERS_MAX} were looked into`;
+  return whole ? null : 'a ZIP archive whose directory cannot be read';
+}
+
+/** By its content, whatever it is called: loaders go by the content too, or by a name in another member. */
+async function memberWords(file: FileHandle, member: ZipMember, loaded: boolean): Promise<string | null> {
+  const { method, encrypted, bytes } = member;
+  if (encrypted || (method !== 0 && method !== 8))
+    return loaded ? `${encrypted ? 'encrypted' : `packed by method ${method}`}, which cannot be looked into` : null;
+  const packed = await memberHead(file, member, method === 0 ? STORED_BYTES : PACKED_BYTES);
+  const head = packed === null || method === 0 ? packed : unpackRaw(packed);
+  if (head === null) return loaded ? 'not where its directory says, or cannot be unpacked' : null;
+  return (
+    contentWords(head, loaded) ?? (loaded && mayBePickle(head, bytes) ? 'what may be a pickle by its content' : null)
+  );
+}
+
+function unpackRaw(packed: Buffer): Buffer | null {
+  if (packed.length === 0) return packed;
+  try {
+    return inflateRawSync(packed, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: UNPACKED_BYTES });
+  } catch {
+    return null;
+  }
 }
 
 /** The beginning of what zlib or gzip packed; null where neither did. */

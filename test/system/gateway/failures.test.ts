@@ -113,6 +113,59 @@ test('one request that makes the backend reset is not repeated on the fallback w
   expect((await gateway.state()).fallback).toBeNull();
 });
 
+test.each([1, 2])(
+  'on an idle gateway one request that resets %s backends moves nobody: they accept connections',
+  async (copies) => {
+    const [v1, ...primaries] = await Promise.all([
+      upstream('1.1'),
+      ...Array.from({ length: copies }, () => upstream('1.2')),
+    ]);
+    const gateway = await gatewayWith();
+    const backends = { '1.1': [v1.backend()], '1.2': primaries.map((each) => each.backend()) };
+    await gateway.apply(route(1, '1.2', backends, { fallback: '1.1' }));
+    // Whoever says it again under the same id is the same witness.
+    for (let n = 0; n < 2; n += 1) {
+      const headers = { 'x-request-id': 'poison-1' };
+      const poison = await request(`${gateway.address()}/poison`, { method: 'POST', body: '{}', headers });
+      await poison.body.dump();
+      expect([poison.statusCode, poison.headers['x-lastgood-reason']]).toEqual([502, 'no-backend']);
+    }
+    expect((await gateway.state()).fallback).toBeNull();
+    const other = await request(gateway.address(), { method: 'POST', body: '{}' });
+    await other.body.dump();
+    expect([other.statusCode, other.headers['x-lastgood-version']]).toEqual([200, '1.2']);
+    expect(v1.answered().size).toBe(0);
+  },
+);
+
+test('a backend that accepts connections and resets two different requests is dead', async () => {
+  const [v1, v2] = await Promise.all([upstream('1.1'), upstream('1.2')]);
+  const gateway = await gatewayWith();
+  await gateway.apply(route(1, '1.2', { '1.1': [v1.backend()], '1.2': [v2.backend()] }, { fallback: '1.1' }));
+  await v2.behave('reset');
+  const statuses: number[] = [];
+  for (let n = 0; n < 2; n += 1) {
+    const { statusCode, body } = await request(gateway.address(), { method: 'POST', body: '{}' });
+    await body.dump();
+    statuses.push(statusCode);
+  }
+  expect(statuses).toEqual([502, 200]);
+  expect((await gateway.state()).fallback).toMatchObject({ version: '1.1' });
+});
+
+test('a request that kills two backends by itself moves the others to the fallback, and is not sent there', async () => {
+  const [v1, a, b] = await Promise.all([upstream('1.1'), upstream('1.2'), upstream('1.2')]);
+  const gateway = await gatewayWith();
+  const backends = { '1.1': [v1.backend()], '1.2': [a.backend(), b.backend()] };
+  await gateway.apply(route(1, '1.2', backends, { fallback: '1.1' }));
+  const lethal = await request(`${gateway.address()}/lethal`, { method: 'POST', body: '{}' });
+  await lethal.body.dump();
+  expect(lethal.statusCode).toBe(502);
+  const other = await request(gateway.address(), { method: 'POST', body: '{}' });
+  await other.body.dump();
+  expect([other.statusCode, other.headers['x-lastgood-version']]).toEqual([200, '1.1']);
+});
+
 test('a possibly executed request is not repeated where the service is not repeatable; a refused one is', async () => {
   const [v1, v2] = await Promise.all([upstream('1.1'), upstream('1.2')]);
   const gateway = await gatewayWith({ name: 'mail', repeatable: false });

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { dirname, join } from 'node:path';
 import { main } from '../../../cli/main';
@@ -133,4 +133,38 @@ ledger: { postgres: { host: 127.0.0.1, port: 1, database: d, user: u } }`,
   ])
     expect(wrong.filter((line) => line.startsWith(words))).toHaveLength(1);
   expect(findings.map(({ what }) => what)).toContain('port 127.0.0.1:0 (gateway.control.listen)');
+});
+
+test.each([
+  ['validate', process, 'no version is imported'],
+  ['validate', external, 'mail: artifacts: none'],
+  ['doctor', process, 'nothing is wrong'],
+] as const)('%s of a service by %s leaves the machine as it was: no directory is made', async (verb, serving, said) => {
+  write('artifacts: { directory: store }\ndataDir: data', serving);
+  const before = readdirSync(directory, { recursive: true });
+  const { out } = await run(verb);
+  expect(out).toContain(said);
+  expect(readdirSync(directory, { recursive: true })).toEqual(before);
+});
+
+test('an experiment that is not there, or wrong, is told with the verbs on experiments', async () => {
+  write('', process);
+  for (const args of [
+    ['chaos', 'run', 'killed-srevice', '--reason', 'r'],
+    ['chaos', 'show', 'killed-srevice.yaml'],
+  ]) {
+    const { code, err } = await run(...args);
+    expect(code).toBe(64);
+    expect(err).toContain('found no experiment "killed-srevice');
+    expect(err).toContain('lastgood chaos list');
+    expect(err).not.toContain('validate');
+  }
+  const file = join(directory, 'degrade.yaml');
+  writeFileSync(
+    file,
+    'schema: 1\nname: d\nwhy: w\ntrigger: { kind: degrade }\nfault: { kind: kill-serving }\nexpect: { outcome: settled }\n',
+  );
+  const { err } = await run('chaos', 'run', file, '--reason', 'r');
+  expect(err).toMatch(/degrade\.yaml:4.*trigger\.kind: found "degrade", expected one of manual-rollback, none/s);
+  expect(err).toContain(`lastgood chaos show ${file} checks it again`);
 });
