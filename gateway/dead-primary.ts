@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import type { Lane, Target } from './upstream';
+import type { Service, Way } from './service';
+import type { Lane, Target, Tries } from './upstream';
 
 /** A host that does not even refuse within this is as good as one that does. */
 const CONNECT_MS = 1_000;
@@ -27,4 +28,14 @@ async function askTarget({ upstream, health }: Target): Promise<void> {
     socket.once('error', end(false));
   });
   if (!accepts) health.failed('refused', performance.now());
+}
+
+/** Whether a request has ended several backends while nobody else was there: it is not sent to another one. */
+export function endedSeveral(tried: ReadonlyMap<Target, Tries> | null): boolean {
+  const ended = [...(tried ?? [])].filter(([{ health }, { resets }]) => resets > 0 && !health.hasWitnesses());
+  return ended.length > 1;
+}
+
+export function beginFallback(service: Service, dead: Way): Way | null {
+  return service.beginFallback(`no backend of ${dead.choice.version} accepts a connection or answers`);
 }

@@ -1,4 +1,6 @@
-import type { Gap } from '../domain/route';
+import { retryAfterSeconds, type Gap } from '../domain/route';
+import type { OwnAnswer } from './own-answer';
+import type { Service } from './service';
 import type { TelemetryStore } from './telemetry-store';
 
 /** What the telemetry is told at most this often. */
@@ -9,6 +11,14 @@ export function gapRefusal({ until }: Gap, nowMs: number): { readonly reason: st
   return nowMs < until
     ? { reason: 'gap', detail: 'the version is being changed and memory holds one copy: try again' }
     : { reason: 'gap-over', detail: `the change of the version should have ended ${iso(until)}: try again` };
+}
+
+/** The answer to one request in a gap, counted. */
+export function gapAnswer(service: Service, gap: Gap, nowMs: number): Omit<OwnAnswer, 'id'> {
+  const refusal = gapRefusal(gap, nowMs);
+  service.gapAnswers.count(gap, nowMs, service.route.record?.epoch ?? 0);
+  service.meters.refused(refusal.reason);
+  return { status: 503, ...refusal, version: undefined, retryAfterSeconds: retryAfterSeconds(gap, nowMs) };
 }
 
 /** Requests that were answered 503 in a gap, written down as numbered rows: they are in no version's counts. */

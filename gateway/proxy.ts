@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { retryAfterSeconds, type Gap, type VersionSelector } from '../domain/route';
+import type { VersionSelector } from '../domain/route';
 import { Account } from './account';
 import { Attempt, type AttemptOwner } from './attempt';
 import type { KeptAnswer } from './cache/answer-cache';
 import { openCacheUse, type CacheClient, type CacheUse } from './cache/cache-use';
-import { askForConnections } from './dead-primary';
+import { askForConnections, beginFallback, endedSeveral } from './dead-primary';
 import type { Waiting } from './deadlines';
 import { changedAnswer, type DegradedAnswer } from './degrader';
-import { gapRefusal } from './gap-answers';
+import { gapAnswer } from './gap-answers';
 import { requestHeaders, type Headers } from './headers';
 import type { Refusal } from './naming/refusal';
 import { needsWholeBody, selectRequest, tooLong } from './naming/selected-request';
@@ -86,7 +86,9 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     if (way) {
       this.service.mirror.copy(this.req, this.account, way, this.body);
       this.take(way);
-    } else if (gap) this.refuseInGap(gap);
+    } else if (gap)
+      // Nobody serves, by decision: no version's failure.
+      this.endWith(gapAnswer(this.service, gap, Date.now()));
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
   }
@@ -206,22 +208,8 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private fallBack(failed: Way | null, dead: boolean): void {
     const fallback = dead && failed ? beginFallback(this.service, failed) : null;
     // What ended two backends while nobody else was there is not sent to a third.
-    if (fallback && !this.endedSeveral()) this.take(fallback);
+    if (fallback && !endedSeveral(this.tried)) this.take(fallback);
     else this.fail(502, 'no-backend', 'no backend of the version answers', failed);
-  }
-
-  private endedSeveral(): boolean {
-    const ended = [...(this.tried ?? [])].filter(([{ health }, { resets }]) => resets > 0 && !health.hasWitnesses());
-    return ended.length > 1;
-  }
-
-  /** Nobody serves, by decision: no version's failure. */
-  private refuseInGap(gap: Gap): void {
-    const now = Date.now();
-    const refusal = gapRefusal(gap, now);
-    this.service.gapAnswers.count(gap, now, this.service.route.record?.epoch ?? 0);
-    this.service.meters.refused(refusal.reason);
-    this.endWith({ status: 503, ...refusal, version: undefined, retryAfterSeconds: retryAfterSeconds(gap, now) });
   }
 
   onFailure(attempt: Attempt, error: Error): void {
@@ -366,8 +354,4 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
     this.use?.close();
     this.leave();
   }
-}
-
-function beginFallback(service: Service, dead: Way): Way | null {
-  return service.beginFallback(`no backend of ${dead.choice.version} accepts a connection or answers`);
 }

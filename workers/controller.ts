@@ -34,18 +34,13 @@ import { openLeadership, runWhileLeading } from './leadership';
 import { newerRules } from './newer-rules';
 import { keepWorkflows } from './workflow-keeper';
 import { openLedger } from './ledger';
-import { diskOf, lookAtHolds } from './legal-hold';
-import { Turns } from './turns';
+import { diskOf, keepHolds } from './legal-hold';
+import { pollStatus } from './status-poll';
 import { keepWebhooks, openWebhooks } from './webhooks/open-webhooks';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
 
-const pollEveryMs = 5_000;
-/** Room on the disk of what may not be deleted. */
-const holdsEveryMs = 60_000;
-/** Each half second; each is a workflow task. Of many services one is older than `pollEveryMs` when its turn comes. */
-const pollAtOnce = 10;
 /** A new live version is seen so soon; measured is as often as the policy says. */
 const fitsEveryMs = 15_000;
 /** Or, with many services, so long for each of them. */
@@ -248,46 +243,19 @@ export async function runController(options: ProcessOptions): Promise<void> {
       await pause(1_000, signal);
     }
   };
-  const poll = async (): Promise<void> => {
-    const everybody = configuration.services.map(({ name }) => name);
-    let turns = new Turns(everybody, pollEveryMs, pollAtOnce);
-    for (; !signal.aborted; await pause(500, signal)) {
-      metrics.observeLeads(leads());
-      if (!leads()) {
-        turns = new Turns(everybody, pollEveryMs, pollAtOnce);
-        continue;
-      }
-      // A settled incident is looked at at once: its exposure is in the state now.
-      const names = turns.take(performance.now(), settled);
-      settled.clear();
-      for (const name of names) {
-        const status = await decisions.status(name).catch(() => null);
-        metrics.observe(name, status, Date.now());
-        // Who does not answer has not said that its incident is over.
-        if (status !== null) alerts.follow(name, status.state.incident);
-      }
-    }
-  };
-  const keepHolds = async (): Promise<void> => {
-    while (!signal.aborted) {
-      // Two would tell it twice.
-      const why = leads() ? await reason(lookAtHolds({ configuration, ledger, alerts })) : null;
-      if (why !== null) log.warn({ why }, 'legal holds could not be looked at; the next look tries again');
-      await pause(holdsEveryMs, signal);
-    }
-  };
   try {
     const keeper = { configuration, adapters, decisions, ledger, log, signal, leadership };
     const cacheMetrics = new CacheMetrics(metrics.registry);
     const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal, leadership };
+    const polled = { configuration, decisions, metrics, alerts, leadership, settled, signal };
     const keepers = [
       keepRegistries(keeper),
       keepFits(fits, Math.max(fitsEveryMs, fitsEachMs * configuration.services.length), signal),
       keepCaches(kept),
-      keepHolds(),
+      keepHolds({ configuration, ledger, alerts, leadership, log, signal }),
       runWhileLeading(leadership, signal, (leading) => keepWebhooks(webhooks, { ...keeper, paths, signal: leading })),
     ];
-    await Promise.all([work(), watchTemporal(), poll(), leadership.run(signal), ...keepers]);
+    await Promise.all([work(), watchTemporal(), pollStatus(polled), leadership.run(signal), ...keepers]);
   } finally {
     for (const server of doors.servers) await server.close();
     hostEnvironment.close();

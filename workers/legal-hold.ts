@@ -3,9 +3,13 @@ import type { Alert } from '../activities/ports';
 import type { LegalHoldView } from '../api/types';
 import type { Ledger } from '../activities/ports';
 import type { ChainedEntry, LedgerEntry } from '../domain/ledger';
+import type { Logger } from 'pino';
 import type { Configuration, ServiceConfiguration } from './configuration/configuration';
+import type { Leadership } from './leadership';
+import { pause } from './process-options';
 
 const ACT = 'legal-hold';
+const lookEveryMs = 60_000;
 /** The disk is called short below this share or this size, whichever is reached first. */
 const shortShare = 0.15;
 const shortBytes = 5 * 1024 ** 3;
@@ -127,5 +131,26 @@ export async function lookAtHolds({ configuration, ledger, alerts, now = Date.no
   for (const { name } of held) {
     const alert = disk && diskAlert(name, disk, dataDir, now());
     if (alert) await alerts.send(alert);
+  }
+}
+
+/** Looks at room on the disk of what may not be deleted, until the signal; where this controller leads, for two would tell it twice. */
+export async function keepHolds({
+  leadership,
+  log,
+  signal,
+  ...looked
+}: Parameters<typeof lookAtHolds>[0] & {
+  readonly leadership: Pick<Leadership, 'leads'>;
+  readonly log: Pick<Logger, 'warn'>;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  for (; !signal.aborted; await pause(lookEveryMs, signal)) {
+    if (!leadership.leads()) continue;
+    try {
+      await lookAtHolds(looked);
+    } catch (error) {
+      log.warn({ err: error }, 'legal holds could not be looked at; the next look tries again');
+    }
   }
 }

@@ -153,7 +153,16 @@ export class Site {
         'import',
       ),
       metrics: { contentType: 'text/plain', text: () => Promise.resolve('up 1\n') },
-      health: () => Promise.resolve({ ok: true, pid: 1, startedAt: 2, version: '0', release: releaseFacts(), leads: true, parts: [] }),
+      health: () =>
+        Promise.resolve({
+          ok: true,
+          pid: 1,
+          startedAt: 2,
+          version: '0',
+          release: releaseFacts(),
+          leads: true,
+          parts: [],
+        }),
     };
     const server = createApiServer(ports, {
       door,

@@ -2,7 +2,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageDirectory, distDirectory } from '../../workers/program';
 import { badUse } from '../failure';
-import type { Experiment } from '../../domain/chaos/experiment';
+import type { readExperiment } from '../../workers/chaos/experiment-schema';
+
+type Experiment = ReturnType<typeof readExperiment>;
 
 /** Experiments that ship with lastgood, by name. */
 export function shippedExperiments(): ReadonlyMap<string, string> {
@@ -29,9 +31,9 @@ export async function experimentNamed(named: string, service: string | null): Pr
       'lastgood chaos list, or the path of a file',
     );
   }
-  const { readExperiment } = await import('../../workers/chaos/experiment-schema');
+  const { readExperiment: read } = await import('../../workers/chaos/experiment-schema');
   try {
-    return readExperiment(file, service);
+    return read(file, service);
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ConfigurationError') throw error;
     throw badUse(error.message, `correct it; lastgood chaos show ${named} checks it again`);

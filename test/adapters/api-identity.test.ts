@@ -81,7 +81,16 @@ function serve(proofs: Partial<Proofs>, tls: ApiServerOptions['tls'] = null): Fa
     schedules: stub({}),
     artifacts: stub({}),
     metrics: { contentType: 'text/plain', text: () => Promise.resolve('up 1\n') },
-    health: () => Promise.resolve({ ok: true, pid: 1, startedAt: 2, version: '0', release: releaseFacts(), leads: true, parts: [] }),
+    health: () =>
+      Promise.resolve({
+        ok: true,
+        pid: 1,
+        startedAt: 2,
+        version: '0',
+        release: releaseFacts(),
+        leads: true,
+        parts: [],
+      }),
   };
   const server = createApiServer(ports, {
     door: { kind: 'tcp', proofs: { token: 'the-token-of-the-data-directory', ...nobody, ...proofs } },

@@ -67,7 +67,15 @@ function serve(given: Given = {}): FastifyInstance {
     artifacts: stub<ApiPorts['artifacts']>('artifacts', given.artifacts ?? {}),
     metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('lastgood_up 1\n') },
     health: () =>
-      Promise.resolve({ ok: false, pid: 1, startedAt: 2, version: '0', release: releaseFacts(), leads: true, parts: [] }),
+      Promise.resolve({
+        ok: false,
+        pid: 1,
+        startedAt: 2,
+        version: '0',
+        release: releaseFacts(),
+        leads: true,
+        parts: [],
+      }),
   };
   const server = createApiServer(ports, {
     door: given.door ?? { kind: 'socket', user: 'ada' },

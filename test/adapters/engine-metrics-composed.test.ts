@@ -66,7 +66,13 @@ test('what the example’s server tells of itself is read as its configuration s
   await gateway.apply(route(1, '1.1', { '1.1': [{ address, instance: 'mail@1.1#1', digest: 'sha256:1' }] }));
 
   const problems: (readonly string[])[] = [];
-  const engines = openEngineMetrics(configuration, paths, router, () => true, (_, found) => problems.push(found));
+  const engines = openEngineMetrics(
+    configuration,
+    paths,
+    router,
+    () => true,
+    (_, found) => problems.push(found),
+  );
   closers.push(() => engines.close());
   const read = async (metric: string) => await outside.values('mail', metric, 0, Date.now() + 60_000, 10);
   await until('the first look', async () => (await read('held')).length > 0);
