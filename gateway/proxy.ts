@@ -81,14 +81,12 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
 
   private choose(): void {
     const way = this.service.choose(this.account.session, Date.now());
-    const { gap } = this.service;
     if (way && this.use?.takes(way) === true) return;
+    const { gap } = this.service;
     if (way) {
       this.service.mirror.copy(this.req, this.account, way, this.body);
       this.take(way);
-    } else if (gap)
-      // Nobody serves, by decision: no version's failure.
-      this.endWith(gapAnswer(this.service, gap, Date.now()));
+    } else if (gap) this.endWith(gapAnswer(this.service, gap, Date.now()));
     else if (this.service.route.record) this.elsewhere();
     else this.refuse(503, 'no-route', 'no route is in force yet');
   }
@@ -141,11 +139,13 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private dispatch(target: Target, path: string, headers: string[], body: Buffer | Upload | null): void {
     const attempt = new Attempt(this, target);
     this.attempt = attempt;
-    const method = this.req.method as string;
-    target.upstream.pool.dispatch(
-      { path, method, headers, body: body instanceof Upload ? body.stream() : body },
-      attempt,
-    );
+    const sent = {
+      path,
+      method: this.req.method as string,
+      headers,
+      body: body instanceof Upload ? body.stream() : body,
+    };
+    target.upstream.pool.dispatch(sent, attempt);
   }
 
   /** Several versions answer at this address: the request is written for the one that the route chose. */
