@@ -43,7 +43,7 @@ export function referencesOf(entries: readonly ChainedEntry[]): References {
   return {
     pictures: [...pictures.values()],
     lists: [...lists.values()],
-    versions: [...versions].flatMap(([version, digests]) =>
+    versions: [...versions].flatMap(([version, digests]): References['versions'][number][] =>
       digests.size === 0 ? [{ version, digest: null }] : [...digests].map((digest) => ({ version, digest })),
     ),
   };
