@@ -142,7 +142,7 @@ services:
     writeFileSync(join(dir, 'report.json'), JSON.stringify({ metrics, tests: [] }));
   },
   'policy.yaml'() {
-    writeFileSync(join(dir, 'policy.yaml'), 'services: { my-service: { mode: act } }\n');
+    writeFileSync(join(dir, 'policy.yaml'), 'services: { my-service: { policy: { mode: act } } }\n');
   },
 };
 
@@ -162,4 +162,4 @@ test('the commands of the documents, run in their order against one installation
   }
   expect(wrong).toEqual([]);
   expect(await up.end('SIGTERM')).toBe('0');
-}, 170_000);
+}, 300_000);
