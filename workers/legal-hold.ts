@@ -1,7 +1,6 @@
 import { statfs } from 'node:fs/promises';
-import type { Alert } from '../activities/ports';
+import type { Alert, Ledger } from '../activities/ports';
 import type { LegalHoldView } from '../api/types';
-import type { Ledger } from '../activities/ports';
 import type { ChainedEntry, LedgerEntry } from '../domain/ledger';
 import type { Logger } from 'pino';
 import type { Configuration, ServiceConfiguration } from './configuration/configuration';

@@ -43,8 +43,8 @@ export function referencesOf(entries: readonly ChainedEntry[]): References {
   return {
     pictures: [...pictures.values()],
     lists: [...lists.values()],
-    versions: [...versions].flatMap(([version, digests]) =>
-      (digests.size === 0 ? [null] : [...digests]).map((digest) => ({ version, digest })),
+    versions: [...versions].flatMap(([version, digests]): References['versions'][number][] =>
+      digests.size === 0 ? [{ version, digest: null }] : [...digests].map((digest) => ({ version, digest })),
     ),
   };
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeAnchors } from '../../../adapters/ledger/anchor';
+import { canonicalEntry, chainHash, genesisHash } from '../../../adapters/ledger/chain';
 import { anchorPlace } from '../../../cli/checks/ledger';
 import type { ChainedEntry } from '../../../domain/ledger';
 import type { Configuration } from '../../../workers/configuration/configuration';
@@ -46,15 +47,14 @@ test('a whole chain is recomputed by the reader and agrees with the anchors that
 
 /** Rewrites every hash from the first change on: consistent in itself. */
 function consistent(entries: readonly ChainedEntry[]): ChainedEntry[] {
-  const { chainHash, genesisHash, canonicalEntry } = jest.requireActual<
-    typeof import('../../../adapters/ledger/chain')
-  >('../../../adapters/ledger/chain');
   let previousHash = genesisHash;
-  return entries.map(({ seq: _seq, previousHash: _previous, hash: _hash, ...entry }, at) => {
+  return entries.map((chained, at) => {
+    const { service: of, key, at: when, kind, incident, actor, summary, facts } = chained;
+    const entry = { service: of, key, at: when, kind, incident, actor, summary, facts };
     const hash = chainHash(previousHash, canonicalEntry(entry));
-    const chained = { ...entry, seq: at + 1, previousHash, hash };
+    const next = { ...entry, seq: at + 1, previousHash, hash };
     previousHash = hash;
-    return chained;
+    return next;
   });
 }
 
@@ -68,7 +68,13 @@ test.each<[string, () => ChainedEntry[], RegExp]>([
     'reordered',
     () =>
       whole.map((entry) => {
-        const other = whole[{ 15: 15, 16: 14 }[entry.seq] ?? entry.seq - 1] ?? entry;
+        const other =
+          whole[
+            new Map([
+              [15, 15],
+              [16, 14],
+            ]).get(entry.seq) ?? entry.seq - 1
+          ] ?? entry;
         return { ...other, seq: entry.seq };
       }),
     /entry 15: it is out of order/,

@@ -1,5 +1,5 @@
-import type { AnswerLookup, AnswersAt } from '../../../api/types';
-import { provenanceOf } from '../../../domain/provenance';
+import type { AnswersAt } from '../../../api/types';
+import { provenanceOf, type AnswerReason } from '../../../domain/provenance';
 import type { ChainedEntry } from '../../../domain/ledger';
 import { removeTemporary } from '../../support/temporary';
 import { ApiRig } from './api-rig';
@@ -17,14 +17,13 @@ async function rigOf(played: PlayedService): Promise<ApiRig> {
   return rig;
 }
 
-type KnownAnswer = Extract<AnswerLookup, { known: true }>['answer'];
-type Answered = AnswersAt['versions'][number] & { readonly reason: KnownAnswer['reason'] };
+type Answered = Pick<AnswersAt['versions'][number], 'version'> & { readonly reason: AnswerReason };
 
-function answers(rig: ApiRig, at: number, answered: Pick<Answered, 'version' | 'reason'>): void {
+function answers(rig: ApiRig, at: number, answered: Answered): void {
   const { version, reason } = answered;
   const known = { service, version, digest: digestOf(version), instance: `${service}@${version}#s1`, epoch: 1, reason };
-  const answer: KnownAnswer = { at, id: 'r-1', ...known, status: 200, ms: 12, class: 'bulk', score: 0.9 };
-  const versions = [{ version, digest: known.digest, reason, epoch: 1, answers: 7 } as Answered];
+  const answer = { at, id: 'r-1', ...known, status: 200, ms: 12, class: 'bulk', score: 0.9 };
+  const versions = [{ version, digest: known.digest, reason, epoch: 1, answers: 7 } as AnswersAt['versions'][number]];
   rig.answers = { lookup: { known: true, answer }, at: { at, versions, gaps: [] } };
 }
 
