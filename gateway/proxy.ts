@@ -125,10 +125,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   private tryNext(): void {
     const way = this.way as Way;
     const target = way.lane.pick(this.tried, performance.now());
-    if (!target) {
-      this.elsewhere();
-      return;
-    }
+    if (!target) return this.elsewhere();
     if (target.backend.selector === undefined) {
       this.dispatch(target, this.req.url as string, requestHeaders(this.req.headers, this.account.id), this.body);
     } else {
@@ -170,10 +167,7 @@ export class Exchange implements AttemptOwner, CacheClient, Waiting {
   /** The body is there: the version is chosen as if it had come in one piece. */
   private onWhole(whole: Buffer | null): void {
     if (this.over) return;
-    if (!whole) {
-      this.cannotName(tooLong(this.service.config.replayLimitBytes));
-      return;
-    }
+    if (!whole) return this.cannotName(tooLong(this.service.config.replayLimitBytes));
     this.body = whole;
     this.account.lookIn(whole);
     this.leave();

@@ -4,12 +4,15 @@ import { z } from 'zod';
 /**
  * Loaded once by a worker, before any workflow: libraries without a state of their own, and what workflows have in common.
  * Exported, or the bundler would leave out what nobody here uses. The SDK freezes the exports to their depths, so nothing
- * that is made with these libraries is among them.
+ * that is made with these libraries is among them, and a pattern of `domain` that a schema uses is copied first.
  */
 export { shared } from './contract/shared';
-export { ed25519, z };
+export { ed25519 };
 
-/** The first schema sets up what all have in common; after the freeze it could not. */
+/**
+ * The first schema sets up what all have in common; after the freeze it could not. `z` itself is not exported: it would
+ * bring its messages in every language along.
+ */
 export const isReady = z.object({ first: z.string() }).safeParse({}).success ? 'yes' : 'ready';
 
 /** RFC 8032, 7.1, test 1: the empty message. */
