@@ -34,6 +34,8 @@ export interface LedgerTailOptions {
   readonly backoffMaxMs: number;
   /** `why` null: it was taken. */
   readonly onOutcome: (event: ToldEvent, seq: number, why: string | null) => void;
+  /** The ledger or the file of the cursor is away; once for each reason. */
+  readonly onTrouble?: (why: string) => void;
 }
 
 /**
@@ -42,13 +44,30 @@ export interface LedgerTailOptions {
  */
 export async function followLedger(options: LedgerTailOptions, signal: AbortSignal): Promise<void> {
   const { service, ledger, everyMs } = options;
-  await mkdir(dirname(options.cursorFile), { recursive: true, mode: 0o700 });
-  let cursor = await readCursor(options.cursorFile);
+  let cursor: number | null = null;
+  let opened = false;
+  let trouble = '';
   while (!signal.aborted) {
-    // A ledger that is down is read later; what it has is not lost.
-    const next = await look(cursor, options, signal).catch(() => ({ cursor, full: false }));
+    // A ledger or a disk that is away is tried again; what the ledger has is not lost.
+    const full = await step().catch((error: unknown) => {
+      const why = (error as Error).message;
+      if (why !== trouble) options.onTrouble?.(why);
+      trouble = why;
+      return false;
+    });
+    if (!full) await pause(everyMs, undefined, { signal }).catch(() => undefined);
+  }
+
+  async function step(): Promise<boolean> {
+    if (!opened) {
+      await mkdir(dirname(options.cursorFile), { recursive: true, mode: 0o700 });
+      cursor = await readCursor(options.cursorFile);
+      opened = true;
+    }
+    const next = await look(cursor, options, signal);
     cursor = next.cursor;
-    if (!next.full) await pause(everyMs, undefined, { signal }).catch(() => undefined);
+    trouble = '';
+    return next.full;
   }
 
   async function look(

@@ -1,4 +1,8 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import type { FastifyInstance } from 'fastify';
 import { DecisionsUnreachable } from '../../api/ports';
@@ -7,6 +11,7 @@ import { createApiServer } from '../../api/server';
 import type { Answer, OperatorMessage } from '../../workflows/contract/messages';
 import { apiPorts } from '../support/api-ports';
 
+const run = promisify(execFile);
 const secretOf = (name: string): string => `whsec_${createHash('sha256').update(name).digest('base64')}`;
 const closing: FastifyInstance[] = [];
 const acts: OperatorMessage[] = [];
@@ -51,7 +56,7 @@ async function serve() {
   const server = createApiServer(both, { door, tls: null, onError: () => undefined });
   closing.push(server);
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
-  return async (over: {
+  const send = async (over: {
     id?: string;
     at?: number;
     body?: object | string;
@@ -79,6 +84,7 @@ async function serve() {
     });
     return { status: response.status, ...((await response.json()) as { detail?: string; decision?: string }) };
   };
+  return Object.assign(send, { url });
 }
 
 it('rolls back now as the operator that signed, by its own name, and says what was decided', async () => {
@@ -160,4 +166,16 @@ it('is no way for guesses: more than 60 bad signatures in a minute are refused, 
   expect([statuses[0], statuses.at(-1)]).toEqual([401, 429]);
   expect((await call({ id: 'good' })).status).toBe(429);
   expect(acts).toEqual([]);
+});
+
+it('can be sent as docs/api.md shows, with openssl and curl', async () => {
+  const call = await serve();
+  const page = readFileSync(join(__dirname, '../../docs/api.md'), 'utf8');
+  const [, example = ''] = /```sh\n(id=msg_[\s\S]*?)```/.exec(page) ?? [];
+  const script = example.replace('http://127.0.0.1:7780', call.url).replace('/mail-triage/', '/mail/');
+  const { stdout } = await run('bash', ['-c', script], {
+    env: { ...process.env, PIPELINE_SECRET: secretOf('pipeline') },
+  });
+  expect(JSON.parse(stdout)).toMatchObject({ decision: 'accepted' });
+  expect(acts).toMatchObject([{ reason: 'the release lost orders', actor: { name: 'webhook:pipeline' } }]);
 });

@@ -98,7 +98,12 @@ export async function keepWebhooks({ out }: OpenedWebhooks, keeper: WebhooksKeep
         if (why !== null) log.warn({ service, webhook, event, seq, why }, 'a webhook was not told');
       };
       const cursorFile = paths.webhookCursor(service, webhook);
-      return followLedger({ service, webhook, events, caller, ledger, cursorFile, onOutcome, ...limits }, signal);
+      const onTrouble = (why: string): void =>
+        log.warn({ service, webhook, why }, 'a webhook waits: the ledger, or its place in it, cannot be read or kept');
+      return followLedger(
+        { service, webhook, events, caller, ledger, cursorFile, onOutcome, onTrouble, ...limits },
+        signal,
+      );
     });
   const asked = out.filter(({ confirms }) => confirms);
   await Promise.all([
