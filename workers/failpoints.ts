@@ -2,6 +2,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ActivityInterceptorsFactory } from '@temporalio/worker';
+import type { PreparedTarget } from '../workflows/contract/activities';
 
 /**
  * For fault tests only: where `LASTGOOD_FAILPOINTS` names a directory, a file `<activity>.before` or `<activity>.after`
@@ -15,6 +16,8 @@ export function failpoints(directory: string): ActivityInterceptorsFactory {
     inbound: {
       async execute(input, next) {
         const { activityType } = context.info;
+        // The three steps in one call have no place between them: each is then made by itself, as a slow copy's are.
+        if (activityType === 'prepareTarget' && isToBeHeld(directory, PREPARING)) return NOT_PREPARED;
         await holdIfArmed(join(directory, activityType));
         killIfArmed(join(directory, `${activityType}.before`));
         const result: unknown = await next(input);
@@ -23,6 +26,13 @@ export function failpoints(directory: string): ActivityInterceptorsFactory {
       },
     },
   });
+}
+
+const PREPARING = ['validateArtifact', 'loadTarget', 'probeInstance'];
+const NOT_PREPARED: PreparedTarget = { validate: null, load: null, probe: null, failed: null };
+
+function isToBeHeld(directory: string, activities: readonly string[]): boolean {
+  return activities.some((name) => existsSync(join(directory, `${name}.hold`)));
 }
 
 /** Whoever armed it may have died. */
