@@ -79,6 +79,9 @@ export interface ApiClient {
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
 }
 
+/** What stories are told from; the console has one of its own. */
+export type StoryClient = Pick<ApiClient, 'services' | 'incidents' | 'ledger' | 'chart'>;
+
 function isOutcome(json: unknown): boolean {
   return typeof json === 'object' && json !== null && 'outcomes' in json;
 }
