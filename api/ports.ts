@@ -2,6 +2,7 @@ import type {
   ArtifactStore,
   EvidenceStore,
   Ledger,
+  MetricSeries,
   OutputCaches,
   PushedMetrics,
   Telemetry,
@@ -70,6 +71,7 @@ export interface ApiPorts {
   /** An Alertmanager has said something: the alerts that the service declares are asked for at once. How many. */
   alertsChanged(service: string): number;
   readonly evidence: Pick<EvidenceStore, 'read'>;
+  readonly series: MetricSeries;
   readonly caches: OutputCaches;
   readonly ledger: Ledger;
   /** Absent where no service has pipelines. */

@@ -1,10 +1,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Right } from '../domain/roles';
 import { authorise, type Caller } from './identity/caller';
+import { refuseForeignPages } from './foreign-pages';
 import { ApiError } from './problem';
 
-/** What a route needs; `open` for everybody who reaches the listener, a function where its path says it. */
-export type Needs = Right | 'open' | ((params: Readonly<Record<string, string>>) => Right | null);
+/**
+ * What a route needs; `open` for everybody who reaches the listener, `page` for every browser that does (it says nothing of
+ * any service), a function where its path says it.
+ */
+export type Needs = Right | 'open' | 'page' | ((params: Readonly<Record<string, string>>) => Right | null);
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -23,6 +27,8 @@ export function demandRights(
   app: FastifyInstance,
   identifies: {
     readonly openToAll: boolean;
+    readonly tls: boolean;
+    count(request: FastifyRequest): Promise<unknown>;
     caller(request: FastifyRequest): Promise<Caller>;
     /** The same for a request that was counted already. */
     again(request: FastifyRequest): Promise<Caller>;
@@ -35,6 +41,8 @@ export function demandRights(
   });
   app.addHook('onRequest', async (request) => {
     const { needs } = request.routeOptions.config;
+    if (needs === 'page') return void (await identifies.count(request));
+    refuseForeignPages(request, identifies);
     if (needs === 'open' && identifies.openToAll) return;
     const caller = await identifies.caller(request);
     request.caller = caller;

@@ -6,6 +6,7 @@ import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import { registerCaches } from './caches';
+import { registerCharts } from './charts';
 import { registerChaos } from './chaos';
 import { registerDrillSchedules } from './drill-schedules';
 import { registerItems } from './items';
@@ -147,6 +148,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
     serviceOf: (request) => known(request).name,
     actorOf: (request) => callerOf(request).actor,
   });
+  registerCharts(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
   registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {
