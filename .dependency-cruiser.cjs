@@ -94,7 +94,16 @@ module.exports = {
       'workflows/contract/, workers/ and types of api/',
     ),
     typesOnly('cli', 'api'),
-    folder('console', ['^console/', '^api/'], 'types of api/'),
+    folder(
+      'console',
+      [
+        '^console/',
+        '^api/',
+        '^cli/(render|story|report)/',
+        '^cli/(api-client|exit-codes|failure|service-condition)[.]ts$',
+      ],
+      'types of api/, and of cli/ what makes sentences of answers (the bundler refuses Node built-ins in it)',
+    ),
     typesOnly('console', 'api'),
     folder('examples', ['^examples/'], 'nothing of the product', { pathNot: demo }),
     {

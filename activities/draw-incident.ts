@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { incidentChart, type IncidentPicture } from '../domain/chart/incident-chart';
 import type { ChainedEntry, Json } from '../domain/ledger';
 import type { ControlActivities } from '../workflows/contract/activities';
-import { seriesOfRows, seriesOfValues, type SeriesPoint } from './detection/metric-series';
-import { quietly } from './detection/surroundings';
+import { metricSeries } from './detection/read-series';
 import type { EvidenceStore, Ledger, OutsideMetrics, Telemetry } from './ports';
 
 export interface DrawingPorts {
@@ -24,7 +23,6 @@ const BEFORE_MIN_MS = 5 * MINUTE_MS;
 /** What is bad takes about an eighth of the picture: an incident of seconds beside half an hour would be a line on its edge. */
 const BEFORE_TIMES = 7;
 const BEFORE_MAX_MS = 7 * 86_400_000;
-const VALUES_MAX = 10_000;
 const ENTRIES_MAX = 500;
 
 type Facts = Readonly<Record<string, Json>>;
@@ -89,7 +87,9 @@ async function pictureOf(ports: DrawingPorts, told: Told): Promise<IncidentPictu
   const shifted = entries.findLast(({ kind }) => kind === 'traffic-shifted')?.at ?? null;
   const began = Math.min(at, onsetMs ?? at, numberOf(verdict, 'onsetLowMs') ?? at, numberOf(verdict, 'sinceMs') ?? at);
   const earliestMs = began - Math.min(BEFORE_MAX_MS, Math.max(BEFORE_MIN_MS, BEFORE_TIMES * (at - began)));
-  const all = await seriesOf(ports, service, metric, earliestMs, at);
+  // What cannot be read any more is a gap; an incident without its values still has its limits and moments.
+  const series = await metricSeries(ports, { timeoutMs: READ_MS }).read(service, [metric], earliestMs, at);
+  const all = series.get(metric) ?? [];
   // Nothing was measured before the first value: no room for it.
   const firstMs = all.find(({ value }) => value !== null)?.atMs ?? earliestMs;
   const fromMs = Math.max(earliestMs, Math.min(began, firstMs));
@@ -120,21 +120,6 @@ async function pictureOf(ports: DrawingPorts, told: Told): Promise<IncidentPictu
 async function detectedAt(ledger: Ledger, { service, at }: Told, metric: string): Promise<number | null> {
   const began = await ledger.read(service, { kinds: ['degradation-began'], untilMs: at, newestFirst: true, limit: 20 });
   return began.find(({ facts }) => textOf(facts, 'metric') === metric)?.at ?? null;
-}
-
-/** What cannot be read any more is a gap; an incident without its values still has its limits and moments. */
-async function seriesOf(
-  { telemetry, outside }: DrawingPorts,
-  service: string,
-  metric: string,
-  fromMs: number,
-  toMs: number,
-): Promise<SeriesPoint[]> {
-  const rows = await quietly(READ_MS, 'the rows', () => telemetry.window(service, fromMs, toMs));
-  const counted = seriesOfRows(metric, rows ?? [], fromMs, toMs);
-  if (counted.length > 0) return counted;
-  const values = await quietly(READ_MS, metric, () => outside.values(service, metric, fromMs, toMs, VALUES_MAX));
-  return seriesOfValues(values ?? [], fromMs, toMs);
 }
 
 function recordOf(value: Json | undefined): Facts | null {

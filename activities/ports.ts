@@ -408,6 +408,7 @@ export interface Environment {
   ): Promise<{ changed: string[]; unmeasured: string[]; facts: { [key: string]: Json } }>;
 }
 
+export type * from './ports/metric-series';
 export type * from './ports/output-cache';
 export type { DetectionLimits, DrillRequests } from './ports/drills';
 export type { Actor, Alert, AlertSeverity };

@@ -117,6 +117,13 @@ export const ledgerQuery = z.strictObject({
 
 /** The last entry that a listener has. */
 export const eventsQuery = z.strictObject({ after: wholeNumber.optional() });
+
+/** More would be read from the gateway, which has requests to answer. */
+const CHART_SPAN_MAX_MS = 3_600_000;
+export const chartsQuery = z.strictObject({
+  span: wholeNumber.pipe(z.number().min(300_000).max(CHART_SPAN_MAX_MS)).optional(),
+});
+
 export const answersQuery = z.strictObject({ at: wholeNumber });
 /** With `version` and `reason` of an answer, as its record has them; else about what was live. */
 export const provenanceQuery = z.strictObject({

@@ -2,6 +2,7 @@ import type {
   ArtifactStore,
   EvidenceStore,
   Ledger,
+  MetricSeries,
   OutputCaches,
   PushedMetrics,
   Telemetry,
@@ -84,6 +85,7 @@ export interface ApiPorts {
   /** Absent: nobody may. */
   readonly rollbackCallers?: (service: string) => readonly RollbackCaller[];
   readonly evidence: Pick<EvidenceStore, 'read'>;
+  readonly series: MetricSeries;
   readonly caches: OutputCaches;
   readonly ledger: Ledger;
   /** Absent where no service has pipelines. */

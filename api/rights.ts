@@ -1,13 +1,19 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Right } from '../domain/roles';
 import { authorise, type Caller } from './identity/caller';
+import { refuseForeignPages } from './foreign-pages';
 import { ApiError } from './problem';
 
 /**
- * What a route needs; `open` for everybody who reaches the listener, `signed` a signature over the message, which the route itself
- * proves, a function where its path says it.
+ * What a route needs; `open` for everybody who reaches the listener, `page` for every browser that does (it says nothing of
+ * any service), `signed` a signature over the message, which the route itself proves, a function where its path says it.
  */
-export type Needs = Right | 'open' | 'signed' | ((params: Readonly<Record<string, string>>) => Right | null);
+export type Needs =
+  | Right
+  | 'open'
+  | 'page'
+  | 'signed'
+  | ((params: Readonly<Record<string, string>>) => Right | null);
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -28,6 +34,8 @@ export function demandRights(
   app: FastifyInstance,
   identifies: {
     readonly openToAll: boolean;
+    readonly tls: boolean;
+    count(request: FastifyRequest): Promise<unknown>;
     caller(request: FastifyRequest): Promise<Caller>;
     /** The same for a request that was counted already. */
     again(request: FastifyRequest): Promise<Caller>;
@@ -42,6 +50,8 @@ export function demandRights(
   });
   app.addHook('onRequest', async (request) => {
     const { needs } = request.routeOptions.config;
+    if (needs === 'page') return void (await identifies.count(request));
+    refuseForeignPages(request, identifies);
     if (needs === 'open' && identifies.openToAll) return;
     if (needs === 'signed') {
       request.prove = (identify) => identifies.counted(request, async () => Promise.resolve(identify()));

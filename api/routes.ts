@@ -7,6 +7,7 @@ import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { mapAtOnce } from './at-once';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
 import { registerCaches } from './caches';
+import { registerCharts } from './charts';
 import { registerChaos } from './chaos';
 import { registerDrillSchedules } from './drill-schedules';
 import { registerItems } from './items';
@@ -164,6 +165,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
     actorOf: (request) => callerOf(request).actor,
   });
   registerProvenance(app, ports, (request) => known(request).name);
+  registerCharts(app, ports, (request) => known(request).name);
   registerPictures(app, ports, (request) => known(request).name);
   registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
 import helmet, { type FastifyHelmetOptions } from '@fastify/helmet';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import { registerConsole } from './console';
 import { identify, type Door } from './identity/identify';
 import type { ApiPorts } from './ports';
 import { DecisionsUnreachable } from './ports';
@@ -21,6 +22,8 @@ export interface ApiServerOptions {
     /** Authority of client certificates; null: none is asked for. */
     readonly clientCaFile: string | null;
   } | null;
+  /** Where the build put the operator's page; absent: it is not served. */
+  readonly consoleDirectory?: string;
   readonly onError: (error: Error, what: string) => void;
   /** Shared by the listeners of one process; absent: its own. */
   readonly live?: LiveFeeds;
@@ -65,6 +68,8 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
     demandRights(routes, {
       // Metrics and health are asked by probes and by Prometheus, and free of anything that is not for every local process.
       openToAll: tls === null || door.kind === 'socket',
+      tls: tls !== null,
+      count: async (request) => await limited?.(request, () => Promise.resolve(null)),
       caller: (request) => (limited ? limited(request, () => who(request)) : who(request)),
       again: who,
       counted: (request, prove) => (limited ? limited(request, prove) : prove()),
@@ -72,6 +77,7 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
     const described = routesOf(routes);
     routes.get('/v1/openapi.json', { config: { needs: () => null } }, () => openApiDocument(described));
     registerRoutes(routes, ports, options.live ?? new LiveFeeds(ports));
+    if (options.consoleDirectory !== undefined) registerConsole(routes, options.consoleDirectory);
   });
   return app;
 }

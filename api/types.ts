@@ -1,6 +1,7 @@
 import type { Actor, ChainedEntry, Json, LedgerKind } from '../domain/ledger';
 import type { Right, Role } from '../domain/roles';
 import type { ArtifactStore, CacheState, Ledger, PushedMetrics, Telemetry, TrafficRouter } from '../activities/ports';
+import type { Tier, Verdict } from '../domain/detection/types';
 import type { Provenance } from '../domain/provenance';
 import type { EvaluationSummary, Standing, VersionInfo } from '../domain/version';
 import type { ItemsStatus } from '../workflows/contract/items';
@@ -28,6 +29,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `GET /v1/services/{s}/ledger/verification` | {@link LedgerVerification} |
  * | `GET /v1/incidents?service=S&limit=N` | `{incidents: IncidentSummary[]}`, newest first |
  * | `GET /v1/services/{s}/incidents/{id}/chart?digest=` | the newest picture of the incident, or the one of that digest, `image/svg+xml`; its digest is the `etag` |
+ * | `GET /v1/services/{s}/charts?span=MS` | {@link ChartsView}; `span` from 5 minutes to an hour, default 15 minutes |
  * | `GET /v1/services/{s}/drills/schedule` | `{schedule: DrillScheduleView \| null}` |
  * | `POST /v1/services/{s}/drills/schedule` `{everyMs or cron, request, reason}`; `…/pause` `{paused, reason}`; `…/remove` `{reason}` | as above |
  * | `GET /v1/answers/{requestId}` | the answer record's {@link AnswerLookup} |
@@ -51,6 +53,7 @@ import type { ServiceStatus } from '../workflows/contract/status';
  * | `POST /v1/blind` {@link BlindReport} (local user only) | `{recorded: number}` |
  * | `GET /v1/openapi.json` | the same as an OpenAPI 3.1 document (`docs/openapi.json`) |
  * | `GET /metrics` | Prometheus text |
+ * | `GET /`, `/console/` and its files | the operator's page, for everybody: it says nothing of any service |
  */
 export type { VersionProof } from '../activities/ports';
 
@@ -180,6 +183,49 @@ export interface ServiceView {
   readonly items?: readonly ItemsProgress[];
   /** What is therefore not known, one sentence each. */
   readonly notKnown: readonly string[];
+}
+
+/** Control charts of the metrics that are watched now; at most 150 values each. */
+export interface ChartsView {
+  readonly service: string;
+  readonly at: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly binMs: number;
+  readonly charts: readonly MetricChart[];
+  /** Shifts of the traffic in that time, oldest first. */
+  readonly marks: readonly ChartMark[];
+  readonly notKnown: readonly string[];
+}
+
+export interface MetricChart {
+  readonly metric: string;
+  /** The tier whose limits these are. */
+  readonly tier: Tier;
+  /** Null: one that lastgood measures itself, whose unit follows from its name. */
+  readonly unit: string | null;
+  readonly verdict: Verdict['kind'];
+  readonly observed: number | null;
+  /** In force now. */
+  readonly center: number | null;
+  readonly ucl: number | null;
+  readonly lcl: number | null;
+  /** Moment and value; null where nothing was measured. Empty where no series is kept of it. */
+  readonly points: readonly (readonly [atMs: number, value: number | null])[];
+  readonly alarms: readonly ChartAlarm[];
+}
+
+export interface ChartAlarm {
+  readonly atMs: number;
+  /** Null: it stands. */
+  readonly toMs: number | null;
+  readonly onset: { readonly atMs: number; readonly lowMs: number | null; readonly highMs: number | null } | null;
+  readonly sentence: string;
+}
+
+export interface ChartMark {
+  readonly atMs: number;
+  readonly sentence: string;
 }
 
 /** Names of the acts; `configure` belongs to the controller. */

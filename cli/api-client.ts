@@ -90,6 +90,9 @@ export interface ApiClient {
   versionProof(service: string, version: string): Promise<VersionProof | null>;
 }
 
+/** What stories are told from; the console has one of its own. */
+export type StoryClient = Pick<ApiClient, 'services' | 'incidents' | 'ledger' | 'chart'>;
+
 function isOutcome(json: unknown): boolean {
   return typeof json === 'object' && json !== null && 'outcomes' in json;
 }

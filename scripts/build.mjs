@@ -15,14 +15,13 @@ import {
 import { createRequire } from 'node:module';
 import { dirname, extname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleConsole } from './bundle-console.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
 const require = createRequire(import.meta.url);
 // The same folders as in tsconfig.json, without the tests.
-const folders = 'domain workflows activities adapters gateway api workers cli console examples bench experiments'.split(
-  ' ',
-);
+const folders = 'domain workflows activities adapters gateway api workers cli examples bench experiments'.split(' ');
 const assetTypes = new Set(['.json', '.yaml', '.yml', '.html', '.css', '.svg', '.sql']);
 
 removeStaleOutput();
@@ -30,6 +29,7 @@ compile();
 copyAssets();
 await bundleWorkflows();
 writeFileSync(join(dist, 'build.json'), `${JSON.stringify({ commit: describeCommit() })}\n`);
+await bundleConsole(join(dist, 'console')).catch((error) => fail(`the console could not be bundled: ${error.message}`));
 markExecutable(join(dist, 'cli/lastgood.js'));
 
 /** Compiled files whose source is gone would still be run and required. */

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
+import { metricSeries } from '../activities/detection/read-series';
 import { versionProof } from '../adapters/artifacts/version-proof';
 import type { ApiPorts } from '../api/ports';
 import type { Health } from '../api/types';
@@ -143,6 +144,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     alertsChanged: (service) => alertLooks.now(service),
     rollbackCallers: (service) => webhooks.callersOf(service),
     evidence,
+    series: metricSeries({ telemetry: adapters.telemetry, outside }, { timeoutMs: 3_000 }),
     caches,
     ledger,
     artifacts: {

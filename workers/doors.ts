@@ -1,5 +1,6 @@
 import { chmod, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ApiPorts } from '../api/ports';
@@ -8,6 +9,7 @@ import { createApiServer } from '../api/server';
 import { ensureToken, readJson } from './files';
 import { identityProofs } from './identity';
 import type { ProcessOptions } from './process-options';
+import { distDirectory } from './program';
 
 /** The listeners of the controller's interface: the socket of its user, and the address of everybody else. */
 export async function openDoors(
@@ -17,7 +19,7 @@ export async function openDoors(
   const onError = (error: Error, what: string): void => log.error({ err: error }, what);
   const { listen, tls, tokenFile, identity } = configuration.api;
   const proofs = identityProofs(identity, ensureToken(tokenFile), log);
-  const shared = { onError, live: new LiveFeeds(ports) };
+  const shared = { onError, live: new LiveFeeds(ports), consoleDirectory: join(distDirectory(), 'console') };
   const local = createApiServer(ports, { door: { kind: 'socket', user: userInfo().username }, tls: null, ...shared });
   const remote = createApiServer(ports, { door: { kind: 'tcp', proofs }, tls, ...shared });
   await rm(paths.apiSocket, { force: true });

@@ -1,13 +1,8 @@
 import type { OutsideValue } from '../../domain/detection/outside-metric';
 import type { CountsRow } from '../../gateway/protocol';
+import type { SeriesPoint } from '../ports/metric-series';
 import { tallyOf, type Tally } from './chart-specs';
 import { LATENCY } from './latency-chart';
-
-/** One bin of a series; null where nothing was measured. */
-export interface SeriesPoint {
-  readonly atMs: number;
-  readonly value: number | null;
-}
 
 const BINS = 150;
 const HITS = new Set(['accuracy']);

@@ -4,6 +4,7 @@ import type {
   AnswerLookup,
   CacheInvalidated,
   CacheView,
+  ChartsView,
   DrillScheduleView,
   FeedbackResult,
   Health,
@@ -15,7 +16,9 @@ import type {
   ObservationsTaken,
   Problem,
   Proposal,
+  ProvenanceView,
   ServiceView,
+  VersionProof,
   VersionView,
 } from '../types';
 
@@ -192,4 +195,54 @@ export const imported = z.object({
   remarks: names.optional(),
 });
 export const recorded = z.object({ recorded: z.int() });
+export const charts = of<ChartsView>()(
+  z.object({
+    service: z.string(),
+    at: ms,
+    fromMs: ms,
+    toMs: ms,
+    binMs: z.int(),
+    charts: z.array(
+      z.object({
+        metric: z.string(),
+        tier: z.string(),
+        unit: z.string().nullable(),
+        verdict: z.string(),
+        observed: z.number().nullable(),
+        center: z.number().nullable(),
+        ucl: z.number().nullable(),
+        lcl: z.number().nullable(),
+        points: z.array(z.array(z.number().nullable())).describe('moment and value'),
+        alarms: z.array(object),
+      }),
+    ),
+    marks: z.array(z.object({ atMs: ms, sentence: z.string() })),
+    notKnown: names,
+  }),
+);
+
+export const versionProof = of<VersionProof>()(
+  z.object({
+    version: z.string(),
+    digest: z.string(),
+    manifest: z.string().describe('canonical JSON; its SHA-256 is the digest'),
+    evaluation: z.object({ path: z.string(), digest: z.string(), text: z.string() }).nullable(),
+  }),
+);
+
+export const provenance = of<ProvenanceView>()(
+  z.object({
+    version: z.string().nullable().describe('that answered, or was live'),
+    reason: z.string(),
+    declared: object,
+    madeLive: object.nullable().describe('the ledger entry with which it came to its traffic'),
+    decision: object.nullable(),
+    because: z.array(object),
+    vouched: z.array(object),
+    judged: object.nullable(),
+    evaluation: object.nullable(),
+    notKnown: names,
+  }),
+);
+
 export const anything = object;

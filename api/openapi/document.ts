@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { FastifyInstance } from 'fastify';
-import { rolesWith, type Right } from '../../domain/roles';
+import { rolesWith } from '../../domain/roles';
 import { messageNames, messageSchemas } from '../../workflows/contract/messages';
 import type { Needs } from '../rights';
 import * as answers from './answers';
@@ -20,7 +20,7 @@ export function routesOf(app: FastifyInstance): readonly Route[] {
   const routes: Route[] = [];
   app.addHook('onRoute', ({ method, url, config }) => {
     // Answered by the route of GET; nothing of its own.
-    if (method === 'HEAD') return;
+    if (method === 'HEAD' || config?.needs === 'page') return;
     const name = `${String(method)} ${url}`;
     if (!(name in operations)) throw new Error(`${name} is not described in api/openapi/operations.ts`);
     routes.push({ method: String(method), url, needs: config?.needs ?? 'open' });
@@ -120,9 +120,11 @@ function operationOf(
 }
 
 /** The right of one operation; null: none, for everybody who is somebody. */
-type Known = Right | 'open' | 'signed' | null;
+type Known = Exclude<Needs, 'page' | ((...params: never[]) => unknown)> | null;
 
 function rightOf(needs: Needs, params: Readonly<Record<string, string>>): Known {
+  // Pages are not in the document.
+  if (needs === 'page') return 'open';
   return typeof needs === 'function' ? needs(params) : needs;
 }
 

@@ -117,6 +117,20 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'Versions of the artifact store, with their standing',
     answers: ok('the versions', z.object({ versions: z.array(answers.version) })),
   },
+  [`GET ${s}/versions/:version/proof`]: {
+    summary: 'The manifest of a version and its evaluation report',
+    answers: ok('both, as they lie in the artifact store', answers.versionProof),
+  },
+  [`GET ${s}/provenance`]: {
+    summary: 'By whose decision a version answered or was live, who vouched for it, how it was evaluated',
+    query: bodies.provenanceQuery,
+    answers: ok('the entries of the ledger that say so', answers.provenance),
+  },
+  [`GET ${s}/charts`]: {
+    summary: 'Control charts of the last minutes: values, limits, alarms, shifts',
+    query: bodies.chartsQuery,
+    answers: ok('at most 150 points a chart', answers.charts),
+  },
   [`GET ${s}/caches`]: {
     summary: 'Output caches of a service',
     answers: ok('the caches', z.object({ caches: z.array(answers.cache) })),

@@ -141,6 +141,7 @@ export class Site {
       pushed: noted('pushed', outside, 'take', 'takeReport'),
       alertsChanged: (service) => this.effects.push(`alerts ${service}`),
       evidence: this.evidence,
+      series: { read: () => Promise.resolve(new Map()) },
       caches: { of: () => [] },
       ledger: noted('ledger', this.ledger as Ledger, 'append'),
       artifacts: noted(

@@ -37,9 +37,13 @@ const details = new Set<Entry['kind']>([
   'reconciled',
 ]);
 
+export function decisionsOf(entries: readonly Entry[]): Entry[] {
+  return worthTelling(entries).filter(({ kind }) => !details.has(kind));
+}
+
 /** Decisions only, unless everything is asked for. */
 export function renderHistory(entries: readonly Entry[], all: boolean): string[] {
-  const shown = all ? entries : worthTelling(entries).filter(({ kind }) => !details.has(kind));
+  const shown = all ? entries : decisionsOf(entries);
   const lines: string[] = [];
   let today = '';
   const rows = table(shown.map(cellsOf), '  ');

@@ -5,7 +5,7 @@ import { identityWords } from '../../workflows/contract/identity';
 import { nextAct } from './next-act';
 import { pinnedLines } from './pinned-sessions';
 import { progressWords } from './items';
-import { tierTable, undecided } from './tiers';
+import { tierHead, tierRows, undecided } from './tiers';
 import { targetLines } from './target';
 import { ago, clock, labelled, plural, span, table, when } from './words';
 
@@ -30,46 +30,65 @@ function itemLines({ items = [] }: ServiceView): string[] {
 }
 
 function renderService(view: ServiceView, condition: Condition, now: number): string[] {
+  const parts = statusParts(view, condition, now).flatMap((part) => {
+    if ('lines' in part) return labelled(part.label, part.lines);
+    const rows = part.head.length === 0 ? part.rows : [part.head, ...part.rows];
+    return [`  ${part.label}`, ...(part.rows.length === 0 ? [`    ${part.none}`] : table(rows, '    '))];
+  });
+  return [`${view.service}: ${headline(view, now)}`, ...parts];
+}
+
+/** One part of a service's page: lines under a label, or a table. */
+export type StatusPart =
+  | { readonly label: string; readonly lines: readonly string[] }
+  | {
+      readonly label: string;
+      readonly head: readonly string[];
+      readonly rows: readonly (readonly string[])[];
+      /** Said where there are no rows. */
+      readonly none: string;
+    };
+
+/** Everything below the first line, in its order, for every form of the page. */
+export function statusParts(view: ServiceView, condition: Condition, now: number): readonly StatusPart[] {
   const { status } = view;
-  const head = `${view.service}: ${headline(view, now)}`;
   const state = status?.state ?? null;
-  const lines = [
-    head,
-    ...labelled('condition', [conditionText(condition)]),
-    ...labelled('serves', servesLines(view, now)),
-    ...labelled('entrance', [view.entrance ?? 'not known']),
-    ...labelled('legal hold', holdLines(view)),
+  const lag = status?.ledgerLag ?? { entries: 0, oldestAt: null };
+  const part = (label: string, lines: readonly string[]): StatusPart[] =>
+    lines.length === 0 ? [] : [{ label, lines }];
+  return [
+    ...part('condition', [conditionText(condition)]),
+    ...part('serves', servesLines(view, now)),
+    ...part('entrance', [view.entrance ?? 'not known']),
+    ...part('legal hold', holdLines(view)),
+    ...(state
+      ? [
+          ...part('mode', [brakes(state, now)]),
+          ...part('incident', incidentLines(state, now)),
+          ...part('doing', operationLines(state, now)),
+          ...part('bake', bakeLines(state, now)),
+          ...part('items', itemLines(view)),
+          ...part('standby', standbyLines(state, now)),
+          ...part('target', targetLines(status?.readiness ?? null, state)),
+          ...part('environment', state.environment),
+          { label: 'versions', head: [], rows: versionRows(state, now), none: 'none in the artifact store' },
+          { label: 'tiers', head: tierHead, rows: tierRows(state.tiers, now), none: 'no tier has reported yet' },
+          ...part('undecided', undecided(state.tiers)),
+          ...part('impossible', impossible(state)),
+        ]
+      : []),
+    ...part(
+      'ledger lag',
+      lag.entries === 0
+        ? []
+        : [
+            `${lag.entries} decisions are not in the ledger yet, the oldest ${lag.oldestAt === null ? '' : ago(lag.oldestAt, now)}`,
+          ],
+    ),
+    ...part('not known', view.notKnown),
+    ...part('collected', [`${clock(now)} · ${evidenceText(view)}`]),
+    ...part('next', nextAct(view)),
   ];
-  if (state) {
-    lines.push(
-      ...labelled('mode', [brakes(state, now)]),
-      ...labelled('incident', incidentLines(state, now)),
-      ...labelled('doing', operationLines(state, now)),
-      ...labelled('bake', bakeLines(state, now)),
-      ...labelled('items', itemLines(view)),
-      ...labelled('standby', standbyLines(state, now)),
-      ...labelled('target', targetLines(status?.readiness ?? null, state)),
-      ...labelled('environment', state.environment),
-      '  versions',
-      ...versionTable(state, now),
-      '  tiers',
-      ...tierTable(state.tiers, now),
-      ...labelled('undecided', undecided(state.tiers)),
-    );
-    lines.push(...labelled('impossible', impossible(state)));
-  }
-  if (status && status.ledgerLag.entries > 0)
-    lines.push(
-      ...labelled('ledger lag', [
-        `${status.ledgerLag.entries} decisions are not in the ledger yet, the oldest ${
-          status.ledgerLag.oldestAt === null ? '' : ago(status.ledgerLag.oldestAt, now)
-        }`,
-      ]),
-    );
-  lines.push(...labelled('not known', view.notKnown));
-  lines.push(...labelled('collected', [`${clock(now)} · ${evidenceText(view)}`]));
-  lines.push(...labelled('next', nextAct(view)));
-  return lines;
 }
 
 /** Readiness to roll back in one line. */
@@ -228,9 +247,8 @@ function standbyLines({ standby, preparing }: State, now: number): string[] {
   return [preparing ? `${preparing.version} is being made ready` : 'none'];
 }
 
-function versionTable(state: State, now: number): string[] {
-  if (state.versions.length === 0) return ['    none in the artifact store'];
-  const rows = [...state.versions]
+function versionRows(state: State, now: number): string[][] {
+  return [...state.versions]
     .reverse()
     .map((facts) => [
       facts.version,
@@ -239,7 +257,6 @@ function versionTable(state: State, now: number): string[] {
       facts.lastGoodAt === null ? '' : `last good ${when(facts.lastGoodAt, now)}`,
       facts.standing === 'candidate' || facts.standing === 'validated' ? facts.evaluation.why : facts.why,
     ]);
-  return table(rows, '    ');
 }
 
 function placeOf(state: State, facts: VersionFacts): string {

@@ -1,11 +1,11 @@
 import type { State } from '../types';
-import { ago, metricValue, plural, table } from './words';
+import { ago, metricValue, plural } from './words';
+
+export const tierHead = ['tier', 'metric', 'verdict', 'observed', 'expected', 'limit', 'samples', 'measured'];
 
 /** What each tier last saw of each metric. */
-export function tierTable(tiers: State['tiers'], now: number): string[] {
-  if (tiers.length === 0) return ['    no tier has reported yet'];
-  const header = ['tier', 'metric', 'verdict', 'observed', 'expected', 'limit', 'samples', 'measured'];
-  const rows = tiers.map((reading) => [
+export function tierRows(tiers: State['tiers'], now: number): string[][] {
+  return tiers.map((reading) => [
     reading.tier,
     reading.metric,
     reading.kind,
@@ -15,7 +15,6 @@ export function tierTable(tiers: State['tiers'], now: number): string[] {
     String(reading.samples),
     ago(reading.at, now),
   ]);
-  return table([header, ...rows], '    ');
 }
 
 /** Why metrics that were looked at say nothing; the same reason once. */

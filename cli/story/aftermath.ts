@@ -1,4 +1,4 @@
-import type { ApiClient } from '../api-client';
+import type { StoryClient } from '../api-client';
 import { CliFailure } from '../failure';
 import { moment } from '../render/words';
 import { askedAfterwards } from '../report/course';
@@ -12,7 +12,7 @@ const behindMax = 100;
 const picturesMax = 20;
 
 /** What the ledger has behind an incident, up to the decision on the next one. */
-export async function entriesBehind(client: ApiClient, { service, id, entries }: Found): Promise<readonly Entry[]> {
+export async function entriesBehind(client: StoryClient, { service, id, entries }: Found): Promise<readonly Entry[]> {
   const last = entries.at(-1);
   if (!last) return [];
   const query = { after: last.seq, kinds: askedAfterwards, limit: behindMax };
@@ -22,7 +22,7 @@ export async function entriesBehind(client: ApiClient, { service, id, entries }:
 }
 
 /** The pictures that were kept of it, oldest first; one that cannot be had says why. */
-export async function keptPictures(client: ApiClient, { service, id, entries }: Found): Promise<ReportPicture[]> {
+export async function keptPictures(client: StoryClient, { service, id, entries }: Found): Promise<ReportPicture[]> {
   const kept = new Map<string, string>();
   for (const { kind, facts, summary, at } of entries) {
     const digest = kind === 'evidence-kept' ? textOf(recordOf(facts, 'chart') ?? {}, 'digest') : null;
@@ -35,7 +35,7 @@ export async function keptPictures(client: ApiClient, { service, id, entries }: 
 }
 
 async function pictureOf(
-  client: ApiClient,
+  client: StoryClient,
   service: string,
   incident: string,
   digest: string,

@@ -1,4 +1,4 @@
-import type { ApiClient } from '../api-client';
+import type { StoryClient } from '../api-client';
 import { exitCodes } from '../exit-codes';
 import { CliFailure } from '../failure';
 import type { Entry } from '../types';
@@ -28,7 +28,7 @@ interface Told {
  * none on record.
  */
 export async function findIncident(
-  client: ApiClient,
+  client: StoryClient,
   verb: string,
   { what, service }: { what?: string; service?: string },
 ): Promise<Found> {
@@ -60,7 +60,7 @@ function unknown(what: string, services: readonly string[]): CliFailure {
   );
 }
 
-async function newest(client: ApiClient, service: string | undefined): Promise<Found> {
+async function newest(client: StoryClient, service: string | undefined): Promise<Found> {
   const [latest] = await client.incidents({ ...(service === undefined ? {} : { service }), limit: 1 });
   const place = service ?? latest?.service ?? (await client.services())[0]?.service;
   if (place === undefined) throw unknown('service', []);
@@ -76,7 +76,7 @@ async function newest(client: ApiClient, service: string | undefined): Promise<F
 }
 
 /** The newest verdict on which nothing was moved (held, or the environment's fault): it opens no incident. */
-async function withoutIncident(client: ApiClient, service: string): Promise<readonly Entry[] | null> {
+async function withoutIncident(client: StoryClient, service: string): Promise<readonly Entry[] | null> {
   const recent = (await client.ledger(service, { newestFirst: true, limit: 300 })).entries.toReversed();
   const decided = recent.findLast(
     ({ kind, incident }) => incident === null && (kind === 'rollback-held' || kind === 'rollback-refused'),
@@ -87,7 +87,7 @@ async function withoutIncident(client: ApiClient, service: string): Promise<read
 }
 
 /** The incident's own entries with what lies between them, and what led to its first one. */
-async function entriesOf(client: ApiClient, service: string, id: string): Promise<Told> {
+async function entriesOf(client: StoryClient, service: string, id: string): Promise<Told> {
   const own = await ownEntries(client, service, id);
   const { entries: marked, leftOut } =
     own.entries.length > 0 ? own : { entries: await ofOperation(client, service, id), leftOut: 0 };
@@ -104,7 +104,7 @@ async function entriesOf(client: ApiClient, service: string, id: string): Promis
 }
 
 /** Page by page; of an endless incident its beginning and its end, and how many lie between. */
-async function ownEntries(client: ApiClient, service: string, incident: string): Promise<Told> {
+async function ownEntries(client: StoryClient, service: string, incident: string): Promise<Told> {
   const begin: Entry[] = [];
   let end: Entry[] = [];
   let leftOut = 0;
@@ -151,7 +151,7 @@ function degradationId({ facts }: Entry): string | null {
 const endKinds = new Set<Entry['kind']>(['settled', 'deploy-settled', 'deploy-refused', 'incident-ended']);
 
 /** The entries of an operation without an incident: its child's by its name, the decider's about its end by their place. */
-async function ofOperation(client: ApiClient, service: string, operation: string): Promise<readonly Entry[]> {
+async function ofOperation(client: StoryClient, service: string, operation: string): Promise<readonly Entry[]> {
   let after = 0;
   const found: Entry[] = [];
   for (let page = 0; page < operationPagesMax; page++) {

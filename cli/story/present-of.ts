@@ -1,11 +1,11 @@
-import type { ApiClient } from '../api-client';
+import type { StoryClient } from '../api-client';
 import { foldPresent, type Present } from './present';
 
 const pageEntries = 1_000;
 const presentPagesMax = 20;
 
 /** Folded from the newest pages; older values than those are found by going back until every fact is known. */
-export async function presentOf(client: ApiClient, service: string, untilMs?: number): Promise<Present> {
+export async function presentOf(client: StoryClient, service: string, untilMs?: number): Promise<Present> {
   const until = untilMs === undefined ? {} : { until: untilMs };
   let entries = [
     ...(await client.ledger(service, { newestFirst: true, limit: pageEntries, ...until })).entries,

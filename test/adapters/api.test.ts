@@ -61,6 +61,7 @@ function serve(given: Given = {}): FastifyInstance {
     telemetry: stub<Telemetry>('telemetry', given.telemetry ?? {}),
     pushed: stub<PushedMetrics>('pushed', given.pushed ?? {}),
     alertsChanged: given.alertsChanged ?? (() => 0),
+    series: { read: () => Promise.resolve(new Map()) },
     evidence: stub<Pick<EvidenceStore, 'read'>>('evidence', given.evidence ?? {}),
     caches: given.caches ?? { of: () => [] },
     ledger: given.ledger ?? new MemoryLedger(),

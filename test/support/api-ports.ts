@@ -36,6 +36,7 @@ export function apiPorts(given: { [port in keyof ApiPorts]?: Partial<ApiPorts[po
     telemetry: stub('telemetry', given.telemetry),
     pushed: stub('pushed', given.pushed),
     evidence: stub('evidence', given.evidence),
+    series: stub('series', given.series),
     caches: { of: () => [], ...given.caches },
     artifacts: stub('artifacts', given.artifacts),
   };

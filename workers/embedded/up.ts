@@ -52,6 +52,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   }
   for (const { name } of embedded.configuration.services) stdout.write(`${name}: ${embedded.entrance(name)}\n`);
   stdout.write(`API: ${embedded.apiAddress}\n`);
+  stdout.write(`console: ${embedded.apiAddress}/console/\n`);
   stdout.write(`Temporal: ${embedded.temporalUi ?? embedded.temporalAddress}\n`);
   stdout.write(`logs: ${embedded.logDir}\n`);
   stdout.write('up; Ctrl-C stops\n');

@@ -129,6 +129,7 @@ export class ApiRig {
       evidence: { read: (_service, _incident, digest) => Promise.resolve(this.pictures.get(digest) ?? null) },
       pushed: { take: unused('take'), takeReport: unused('takeReport') },
       alertsChanged: () => 0,
+      series: { read: () => Promise.resolve(new Map()) },
       router: {
         read: () => Promise.resolve(this.router()),
         entrance: () => Promise.resolve({ address: 'http://127.0.0.1:8080', probeHeaders: {} }),
