@@ -11,7 +11,7 @@ import type { Answer, MessageName, OperatorMessage } from '../workflows/contract
 import type { ItemsStatus, PersonsOrder } from '../workflows/contract/items';
 import type { ServiceStatus } from '../workflows/contract/status';
 import type { DrillRequest } from '../workflows/contract/drill';
-import type { DrillScheduleView, Health, ImportResult } from './types';
+import type { DrillScheduleView, Health, ImportResult, StoredRow } from './types';
 
 /** The deciding workflows, as far as this interface needs them. */
 export interface Decisions {
@@ -53,6 +53,13 @@ export class DecisionsUnreachable extends Error {
   override readonly name = 'DecisionsUnreachable';
 }
 
+/** The chains for a backup. */
+export interface LedgerChains {
+  services(): Promise<string[]>;
+  head(service: string): Promise<{ readonly seq: number; readonly hash: string } | null>;
+  rows(service: string, afterSeq: number, untilSeq: number, limit: number): Promise<StoredRow[]>;
+}
+
 /** What the interface reaches; composed by the controller. */
 export interface ApiPorts {
   readonly services: readonly {
@@ -72,9 +79,13 @@ export interface ApiPorts {
   readonly evidence: Pick<EvidenceStore, 'read'>;
   readonly caches: OutputCaches;
   readonly ledger: Ledger;
+  /** Absent where the ledger keeps no chains of hashes. */
+  readonly chains?: LedgerChains;
   /** Absent where no service has pipelines. */
   readonly items?: ItemsControl;
   readonly artifacts: Pick<ArtifactStore, 'list'> & { import(path: string): Promise<ImportResult> };
+  /** A service was detached or attached: what follows from it is done at once. */
+  readonly attachmentsChanged?: () => void;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   health(): Promise<Health>;
 }

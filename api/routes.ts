@@ -5,6 +5,8 @@ import type { Actor, LedgerEntry } from '../domain/ledger';
 import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
+import { registerAttachment } from './attachment';
+import { registerBackup } from './backup';
 import { registerCaches } from './caches';
 import { registerChaos } from './chaos';
 import { registerDrillSchedules } from './drill-schedules';
@@ -13,6 +15,7 @@ import { listIncidents } from './incidents';
 import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { Proposals, registerProposals } from './proposals';
+import { registerRestoration } from './restoration';
 import { registerPushed } from './pushed';
 import { authoriseMetrics } from './identity/caller';
 import { badRequest, notFound, unknownName, read } from './problem';
@@ -79,6 +82,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
       const parsed = parseMessage(actName, { requestId: randomUUID(), ...body, actor });
       if (!parsed.ok) throw badRequest(parsed.problem);
       const answer = await ports.decisions.act(name, actName, parsed.message);
+      if (actName === 'detach' && answer.decision === 'accepted') ports.attachmentsChanged?.();
       return reply.code(answer.decision === 'refused' ? 409 : 200).send(answer);
     },
   );
@@ -144,6 +148,12 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts): void {
     serviceOf: (request) => known(request).name,
     actorOf: (request) => callerOf(request).actor,
   });
+  registerBackup(app, ports);
+  registerAttachment(app, ports, {
+    serviceOf: (request) => known(request).name,
+    actorOf: (request) => callerOf(request).actor,
+  });
+  registerRestoration(app, ports, { serviceOf: known, actorOf: (request) => callerOf(request).actor });
   registerPictures(app, ports, (request) => known(request).name);
   registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {

@@ -5,8 +5,11 @@ import type {
   Answer,
   AnswerLookup,
   AnswersAt,
+  Attachment,
+  BackupOutline,
   CacheInvalidated,
   CacheView,
+  ChainPage,
   ChaosReport,
   DrillScheduleView,
   IncidentSummary,
@@ -17,6 +20,8 @@ import type {
   Problem,
   Proposal,
   Pruning,
+  Restoration,
+  RestorationAccepted,
   ServiceView,
   VersionView,
 } from '../api/types';
@@ -77,6 +82,12 @@ export interface ApiClient {
   ): Promise<DrillScheduleView | null>;
   answer(requestId: string): Promise<AnswerLookup>;
   answersAt(service: string, atMs: number): Promise<AnswersAt>;
+  attachment(service: string): Promise<Attachment>;
+  attach(service: string, body: Readonly<Record<string, unknown>>): Promise<Attachment>;
+  restoration(service: string): Promise<Restoration>;
+  acceptRestoration(service: string, body: Readonly<Record<string, unknown>>): Promise<RestorationAccepted>;
+  backup(): Promise<BackupOutline>;
+  chain(service: string, afterSeq: number, untilSeq: number): Promise<ChainPage>;
 }
 
 function isOutcome(json: unknown): boolean {
@@ -154,6 +165,12 @@ export function apiClient(settings: Settings): ApiClient {
       return (await ask<Scheduled>('POST', path, body)).schedule;
     },
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
+    attachment: (service) => ask('GET', `/v1/services/${part(service)}/attachment`),
+    attach: (service, body) => ask('POST', `/v1/services/${part(service)}/attachment`, body),
+    restoration: (service) => ask('GET', `/v1/services/${part(service)}/restoration`),
+    acceptRestoration: (service, body) => ask('POST', `/v1/services/${part(service)}/restoration/acceptance`, body),
+    backup: () => ask('GET', '/v1/backup'),
+    chain: (service, after, until) => ask('GET', `/v1/backup/chains/${part(service)}${queryText({ after, until })}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
   };
 }

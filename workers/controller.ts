@@ -28,13 +28,12 @@ import { openPipelines } from './pipelines';
 import { keepRegistries } from './registry-keeper';
 import { pause, untilDone, type ProcessOptions } from './process-options';
 import { distDirectory, packageVersion } from './program';
-import { configureWorkflow, ensureWorkflows } from './service-workflows';
+import { keepWorkflows, Wake } from './workflow-keeper';
 import { openLedger } from './ledger';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
 
-const ensureEveryMs = 60_000;
 const pollEveryMs = 5_000;
 /** A new live version is seen so soon; measured is as often as the policy says. */
 const fitsEveryMs = 15_000;
@@ -89,6 +88,9 @@ export async function runController(options: ProcessOptions): Promise<void> {
     if (entry.kind === 'settled') settled.add(entry.service);
   };
   const ledger = countedLedger(book, counted, (entry) => metrics.learn(entry));
+  const detached = new Set<string>();
+  const wake = new Wake();
+  const schedules = temporalDrillSchedules(client);
   const state = { workers: false, temporal: false, temporalWhy: 'not asked yet' };
 
   const health = async (): Promise<Health> => {
@@ -111,7 +113,8 @@ export async function runController(options: ProcessOptions): Promise<void> {
     })),
     decisions,
     items: temporalItems(client, signer),
-    schedules: temporalDrillSchedules(client),
+    schedules,
+    attachmentsChanged: () => wake.now(),
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,
@@ -119,6 +122,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     evidence,
     caches,
     ledger,
+    chains: book,
     artifacts: adapters.store,
     metrics: { contentType: metrics.contentType, text: () => metrics.text() },
     health,
@@ -187,6 +191,10 @@ export async function runController(options: ProcessOptions): Promise<void> {
       decisions,
       actKeys: [signer.publicKey],
       registered: namespaceState.registered,
+      leaving: { client, schedules, router: adapters.router, configuration },
+      ledger: book,
+      detached,
+      wake,
     });
     await runWorkers(plans.filter(hasWork), options, (running) => (state.workers = running));
     await keep;
@@ -206,7 +214,9 @@ export async function runController(options: ProcessOptions): Promise<void> {
     for (let next = 0; !signal.aborted;) {
       // A settled incident is looked at at once: its exposure is in the state now.
       const due = performance.now() >= next;
-      const names = configuration.services.map(({ name }) => name).filter((name) => due || settled.has(name));
+      const names = configuration.services
+        .map(({ name }) => name)
+        .filter((name) => (due || settled.has(name)) && !detached.has(name));
       if (due) next = performance.now() + pollEveryMs;
       settled.clear();
       for (const name of names) {
@@ -246,34 +256,6 @@ function hasWork(plan: WorkerPlan): boolean {
 
 /** Activities get a moment to notice the cancellation; what does not is left to its heartbeat timeout. */
 const ending = { shutdownGraceTime: 500, shutdownForceTime: 8_000 } as const;
-
-/** At start and every minute: both workflows of every service run, and have the newest policy and rules. */
-async function keepWorkflows(
-  { configuration, log, signal }: ProcessOptions,
-  asked: {
-    readonly client: Client;
-    readonly decisions: ReturnType<typeof temporalDecisions>;
-    readonly registered: readonly string[];
-    readonly actKeys: readonly string[];
-  },
-): Promise<void> {
-  const configured = new Set<string>();
-  while (!signal.aborted) {
-    let complete = true;
-    for (const service of configuration.services) {
-      try {
-        await ensureWorkflows(service, { ...asked, configuration });
-        if (!configured.has(service.name)) {
-          if (await configureWorkflow(service, { ...asked, configuration }, log)) configured.add(service.name);
-        }
-      } catch (error) {
-        complete = false;
-        log.warn({ service: service.name, err: error }, 'the workflows could not be ensured yet');
-      }
-    }
-    await pause(complete ? ensureEveryMs : 1_000, signal);
-  }
-}
 
 /** The first look waits until versions, route and workflows are there; it would only be told twice. */
 async function keepFits(fits: { look(): Promise<void> }, signal: AbortSignal): Promise<void> {

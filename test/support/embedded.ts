@@ -8,7 +8,7 @@ import { runPaths } from '../../workers/embedded/paths';
 import { compiled } from './compiled';
 import { until } from './poll';
 
-const productFolders = ['domain', 'workflows', 'activities', 'adapters', 'gateway', 'api', 'workers'];
+const productFolders = ['domain', 'workflows', 'activities', 'adapters', 'gateway', 'api', 'workers', 'cli'];
 
 /** The product compiled from the sources as they are now, with its workflow bundle. */
 export async function compiledProduct(): Promise<string> {
