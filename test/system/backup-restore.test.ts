@@ -129,4 +129,4 @@ test('a backup under traffic brings back what was decided into an empty place, i
   expect(second).toMatchObject({ code: 0, err: '' });
   expect(second.out).toMatch(/, down\nmail: .* 1\.1 serves/);
   expect(await lastgood(dist, 'backup', 'verify', down)).toMatchObject({ code: 0, err: '' });
-}, 180_000);
+}, 300_000);

@@ -115,4 +115,4 @@ test('detached under traffic, no request is lost, nothing of lastgood decides, a
   expect(record?.primary).toBe('1.1');
   await expectNothingLost(users((await mailView(up)).entrance ?? ''));
   expect(await up.end('SIGTERM')).toBe('0');
-}, 180_000);
+}, 300_000);
