@@ -135,6 +135,7 @@ function normalised(record: RouteRecord): unknown {
     pins: pins.map((pin) => [pin.version, pin.until]),
     fallback: fallback ?? null,
     gap: gap ? [gap.since, gap.until, gap.expectedAt] : null,
+    detached: record.detached?.since ?? null,
     backends: Object.keys(record.backends)
       .sort()
       .map((version) => [
