@@ -28,6 +28,7 @@ import { prepareTarget } from './prepare-target';
 import { probeInstance } from './probe-instance';
 import { recordDecisions } from './record-decisions';
 import { recoverState } from './recover-state';
+import { releaseInstance } from './release-instance';
 import { sendAlert } from './send-alert';
 import { settleCache } from './settle-cache';
 import { shadowReplay } from './shadow-replay';
@@ -101,6 +102,7 @@ export function hostActivities(ports: HostPorts): HostActivities {
     prepareTarget: prepareTarget(ports),
     stopInstance: stopInstance(ports),
     inspectInstances: inspectInstances(ports),
+    releaseInstance: releaseInstance(ports),
   });
 }
 

@@ -149,6 +149,8 @@ export interface ServingRuntime {
     instance: string,
     limits: { graceMs: number },
   ): Promise<{ outcome: 'stopped' | 'absent' | 'refused'; why: string }>;
+  /** Lets go of a copy that serves on; only where it carries something of ours. Idempotent. */
+  release?(instance: string): Promise<{ outcome: 'released' | 'absent'; why: string }>;
   /** Last lines of the copy's own log, kept as evidence after its end. */
   logs(instance: string, limitBytes: number): Promise<string>;
   /**

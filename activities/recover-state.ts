@@ -60,14 +60,17 @@ class Fold {
   /** A shift that an operation wrote and the service had not written yet: the service is told a moment later. */
   private shiftedTo: RouteRecord | null = null;
   private highestEpoch = 0;
+  private detached = false;
   private readonly versions = new Map<string, VersionFacts>();
 
   take(entry: ChainedEntry): void {
     this.newest ??= entry;
-    for (const name of newestOf) this.takeFact(entry, name);
+    // What was decided before the service was detached is over; what is known of versions, and the epochs, stay.
+    if (entry.kind === 'detached') this.detached = true;
+    for (const name of newestOf) if (!this.detached || name === 'incidentCounter') this.takeFact(entry, name);
     const route = recordedFact(entry, 'route');
     this.highestEpoch = Math.max(this.highestEpoch, route?.epoch ?? 0, (recordedFact(entry, 'nextEpoch') ?? 1) - 1);
-    if (this.route === undefined && route !== undefined) this.takeRoute(entry, route);
+    if (!this.detached && this.route === undefined && route !== undefined) this.takeRoute(entry, route);
     for (const facts of recordedFact(entry, 'versions') ?? []) {
       if (!this.versions.has(facts.version)) this.versions.set(facts.version, facts);
     }

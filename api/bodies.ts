@@ -48,6 +48,23 @@ export const rollbackCallBody = z.strictObject({
   dryRun: z.boolean().exactOptional(),
 });
 
+const sequence = z.coerce.number().int().min(0);
+export const chainQuery = z.strictObject({ after: sequence, until: sequence });
+
+export const attachBody = z.strictObject({
+  requestId: z.string().min(1).max(64),
+  reason: z.string().min(1).max(500),
+});
+
+export const acceptRestorationBody = z.strictObject({
+  requestId: z.string().min(1).max(50),
+  reason: z.string().min(1).max(500),
+  /** Digest of the list that the person has looked at. */
+  seen: z.string().regex(/^[0-9a-f]{64}$/, 'the digest of the differences'),
+  /** Absent: the one that the backup had. */
+  mode: z.enum(['observe', 'confirm', 'act']).optional(),
+});
+
 export const reportTool = z.enum(['evidently', 'whylogs']);
 
 export const importBody = z.strictObject({ path: z.string().min(1).max(4_096) });

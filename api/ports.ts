@@ -13,7 +13,7 @@ import type { Answer, MessageName, OperatorMessage } from '../workflows/contract
 import type { ItemsStatus, PersonsOrder } from '../workflows/contract/items';
 import type { ServiceStatus } from '../workflows/contract/status';
 import type { DrillRequest } from '../workflows/contract/drill';
-import type { DrillScheduleView, Health, ImportResult, LegalHoldView } from './types';
+import type { DrillScheduleView, Health, ImportResult, LegalHoldView, StoredRow } from './types';
 
 /** The deciding workflows, as far as this interface needs them. */
 export interface Decisions {
@@ -62,6 +62,13 @@ export interface RollbackCaller {
   secret(): string;
 }
 
+/** The chains for a backup. */
+export interface LedgerChains {
+  services(): Promise<string[]>;
+  head(service: string): Promise<{ readonly seq: number; readonly hash: string } | null>;
+  rows(service: string, afterSeq: number, untilSeq: number, limit: number): Promise<StoredRow[]>;
+}
+
 /** What the interface reaches; composed by the controller. */
 export interface ApiPorts {
   readonly services: readonly {
@@ -88,6 +95,8 @@ export interface ApiPorts {
   readonly series: MetricSeries;
   readonly caches: OutputCaches;
   readonly ledger: Ledger;
+  /** Absent where the ledger keeps no chains of hashes. */
+  readonly chains?: LedgerChains;
   /** Absent where no service has pipelines. */
   readonly items?: ItemsControl;
   readonly artifacts: Pick<ArtifactStore, 'list'> & {
@@ -95,6 +104,8 @@ export interface ApiPorts {
     /** Null where the store does not have it. */
     proof(service: string, version: string): Promise<VersionProof | null>;
   };
+  /** A service was detached or attached: what follows from it is done at once. */
+  readonly attachmentsChanged?: () => void;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   health(): Promise<Health>;
 }

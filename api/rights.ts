@@ -8,12 +8,7 @@ import { ApiError } from './problem';
  * What a route needs; `open` for everybody who reaches the listener, `page` for every browser that does (it says nothing of
  * any service), `signed` a signature over the message, which the route itself proves, a function where its path says it.
  */
-export type Needs =
-  | Right
-  | 'open'
-  | 'page'
-  | 'signed'
-  | ((params: Readonly<Record<string, string>>) => Right | null);
+export type Needs = Right | 'open' | 'page' | 'signed' | ((params: Readonly<Record<string, string>>) => Right | null);
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -6,6 +6,8 @@ import { rightsOf } from '../domain/roles';
 import { messageNames, parseMessage } from '../workflows/contract/messages';
 import { mapAtOnce } from './at-once';
 import { answersQuery, blindBody, feedbackBody, importBody, incidentsQuery, ledgerQuery, pruningBody } from './bodies';
+import { registerAttachment } from './attachment';
+import { registerBackup } from './backup';
 import { registerCaches } from './caches';
 import { registerCharts } from './charts';
 import { registerChaos } from './chaos';
@@ -18,6 +20,7 @@ import { registerPictures } from './pictures';
 import type { ApiPorts } from './ports';
 import { Proposals, registerProposals } from './proposals';
 import { registerProvenance } from './provenance';
+import { registerRestoration } from './restoration';
 import { registerPushed } from './pushed';
 import { authoriseMetrics } from './identity/caller';
 import { ApiError, badRequest, notFound, unknownName, read } from './problem';
@@ -97,6 +100,7 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
       if ('second' in body || 'signature' in body)
         throw badRequest('body.second, body.signature: not accepted, whoever seconds sends a request of their own');
       const { status, answer } = await decide(name, actName, body, callerOf(request).actor);
+      if (actName === 'detach' && status === 200) ports.attachmentsChanged?.();
       return reply.code(status).send(answer);
     },
   );
@@ -166,6 +170,12 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
   });
   registerProvenance(app, ports, (request) => known(request).name);
   registerCharts(app, ports, (request) => known(request).name);
+  registerBackup(app, ports);
+  registerAttachment(app, ports, {
+    serviceOf: (request) => known(request).name,
+    actorOf: (request) => callerOf(request).actor,
+  });
+  registerRestoration(app, ports, { serviceOf: known, actorOf: (request) => callerOf(request).actor });
   registerPictures(app, ports, (request) => known(request).name);
   registerChaos(app, ports, (request) => known(request));
   registerCaches(app, ports, {

@@ -1,3 +1,4 @@
+import { attachmentOf } from './attachment';
 import { itemsInProgress } from './items';
 import type { ApiPorts } from './ports';
 import type { ServiceView } from './types';
@@ -18,6 +19,11 @@ export async function viewService(ports: ApiPorts, name: string, model: string):
     notKnown.push(
       `decisions, standing of the versions, cooldown, breaker and readiness: the workflow of ${name} does not answer (${status.why})`,
     );
+  }
+  if (!status.ok) {
+    const attachment = await attempt(attachmentOf(ports, name));
+    if (attachment.ok && !attachment.value.attached)
+      notKnown.unshift(`lastgood is detached from it and decides nothing: ${attachment.value.summary}`);
   }
   if (!gateway.ok) notKnown.push(`the route in force and the requests in flight: ${gateway.why}`);
   const declared = status.ok && (status.value.state.policy.pipelines?.length ?? 0) > 0;

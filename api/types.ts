@@ -329,3 +329,61 @@ export interface BlindReport {
 }
 
 export type { Answer, ArtifactStore, DrillRequest, ServiceStatus };
+
+/** One row of a chain as it is kept: the text that was hashed, and the hashes. */
+export interface StoredRow {
+  readonly service: string;
+  readonly seq: number;
+  readonly key: string;
+  readonly at: number;
+  readonly kind: string;
+  readonly incident: string | null;
+  readonly entry: string;
+  readonly previousHash: string;
+  readonly hash: string;
+}
+
+/** What a backup begins with: every chain and where it ends now. */
+export interface BackupOutline {
+  readonly release: string;
+  readonly chains: readonly {
+    readonly service: string;
+    readonly head: { readonly seq: number; readonly hash: string } | null;
+  }[];
+}
+
+export interface ChainPage {
+  readonly rows: readonly StoredRow[];
+}
+
+export interface Restoration {
+  readonly service: string;
+  readonly restoredAt: number;
+  readonly by: string;
+  readonly summary: string;
+  readonly modeBefore: 'observe' | 'confirm' | 'act' | null;
+  /** Null while no person has accepted it. */
+  readonly acceptedAt: number | null;
+  readonly differences: readonly string[];
+  /** Of the differences; an acceptance names the list that was looked at. */
+  readonly digest: string;
+}
+
+export interface RestorationAccepted {
+  readonly mode: 'observe' | 'confirm' | 'act';
+  readonly differences: readonly string[];
+  readonly answers: readonly { readonly decision: string; readonly why: string }[];
+}
+
+/** Whether lastgood decides about a service. */
+export interface Attachment {
+  readonly service: string;
+  readonly attached: boolean;
+  /** Of a detachment: everything that it had to do is done. */
+  readonly ended: boolean;
+  readonly at: number | null;
+  readonly by: string | null;
+  readonly summary: string;
+  /** Where the copies listen that serve on. */
+  readonly addresses: readonly string[];
+}

@@ -5,8 +5,11 @@ import type {
   Answer,
   AnswerLookup,
   AnswersAt,
+  Attachment,
+  BackupOutline,
   CacheInvalidated,
   CacheView,
+  ChainPage,
   ChaosReport,
   DrillScheduleView,
   IncidentSummary,
@@ -18,6 +21,8 @@ import type {
   Proposal,
   ProvenanceView,
   Pruning,
+  Restoration,
+  RestorationAccepted,
   ServiceView,
   VersionProof,
   VersionView,
@@ -88,6 +93,12 @@ export interface ApiClient {
   ): Promise<ProvenanceView>;
   /** Null where the artifact store does not have the version intact. */
   versionProof(service: string, version: string): Promise<VersionProof | null>;
+  attachment(service: string): Promise<Attachment>;
+  attach(service: string, body: Readonly<Record<string, unknown>>): Promise<Attachment>;
+  restoration(service: string): Promise<Restoration>;
+  acceptRestoration(service: string, body: Readonly<Record<string, unknown>>): Promise<RestorationAccepted>;
+  backup(): Promise<BackupOutline>;
+  chain(service: string, afterSeq: number, untilSeq: number): Promise<ChainPage>;
 }
 
 /** What stories are told from; the console has one of its own. */
@@ -168,6 +179,12 @@ export function apiClient(settings: Settings): ApiClient {
       return (await ask<Scheduled>('POST', path, body)).schedule;
     },
     answer: (requestId) => ask('GET', `/v1/answers/${part(requestId)}`),
+    attachment: (service) => ask('GET', `/v1/services/${part(service)}/attachment`),
+    attach: (service, body) => ask('POST', `/v1/services/${part(service)}/attachment`, body),
+    restoration: (service) => ask('GET', `/v1/services/${part(service)}/restoration`),
+    acceptRestoration: (service, body) => ask('POST', `/v1/services/${part(service)}/restoration/acceptance`, body),
+    backup: () => ask('GET', '/v1/backup'),
+    chain: (service, after, until) => ask('GET', `/v1/backup/chains/${part(service)}${queryText({ after, until })}`),
     answersAt: (service, atMs) => ask('GET', `/v1/services/${part(service)}/answers?at=${Math.round(atMs)}`),
     provenance: (service, atMs, { version, reason } = {}) =>
       ask('GET', `/v1/services/${part(service)}/provenance${queryText({ at: Math.round(atMs), version, reason })}`),

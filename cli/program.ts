@@ -5,6 +5,7 @@ import type { ReplayOptions } from './commands/replay';
 import { addChaos } from './chaos-verbs';
 import type { CommonOptions } from './context';
 import { addIdentity } from './identity-verbs';
+import { addLife } from './life-verbs';
 import { addItems } from './items-verbs';
 import { addDrills } from './drill-verbs';
 import { addReports } from './report-verbs';
@@ -30,6 +31,7 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
   addLocal(program, run);
   addArtifacts(program, run);
   addIdentity(program, run);
+  addLife(program, run);
   addChaos(program, run);
   return program;
 }

@@ -47,7 +47,11 @@ export type LedgerKind =
   | 'items-began'
   | 'items-treated'
   | 'items-ended'
-  | 'items-signed-off';
+  | 'items-signed-off'
+  | 'restored'
+  | 'restore-accepted'
+  | 'detached'
+  | 'attached';
 
 /** Who decided: lastgood itself, or a person whose identity was proven in the given way. */
 export interface Actor {

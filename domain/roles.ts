@@ -12,6 +12,8 @@ export type Right =
   | 'look'
   | 'import'
   | 'prune'
+  /** Everything that a backup holds, and writing down that one was put back. */
+  | 'backUp'
   | 'invalidateCaches'
   /** Lists of items by their ids, orders about them, and signing them off. */
   | 'treatItems'
@@ -43,6 +45,8 @@ const table: { readonly [right in Right]: readonly Role[] } = {
   treatItems: ['operator'],
   runChaos: ['operator'],
   prune: [],
+  detach: [],
+  backUp: [],
   tellBlindness: [],
 };
 
@@ -60,7 +64,7 @@ export function rightsOf(held: readonly Role[]): Right[] {
 }
 
 /** Where a service is regulated, these take a brake away and need a second person. */
-const secondPersonActs: readonly string[] = ['clearBreaker', 'revoke', 'clearQuarantine'];
+const secondPersonActs: readonly string[] = ['clearBreaker', 'revoke', 'clearQuarantine', 'detach'];
 
 export function needsSecondPerson(policy: { readonly regulated?: boolean }, act: string): boolean {
   return policy.regulated === true && secondPersonActs.includes(act);

@@ -84,6 +84,8 @@ export interface RouteRecord {
   readonly fallback?: string;
   /** Nobody serves until the next record; `backends` is empty. */
   readonly gap?: Gap;
+  /** Nobody decides about this service any more: the router goes on by this record alone, and measures nothing. */
+  readonly detached?: { readonly since: number };
   readonly backends: Readonly<Record<string, readonly Backend[]>>;
 }
 
@@ -133,6 +135,7 @@ function normalised(record: RouteRecord): unknown {
     pins: pins.map((pin) => [pin.version, pin.until]),
     fallback: fallback ?? null,
     gap: gap ? [gap.since, gap.until, gap.expectedAt] : null,
+    detached: record.detached?.since ?? null,
     backends: Object.keys(record.backends)
       .sort()
       .map((version) => [

@@ -41,7 +41,8 @@ export class Account {
     this.session = service.sessionIds.ofHeaders(headers);
     this.item = service.itemIds.ofHeaders(headers);
     const probe = headers['x-lastgood-probe'];
-    this.probe = typeof probe === 'string' && sameToken(probe, service.probeToken);
+    // Of a detached service nothing is measured: nobody would read it.
+    this.probe = service.isDetached || (typeof probe === 'string' && sameToken(probe, service.probeToken));
     this.sampled = service.samples.on && !this.probe && req.method === 'POST' && service.samples.draws(Math.random());
   }
 

@@ -29,7 +29,7 @@ export class Blindness {
   private check(nowMs: number): void {
     for (const service of this.services) {
       const { name } = service.config;
-      const state = nowMs - service.readAtMs > this.webhook.afterMs ? 'blind' : 'seen';
+      const state = !service.isDetached && nowMs - service.readAtMs > this.webhook.afterMs ? 'blind' : 'seen';
       if ((this.told.get(name) ?? 'seen') === state || (this.nextTryMs.get(name) ?? 0) > nowMs) continue;
       this.nextTryMs.set(name, nowMs + RETRY_MS);
       void this.post(name, state, service.readAtMs);

@@ -83,6 +83,8 @@ async function serviceRequest(
   switch (what) {
     case 'GET':
       return sendJson(res, 200, service.state(now));
+    case 'GET stored':
+      return sendJson(res, 200, service.stored());
     case 'PUT route': {
       const record = await readJson(req, ROUTE_LIMIT_BYTES);
       // It may have waited in the socket of a frozen process, and be overtaken: the peers' floor comes first.

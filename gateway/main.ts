@@ -1,16 +1,24 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadConfig } from './config';
 import { GatewayConfigError, GatewayStorageError } from './errors';
 import { Gateway } from './gateway';
 import { storedRoutes } from './stored-routes';
+import { putBack, storedState } from './stored-state';
 
-const USAGE = 'usage: node dist/gateway/main.js --config FILE | --routes DATADIR';
+const USAGE =
+  'usage: node dist/gateway/main.js --config FILE | --routes DATADIR | --state DATADIR | --put-back DATADIR';
 const EXIT_USE = 64;
 const EXIT_CONFIG = 78;
 
 async function main(): Promise<void> {
-  const { config: file, routes } = options();
-  if (routes !== undefined) return printRoutes(routes);
+  const { config: file, routes, state, release = 'unknown', 'put-back': target } = options();
+  if (routes !== undefined) return print(() => storedRoutes(routes));
+  if (state !== undefined) return print(() => storedState(state));
+  if (target !== undefined) {
+    const given = JSON.parse(readFileSync(process.stdin.fd, 'utf8')) as unknown;
+    return print(() => putBack(target, given, release) ?? null);
+  }
   if (file === undefined) {
     process.stderr.write(`${USAGE}\n`);
     process.exit(EXIT_USE);
@@ -42,18 +50,21 @@ async function main(): Promise<void> {
 }
 
 /** What a gateway with this data directory would serve by, as JSON. */
-function printRoutes(dataDir: string): void {
+function print(read: () => unknown): void {
   try {
-    process.stdout.write(`${JSON.stringify(storedRoutes(dataDir))}\n`);
+    process.stdout.write(`${JSON.stringify(read())}\n`);
   } catch (error) {
     process.stderr.write(`lastgood gateway: ${(error as Error).message}\n`);
     process.exitCode = EXIT_CONFIG;
   }
 }
 
-function options(): { config?: string | undefined; routes?: string | undefined } {
+function options() {
+  const string = { type: 'string' } as const;
   try {
-    return parseArgs({ options: { config: { type: 'string' }, routes: { type: 'string' } } }).values;
+    return parseArgs({
+      options: { config: string, routes: string, state: string, 'put-back': string, release: string },
+    }).values;
   } catch {
     return {};
   }

@@ -134,7 +134,9 @@ export function metricsRegistry(services: readonly Service[], returning: ReturnC
     'telemetry_reader_age_seconds',
     'gauge',
     'Time since the telemetry was last read: large means that nobody watches.',
-    each((service, labels) => [{ value: Math.max(Date.now() - service.readAtMs, 0) / 1_000, labels }]),
+    each((service, labels) =>
+      service.isDetached ? [] : [{ value: Math.max(Date.now() - service.readAtMs, 0) / 1_000, labels }],
+    ),
   );
   add(
     'telemetry_write_errors_total',

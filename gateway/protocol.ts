@@ -83,6 +83,7 @@ export const routeRecordSchema: z.ZodType<RouteRecord> = z.strictObject({
   pins: z.array(z.strictObject({ version, until: instant })).max(20),
   fallback: version.exactOptional(),
   gap: z.strictObject({ since: instant, until: instant, expectedAt: instant }).exactOptional(),
+  detached: z.strictObject({ since: instant }).exactOptional(),
   backends: z.record(version, z.array(backendSchema).max(64)),
 });
 
@@ -122,6 +123,20 @@ export const appliedSchema = z.object({
   /** Of several routers: those that have not acknowledged it, or were not seen to obey it. */
   missing: z.array(z.object({ router: z.string(), why: z.string() })).exactOptional(),
 });
+/** What outlives a gateway, of one service; see `stored-state.ts`. */
+export const storedServiceSchema = z.strictObject({
+  service: z.string(),
+  record: routeRecordSchema.nullable(),
+  floor: epoch,
+  inForceSince: instant.nullable(),
+  fallback: z.strictObject({ version: z.string(), since: instant, epoch, reason: z.string() }).nullable(),
+  /** Number of its newest row of telemetry: numbers are never given twice. */
+  lastSeq: z.int().min(0),
+  /** SHA-256 of the session's id, its version, when it began. */
+  sessions: z.array(z.tuple([z.string(), z.string(), instant])).max(100_000),
+});
+export type StoredService = z.infer<typeof storedServiceSchema>;
+
 export const refusedSchema = z.object({
   applied: z.literal(false),
   why: z.enum(['stale-epoch', 'below-floor', 'same-epoch-other-content', 'no-backend', 'invalid']),

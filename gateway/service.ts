@@ -8,7 +8,7 @@ import { Feedback } from './feedback';
 import { Observations } from './observations';
 import type { ServiceMeters } from './metrics';
 import { Mirror } from './mirror';
-import type { ApplyResult, GatewayServiceConfig, RouterState } from './protocol';
+import type { ApplyResult, GatewayServiceConfig, RouterState, StoredService } from './protocol';
 import type { ReturnCheck } from './return-check';
 import { RouteStore } from './route-store';
 import { chooseVersion, mainVersion, mirrorShare, type Choice } from './routing';
@@ -16,6 +16,7 @@ import { Samples } from './samples';
 import { SessionIds } from './session-ids';
 import { Sessions } from './sessions';
 import type { Storage } from './storage';
+import { storedServices } from './stored-state';
 import { ItemIds } from './item-ids';
 import { GapAnswers } from './gap-answers';
 import { counted, TelemetryRecorder, type Counted } from './telemetry-recorder';
@@ -67,7 +68,7 @@ export class Service {
 
   constructor(
     readonly config: GatewayServiceConfig,
-    storage: Storage,
+    private readonly storage: Storage,
     dataDir: string,
     readonly meters: ServiceMeters,
     readonly probeToken: string,
@@ -156,6 +157,11 @@ export class Service {
     return fallback ? this.way({ version: fallback.version, reason: 'fallback' }) : null;
   }
 
+  /** Nobody decides about it any more: requests are passed on, and that is all. */
+  get isDetached(): boolean {
+    return this.route.record?.detached !== undefined;
+  }
+
   state(nowMs: number): RouterState {
     const { record, floor, inForceSince, fallback } = this.route;
     return {
@@ -168,6 +174,12 @@ export class Service {
       pinned: this.sessions.summary(record, nowMs),
       lastSeq: this.telemetry.lastSeq,
     };
+  }
+
+  /** For a backup: as it is on disk, with the sessions that are not written yet. */
+  stored(): StoredService | null {
+    this.sessions.flush();
+    return storedServices(this.storage, this.config.name)[0] ?? null;
   }
 
   /** Everything before this moment is stored; what is later may still be lost with the process. */

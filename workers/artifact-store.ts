@@ -1,14 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
+import { claimLayout } from '../adapters/disk/layout-file';
+import { packageVersion } from './program';
 import { readSigningKey, type SigningKey } from '../adapters/artifacts/signature/keys';
 import { ConfigurationError, type Configuration } from './configuration/configuration';
 
 /** The artifact store of a configuration, with its rules. Rejects with ConfigurationError where a key cannot be used. */
 export async function openArtifactStore(configuration: Configuration): Promise<DirectoryStore> {
   const { allowFormats, signature } = configuration.artifacts;
+  const directory = configuration.artifactDirectory;
+  await claimLayout(directory, { what: 'the artifact store', release: packageVersion(), migrations: [] });
   return await openDirectoryStore({
-    directory: configuration.artifactDirectory,
+    directory,
     allowedFormats: allowFormats,
     ...(signature === null ? {} : { signature: { policy: signature.policy, keys: signingKeys(configuration) } }),
   });

@@ -8,6 +8,7 @@ import { artifactListing as listing } from '../adapters/artifacts/listing';
 import { withRegistryNotes } from '../adapters/artifacts/registry/noted-versions';
 import { externalRuntime } from '../adapters/serving/external-runtime';
 import type { SampledInputs } from '../adapters/environment/sampled-inputs';
+import { withReleases } from '../adapters/serving/released';
 import { openDockerRuntime } from '../adapters/serving/docker/docker-runtime';
 import { openAiEngine } from '../adapters/serving/openai';
 import { openInferenceEngine } from '../adapters/serving/open-inference';
@@ -263,9 +264,17 @@ export async function openRuntime(
     const at = service.hosts[configuration.host] ?? LOOPBACK;
     const reached = at === LOOPBACK ? { reachedAt, publishAt } : { reachedAt: at, publishAt: at };
     const where = { connection, ...reached, ...(artifacts ? { artifacts } : {}) };
-    return await openDockerRuntime({ ...where, directory, template, identify, startTimeoutMs: startLimitMs, ...kept });
+    const docker = await openDockerRuntime({
+      ...where,
+      directory,
+      template,
+      identify,
+      startTimeoutMs: startLimitMs,
+      ...kept,
+    });
+    return withReleases(docker, join(directory, 'released.json'));
   }
-  return await openProcessRuntime({
+  const processes = await openProcessRuntime({
     ...kept,
     directory,
     host: service.hosts[configuration.host] ?? LOOPBACK,
@@ -278,4 +287,5 @@ export async function openRuntime(
     // Their workers must not hear the signal that lets the server finish its requests.
     askedToEnd: serving.engine === 'vllm' || serving.engine === 'tgi' ? 'program' : 'group',
   });
+  return withReleases(processes, join(directory, 'released.json'));
 }

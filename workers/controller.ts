@@ -33,7 +33,7 @@ import { distDirectory } from './program';
 import { releaseFacts } from './release';
 import { openLeadership, runWhileLeading } from './leadership';
 import { newerRules } from './newer-rules';
-import { keepWorkflows } from './workflow-keeper';
+import { keepWorkflows, Wake } from './workflow-keeper';
 import { openLedger } from './ledger';
 import { diskOf, keepHolds } from './legal-hold';
 import { pollStatus } from './status-poll';
@@ -105,6 +105,9 @@ export async function runController(options: ProcessOptions): Promise<void> {
     if (entry.kind === 'settled') settled.add(entry.service);
   };
   const ledger = countedLedger(book, counted, (entry) => metrics.learn(entry));
+  const detached = new Set<string>();
+  const wake = new Wake();
+  const schedules = temporalDrillSchedules(client);
   const state = { workers: false, workersWhy: 'not polling', temporal: false, temporalWhy: 'not asked yet' };
 
   const health = async (): Promise<Health> => {
@@ -137,7 +140,8 @@ export async function runController(options: ProcessOptions): Promise<void> {
     disk: () => diskOf(configuration.dataDir),
     decisions,
     items: temporalItems(client, signer),
-    schedules: temporalDrillSchedules(client),
+    schedules,
+    attachmentsChanged: () => wake.now(),
     router: adapters.router,
     telemetry: adapters.telemetry,
     pushed: outside,
@@ -147,6 +151,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     series: metricSeries({ telemetry: adapters.telemetry, outside }, { timeoutMs: 3_000 }),
     caches,
     ledger,
+    chains: book,
     artifacts: {
       list: (service) => adapters.store.list(service),
       import: (path) => adapters.store.import(path),
@@ -229,7 +234,10 @@ export async function runController(options: ProcessOptions): Promise<void> {
         ...ending,
       },
     ];
-    const asked = { client, decisions, actKeys: [signer.publicKey], registered: namespaceState.registered };
+    const asked = {
+      ...{ client, decisions, actKeys: [signer.publicKey], registered: namespaceState.registered, ledger: book },
+      ...{ leaving: { client, schedules, router: adapters.router, configuration }, detached, wake },
+    };
     const keep = keepWorkflows(options, asked, leadership);
     await runWorkers(plans.filter(hasWork), options, (running) => (state.workers = running));
     await keep;
@@ -249,7 +257,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
     const keeper = { configuration, adapters, decisions, ledger, log, signal, leadership };
     const cacheMetrics = new CacheMetrics(metrics.registry);
     const kept = { configuration, caches, router: adapters.router, metrics: cacheMetrics, log, signal, leadership };
-    const polled = { configuration, decisions, metrics, alerts, leadership, settled, signal };
+    const polled = { configuration, decisions, metrics, alerts, leadership, settled, detached, signal };
     const keepers = [
       keepRegistries(keeper),
       keepFits(fits, Math.max(fitsEveryMs, fitsEachMs * configuration.services.length), signal),

@@ -1,9 +1,11 @@
+import { LayoutUnknown } from '../adapters/disk/layout-file';
 import { parseArgs } from 'node:util';
 import { ConfigurationError } from './configuration/configuration';
 import { loadConfiguration } from './configuration/load';
 import { runController } from './controller';
 import { pathsOfController, runPaths } from './embedded/paths';
 import { runUp } from './embedded/up';
+import { claimDataDirectory } from './data-directory';
 import { readEnvironment } from './environment';
 import { makePrivateDirectory } from './files';
 import { runHost } from './host';
@@ -62,6 +64,7 @@ async function main(): Promise<number> {
   for (const directory of [configuration.dataDir, paths.runDir, paths.logDir, paths.socketDir]) {
     makePrivateDirectory(directory);
   }
+  await claimDataDirectory(configuration.dataDir);
   const log = openLog(role, paths.log(role), isHeld(configuration));
   const stopping = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stopping.abort());
@@ -89,7 +92,10 @@ main().then(
   // Nothing may keep the process: what is still open now (a connection in its back-off) is of no use any more.
   (code) => process.exit(code),
   (error: unknown) => {
-    const known = error instanceof ConfigurationError || (error instanceof TypeError && 'code' in error);
+    const known =
+      error instanceof ConfigurationError ||
+      error instanceof LayoutUnknown ||
+      (error instanceof TypeError && 'code' in error);
     process.stderr.write(
       `${known ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
     );

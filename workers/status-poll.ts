@@ -18,12 +18,14 @@ export interface StatusPoll {
   readonly leadership: Pick<Leadership, 'leads'>;
   /** Services that settled an incident since they were last looked at; emptied here. */
   readonly settled: Set<string>;
+  /** Nobody decides about them. */
+  readonly detached: ReadonlySet<string>;
   readonly signal: AbortSignal;
 }
 
 /** What each service says of itself, for `/metrics` and for the end of its alerts, until the signal. */
 export async function pollStatus(polled: StatusPoll): Promise<void> {
-  const { configuration, decisions, metrics, alerts, leadership, settled, signal } = polled;
+  const { configuration, decisions, metrics, alerts, leadership, settled, detached, signal } = polled;
   const everybody = configuration.services.map(({ name }) => name);
   let turns = new Turns(everybody, everyMs, atOnce);
   for (; !signal.aborted; await pause(500, signal)) {
@@ -36,6 +38,7 @@ export async function pollStatus(polled: StatusPoll): Promise<void> {
     const names = turns.take(performance.now(), settled);
     settled.clear();
     for (const name of names) {
+      if (detached.has(name)) continue;
       const status = await decisions.status(name).catch(() => null);
       metrics.observe(name, status, Date.now());
       // Who does not answer has not said that its incident is over.

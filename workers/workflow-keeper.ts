@@ -1,8 +1,10 @@
 import type { Client } from '@temporalio/client';
-import type { temporalDecisions } from './decisions';
+import type { Ledger } from '../activities/ports';
 import type { ServiceConfiguration } from './configuration/configuration';
+import type { temporalDecisions } from './decisions';
+import { detachedBy, leave, type Leaving } from './detached';
 import { whileLeading, type Leadership } from './leadership';
-import type { ProcessOptions } from './process-options';
+import { pause, type ProcessOptions } from './process-options';
 import { configureWorkflow, ensureWorkflows } from './service-workflows';
 import { eachInTurn } from './turns';
 
@@ -13,7 +15,7 @@ const atOnce = 16;
 
 /**
  * At start and every minute, by the controller that leads: both workflows of every service run, and have the newest policy
- * and rules. Who begins to lead sends its own, once.
+ * and rules; those of a detached one have ended. Who begins to lead sends its own, once.
  */
 export async function keepWorkflows(
   { configuration, log, signal }: ProcessOptions,
@@ -22,32 +24,69 @@ export async function keepWorkflows(
     readonly decisions: ReturnType<typeof temporalDecisions>;
     readonly registered: readonly string[];
     readonly actKeys: readonly string[];
+    readonly leaving: Leaving;
+    readonly ledger: Pick<Ledger, 'read'>;
+    /** Services about which nobody decides, as the ledger said last. */
+    readonly detached: Set<string>;
+    readonly wake: Wake;
   },
   leadership: Leadership,
 ): Promise<void> {
+  const { wake } = asked;
   const configured = new Map<string, number>();
-  let isFirst = true;
+  let isHurried = true;
   await whileLeading(leadership, signal, async () => {
     let complete = true;
     const ensure = async (service: ServiceConfiguration): Promise<void> => {
+      const { name } = service;
       if (!leadership.leads()) return;
       // When the last older controller has gone, the rules that it could not read are sent.
       const rules = leadership.commonRules();
       try {
+        const entry = await detachedBy(asked.ledger, name);
+        if (entry !== null) {
+          asked.detached.add(name);
+          configured.delete(name);
+          if (!(await leave(asked.leaving, name, entry))) complete = false;
+          return;
+        }
+        asked.detached.delete(name);
         await ensureWorkflows(service, { ...asked, configuration, rules });
-        if (configured.get(service.name) === rules) return;
-        if (await configureWorkflow(service, { ...asked, configuration, rules }, log))
-          configured.set(service.name, rules);
+        if (configured.get(name) === rules) return;
+        if (await configureWorkflow(service, { ...asked, configuration, rules }, log)) configured.set(name, rules);
       } catch (error) {
         complete = false;
-        log.warn({ service: service.name, err: error }, 'the workflows could not be ensured yet');
+        log.warn({ service: name, err: error }, 'the workflows could not be ensured yet');
       }
     };
     // At first as quickly as may be; later each of many has a moment of its own in the minute.
-    const withinMs = isFirst || configuration.services.length === 1 ? 0 : ensureEveryMs;
+    const withinMs = isHurried || configuration.services.length === 1 ? 0 : ensureEveryMs;
     const began = performance.now();
-    await eachInTurn(configuration.services, ensure, { atOnce, withinMs, signal });
-    isFirst = !complete || !leadership.leads();
-    return complete ? Math.max(ensureEveryMs - (performance.now() - began), 0) : retryEveryMs;
+    const woken = wake.signal;
+    const stop = AbortSignal.any([signal, woken]);
+    await eachInTurn(configuration.services, ensure, { atOnce, withinMs, signal: withinMs === 0 ? signal : stop });
+    const restMs = complete ? ensureEveryMs - (performance.now() - began) : retryEveryMs;
+    if (restMs > 0 && leadership.leads()) await pause(restMs, stop);
+    isHurried = !complete || woken.aborted || !leadership.leads();
+    wake.rest();
+    return 0;
   });
+}
+
+/** Something is to be done at once: whoever pauses or takes its time by `signal` goes on. */
+export class Wake {
+  private controller = new AbortController();
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  now(): void {
+    this.controller.abort();
+  }
+
+  /** It was heard. */
+  rest(): void {
+    if (this.controller.signal.aborted) this.controller = new AbortController();
+  }
 }

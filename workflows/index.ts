@@ -3,6 +3,7 @@ export { rollbackWorkflow } from './rollback';
 export { retirementWorkflow } from './retirement';
 export { drillWorkflow } from './drill';
 export { scheduledDrillWorkflow } from './scheduled-drill';
+export { detachmentWorkflow } from './detachment';
 export { detectionWorkflow } from './detection';
 export { cacheRepairWorkflow } from './cache-repair';
 export { itemsWorkflow } from './items';

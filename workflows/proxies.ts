@@ -124,6 +124,12 @@ const hostOptions: Options<HostActivities> = {
     heartbeatTimeout: 5_000,
     retry: { ...patient, maximumAttempts: 5 },
   },
+  // A few small files; nobody waits for it.
+  releaseInstance: {
+    scheduleToStartTimeout: 60_000,
+    startToCloseTimeout: 20_000,
+    retry: { ...patient, maximumAttempts: 5 },
+  },
   inspectInstances: {
     scheduleToStartTimeout: 30_000,
     startToCloseTimeout: 10_000,

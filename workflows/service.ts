@@ -4,11 +4,15 @@ import {
   condition,
   continueAsNew,
   log,
+  ParentClosePolicy,
   setCurrentDetails,
   sleep,
+  startChild,
   upsertSearchAttributes,
   workflowInfo,
+  WorkflowIdReusePolicy,
 } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { Alert } from '../domain/alert';
 import { initialState } from '../domain/service/initial-state';
 import { readinessOf } from '../domain/service/readiness';
@@ -17,6 +21,8 @@ import type { Answer } from '../domain/service/messages';
 import type { ServiceEvent } from '../domain/service/events';
 import type { ServiceState } from '../domain/service/state';
 import { nextWakeAt } from '../domain/service/timers';
+import type { DetachmentInput } from './contract/detachment';
+import { detachmentWorkflowId } from './contract/ids';
 import type { ServiceInput } from './contract/inputs';
 import type { ServiceStatus } from './contract/status';
 import { control } from './proxies';
@@ -55,7 +61,9 @@ export async function serviceWorkflow(input: ServiceRun): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     await loop.start();
     await loop.run();
+    if (loop.ending !== null) await startDetachment(loop.ending);
   });
+  if (loop.ending !== null) return;
   await continueAsNew<typeof serviceWorkflow>(loop.carriedInput());
 }
 
@@ -71,6 +79,8 @@ class ServiceLoop {
   private dueAtLength: number | null = null;
   private shown = '';
   private attributesShown = '';
+  /** Set when the service is detached: what was decided is done, and nothing more is taken. */
+  ending: DetachmentInput | null = null;
 
   constructor(private readonly input: ServiceRun) {
     const { service, host, policy, rules, samples } = input;
@@ -128,7 +138,7 @@ class ServiceLoop {
   async run(): Promise<void> {
     this.inbox.put({ type: 'detection-started' });
     for (;;) {
-      this.clock.set(() => nextWakeAt(this.state));
+      if (this.ending === null) this.clock.set(() => nextWakeAt(this.state));
       await condition(() => this.hasWork || this.mayContinue());
       if (this.inbox.versionsWanted && !this.lookingUp) void this.refreshVersions();
       let count = 0;
@@ -136,7 +146,7 @@ class ServiceLoop {
         this.step(next);
         if (++count % EVENTS_AT_ONCE === 0) await sleep(1, { summary: 'a flood of events' });
       }
-      if (this.clock.take()) this.handle({ type: 'tick' });
+      if (this.ending === null && this.clock.take()) this.handle({ type: 'tick' });
       this.show();
       if (this.mayContinue()) return;
     }
@@ -158,6 +168,7 @@ class ServiceLoop {
   }
 
   private get hasWork(): boolean {
+    if (this.ending !== null) return this.inbox.size > 0;
     return this.inbox.size > 0 || this.clock.due || (this.inbox.versionsWanted && !this.lookingUp);
   }
 
@@ -167,11 +178,16 @@ class ServiceLoop {
 
   /** One event through the reducer. A fault in a rule loses that event with an alert; it never wedges the service. */
   private step({ event, reply }: Received): void {
+    if (this.ending !== null && event.type !== 'recorded') {
+      if (event.type === 'message') reply?.(detachedAnswer(event.message.requestId));
+      return;
+    }
     try {
       const { state, commands, answer } = reduce(this.state, event, Date.now(), this.state.rules);
       this.state = state;
       for (const command of commands) {
-        if (command.kind === 'effect') this.effects.push(command);
+        if (command.kind === 'effect' && command.effect.type === 'end') this.ending = command.effect.input;
+        else if (command.kind === 'effect') this.effects.push(command);
         else if (command.kind === 'alert') this.notices.send(command.alert);
         else if (command.kind === 'annotate') this.notices.annotate(command.version, command.text);
         else this.notices.draw(command.entry);
@@ -200,6 +216,11 @@ class ServiceLoop {
     this.inbox.wantVersions();
   }
 
+  private get isDone(): boolean {
+    const owes = this.state.outbox.length > 0 || !this.notices.idle || this.lookingUp;
+    return !owes && !this.hasWork && this.effects.idle && allHandlersFinished();
+  }
+
   private get quiet(): boolean {
     return this.state.operation === null && this.state.preparing === null;
   }
@@ -209,6 +230,7 @@ class ServiceLoop {
    * new policy or new rules, at a quiet one.
    */
   private mayContinue(): boolean {
+    if (this.ending !== null) return this.isDone;
     const { historyLength, continueAsNewSuggested } = workflowInfo();
     const { next } = this.state;
     const long = continueAsNewSuggested || historyLength >= (this.input.maxEventsBeforeContinue ?? Infinity);
@@ -256,4 +278,24 @@ class ServiceLoop {
 function failedAnswer(requestId: string, error: unknown): Answer {
   const why = `lastgood failed to decide: ${String(error)}`;
   return { requestId, decision: 'refused', why, reference: null, repeated: false, plan: [] };
+}
+
+function detachedAnswer(requestId: string): Answer {
+  const why = 'the service is detached from lastgood; lastgood attach begins anew';
+  return { requestId, decision: 'refused', why, reference: null, repeated: false, plan: [] };
+}
+
+/** Takes lastgood out of the service; a second one of the same record is the first one. */
+async function startDetachment(input: DetachmentInput): Promise<void> {
+  try {
+    await startChild('detachmentWorkflow', {
+      workflowId: detachmentWorkflowId(input.service, input.route?.epoch ?? 0),
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      staticSummary: `${input.service}: lets go`,
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
 }

@@ -73,3 +73,20 @@ export function selectRows(db: Database, service: string) {
     .where('service', '=', service)
     .$castTo<ChainRow>();
 }
+
+/** Rows as they are, in order, with the head that they lead to. */
+export async function insertRows(
+  tx: Transaction<LedgerTables>,
+  pages: AsyncIterable<readonly ChainRow[]>,
+): Promise<void> {
+  let last: ChainRow | undefined;
+  for await (const page of pages) {
+    if (page.length === 0) continue;
+    const rows = page.map(({ previousHash, ...columns }) => ({ ...columns, previous_hash: previousHash }));
+    await tx.insertInto('ledger_entry').values(rows).execute();
+    last = page.at(-1);
+  }
+  if (last === undefined) return;
+  const { service, seq, hash } = last;
+  await tx.insertInto('ledger_head').values({ service, seq, hash }).execute();
+}

@@ -2,9 +2,16 @@ import type { Kysely, Transaction } from 'kysely';
 import type { Ledger } from '../../activities/ports';
 import type { ChainedEntry, LedgerEntry } from '../../domain/ledger';
 import { anchorWitnesses, writeAnchors, type Anchor } from './anchor';
-import { canonicalEntry, readRow } from './chain';
-import { appendIn, chainEnd, headRecord, lastRow, placeOf, selectRows } from './chain-tables';
-import { LedgerConflict, LedgerCorrupt, LedgerInUse, LedgerSchemaUnknown, LedgerUnavailable } from './errors';
+import { canonicalEntry, readRow, type ChainRow } from './chain';
+import { appendIn, chainEnd, headRecord, insertRows, lastRow, placeOf, selectRows } from './chain-tables';
+import {
+  LedgerConflict,
+  LedgerCorrupt,
+  LedgerInUse,
+  LedgerNotEmpty,
+  LedgerSchemaUnknown,
+  LedgerUnavailable,
+} from './errors';
 import type { LedgerTables } from './schema';
 import { ChainVerification, type ChainBreak, type ChainPoint, type WitnessedPoint } from './verification';
 
@@ -30,7 +37,15 @@ export interface AnchorOptions {
   readonly onAnchorFailed?: (error: Error) => void;
 }
 
-export interface DatabaseLedger extends Ledger {
+/** The chains as they are kept, for a backup: the texts that were hashed, and the hashes. */
+export interface LedgerChains {
+  /** Rows above `afterSeq` up to `untilSeq`, in order, at most `limit`. */
+  rows(service: string, afterSeq: number, untilSeq: number, limit: number): Promise<ChainRow[]>;
+  /** Puts the rows of a backup into a chain that is empty, as they are. Rejects with `LedgerNotEmpty`. */
+  putBack(service: string, rows: AsyncIterable<readonly ChainRow[]>): Promise<void>;
+}
+
+export interface DatabaseLedger extends Ledger, LedgerChains {
   /** Notes the head of every chain that grew since its last anchor; what it noted. Nothing without an anchor file. */
   anchor(): Promise<Anchor[]>;
   /** `verify` against the given anchor file instead of the configured one. Rejects when the file cannot be read. */
@@ -129,6 +144,27 @@ export class ChainedLedger implements DatabaseLedger {
     return anchors;
   }
 
+  rows(service: string, afterSeq: number, untilSeq: number, limit: number): Promise<ChainRow[]> {
+    return this.ask('be read', () =>
+      selectRows(this.storage.db, service)
+        .where('seq', '>', afterSeq)
+        .where('seq', '<=', untilSeq)
+        .orderBy('seq')
+        .limit(limit)
+        .execute(),
+    );
+  }
+
+  putBack(service: string, pages: AsyncIterable<readonly ChainRow[]>): Promise<void> {
+    return this.ask('take a backup', () =>
+      this.storage.alone(service, async (tx) => {
+        if ((await chainEnd(tx, service)) !== null)
+          throw new LedgerNotEmpty(`the ledger has decisions of ${service} already; nothing was changed`);
+        await insertRows(tx, pages);
+      }),
+    );
+  }
+
   close(): Promise<void> {
     this.closing ??= this.shut();
     return this.closing;
@@ -183,7 +219,7 @@ export async function guarded<T>(what: string, work: () => Promise<T>): Promise<
   try {
     return await work();
   } catch (error) {
-    const ours = [LedgerConflict, LedgerCorrupt, LedgerInUse, LedgerSchemaUnknown, LedgerUnavailable];
+    const ours = [LedgerConflict, LedgerCorrupt, LedgerInUse, LedgerNotEmpty, LedgerSchemaUnknown, LedgerUnavailable];
     if (ours.some((known) => error instanceof known)) throw error;
     throw new LedgerUnavailable(`the ledger cannot ${what}: ${(error as Error).message}`, { cause: error });
   }

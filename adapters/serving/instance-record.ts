@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
@@ -81,6 +81,18 @@ export class InstanceFiles {
       }
     }
     return { records: records.sort((left, right) => left.startedAt - right.startedAt), unreadable };
+  }
+
+  /** Without its record a copy is nobody's; its log and what it was stay as evidence. False where there is none. */
+  async release(instance: string): Promise<boolean> {
+    const folder = this.folder(instance);
+    try {
+      await rename(join(folder, 'record.json'), join(folder, 'released.json'));
+      return true;
+    } catch (fault) {
+      if (isMissing(fault)) return false;
+      throw fault;
+    }
   }
 
   async remove(instance: string): Promise<void> {

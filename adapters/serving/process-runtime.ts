@@ -253,6 +253,13 @@ export async function openProcessRuntime(options: ProcessRuntimeOptions): Promis
           : { outcome: 'stopped' as const, why: how };
       });
     },
+    async release(instance) {
+      return withFileLock(files.lock(instance), LOCK_WAIT_MS, async () =>
+        (await files.release(instance))
+          ? { outcome: 'released' as const, why: '' }
+          : { outcome: 'absent' as const, why: 'nothing was started under this name' },
+      );
+    },
     async logs(instance, limitBytes) {
       const record = await files.read(instance);
       return record === null ? '' : logTail(logOf(record), limitBytes);

@@ -2,8 +2,11 @@ import { z } from 'zod';
 import type {
   Answer,
   AnswerLookup,
+  Attachment,
+  BackupOutline,
   CacheInvalidated,
   CacheView,
+  ChainPage,
   ChartsView,
   DrillScheduleView,
   FeedbackResult,
@@ -17,6 +20,8 @@ import type {
   Problem,
   Proposal,
   ProvenanceView,
+  Restoration,
+  RestorationAccepted,
   ServiceView,
   VersionProof,
   VersionView,
@@ -242,6 +247,45 @@ export const provenance = of<ProvenanceView>()(
     judged: object.nullable(),
     evaluation: object.nullable(),
     notKnown: names,
+  }),
+);
+
+export const backupOutline = of<BackupOutline>()(
+  z.object({ release: z.string(), chains: z.array(z.object({ service: z.string(), head: object.nullable() })) }),
+);
+
+export const chainPage = of<ChainPage>()(z.object({ rows: z.array(object) }));
+
+export const attachment = of<Attachment>()(
+  z.object({
+    service: z.string(),
+    attached: z.boolean(),
+    ended: z.boolean().describe('all that a detachment had to do is done'),
+    at: ms.nullable(),
+    by: z.string().nullable(),
+    summary: z.string(),
+    addresses: names.describe('where the copies listen that serve on'),
+  }),
+);
+
+export const restoration = of<Restoration>()(
+  z.object({
+    service: z.string(),
+    restoredAt: ms,
+    by: z.string(),
+    summary: z.string(),
+    modeBefore: z.string().nullable(),
+    acceptedAt: ms.nullable(),
+    differences: names,
+    digest: z.string().describe('of the differences; an acceptance names it as seen'),
+  }),
+);
+
+export const restorationAccepted = of<RestorationAccepted>()(
+  z.object({
+    mode: z.string(),
+    differences: names,
+    answers: z.array(z.object({ decision: z.string(), why: z.string() })),
   }),
 );
 

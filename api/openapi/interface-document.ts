@@ -3,7 +3,7 @@ import { createApiServer } from '../server';
 
 /** The document as every controller serves it: it depends on no service and no part. */
 export async function interfaceDocument(): Promise<unknown> {
-  const server = createApiServer({ services: [] } as unknown as ApiPorts, {
+  const server = createApiServer({ services: [], chains: {} } as unknown as ApiPorts, {
     door: { kind: 'socket', user: 'nobody' },
     tls: null,
     onError: (error) => {

@@ -131,6 +131,35 @@ export const operations: Readonly<Record<string, Operation>> = {
     query: bodies.chartsQuery,
     answers: ok('at most 150 points a chart', answers.charts),
   },
+  'GET /v1/backup': {
+    summary: 'Every chain of the ledger and where it ends now, for a backup',
+    answers: ok('the outline', answers.backupOutline),
+    local: true,
+  },
+  'GET /v1/backup/chains/:chain': {
+    summary: 'Rows of one chain as they are stored',
+    query: bodies.chainQuery,
+    answers: ok('at most 500', answers.chainPage),
+    local: true,
+  },
+  [`GET ${s}/attachment`]: {
+    summary: 'Whether lastgood decides about a service',
+    answers: ok('attached, or how far the detachment is', answers.attachment),
+  },
+  [`POST ${s}/attachment`]: {
+    summary: 'Attaches a detached service again, as one that something else runs',
+    body: bodies.attachBody,
+    answers: ok('attached', answers.attachment),
+  },
+  [`GET ${s}/restoration`]: {
+    summary: 'What a restored service declares and what is there',
+    answers: ok('the differences', answers.restoration),
+  },
+  [`POST ${s}/restoration/acceptance`]: {
+    summary: 'A person accepts what is there',
+    body: bodies.acceptRestorationBody,
+    answers: ok('what was answered', answers.restorationAccepted),
+  },
   [`GET ${s}/caches`]: {
     summary: 'Output caches of a service',
     answers: ok('the caches', z.object({ caches: z.array(answers.cache) })),

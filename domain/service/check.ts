@@ -1,4 +1,5 @@
 import { nobodyMayServe, rankCandidates, unusable } from '../rollback/candidates';
+import { checkDetach } from './detach';
 import { checkDrill } from './drill-check';
 import { blockedBy } from './readiness';
 import type { Actor } from '../ledger';
@@ -53,6 +54,8 @@ export function check(state: ServiceState, message: OperatorMessage, now: number
       );
     case 'setMode':
       return state.mode === message.mode ? no(`the mode is ${message.mode} already`) : fine;
+    case 'detach':
+      return checkDetach(state, message, now);
     case 'configure':
       // Whoever could change the keys could be anybody afterwards.
       return (state.policy.actKeys ?? []).length > 0 && message.actor?.proof !== 'lastgood'

@@ -1,6 +1,6 @@
 import type { Alert } from '../alert';
 import type { DrillInput, DrillOrder } from '../drill';
-import type { LedgerEntry } from '../ledger';
+import type { Actor, LedgerEntry } from '../ledger';
 import type { OperationInput, OperationOrder } from '../rollback/operation';
 import type { RouteRecord } from '../route';
 import type { RetirementInput, RouteChanged } from './events';
@@ -29,7 +29,22 @@ export type Effect =
   | { readonly type: 'spare'; readonly instance: string }
   /** `knownToWait`: that it waits for a person was heard; one that waits unheard says so again. */
   | { readonly type: 'ask-operation'; readonly operation: string; readonly knownToWait?: boolean }
-  | { readonly type: 'list-versions' };
+  | { readonly type: 'list-versions' }
+  /** The service is detached: the workflow ends when everything before is done, and the detachment follows. */
+  | { readonly type: 'end'; readonly input: DetachmentInput };
+
+/** What is left to do for a service that was detached; it needs nobody who decides. */
+export interface DetachmentInput {
+  readonly service: string;
+  readonly host: string;
+  /** Every host with copies of the service. */
+  readonly hosts: readonly string[];
+  /** The record that stays in force; null where nobody served. */
+  readonly route: RouteRecord | null;
+  readonly actor: Actor;
+  readonly reason: string;
+  readonly graceMs: number;
+}
 
 export type Command =
   /** Goes to the ledger, in order. */

@@ -45,6 +45,7 @@ export type OperatorMessage = Envelope &
     | { readonly name: 'revoke'; readonly version: string }
     | { readonly name: 'clearQuarantine'; readonly version: string }
     | { readonly name: 'setMode'; readonly mode: Mode }
+    | { readonly name: 'detach'; readonly force?: boolean }
     | { readonly name: 'configure'; readonly policy: ServicePolicy; readonly rules: number }
   );
 

@@ -8,6 +8,7 @@ import { answeredBefore, remember } from './answered-requests';
 import { startCooldown } from './brakes';
 import { check } from './check';
 import { declare } from './declared-route';
+import { detach } from './detach';
 import { drillWords, interruptDrill, startDrill, tellRefusedDrill } from './drills';
 import { expectedGap, gapWords, planFor } from './gap';
 import { itemsOf } from './items';
@@ -182,6 +183,8 @@ function act(turn: Turn, message: OperatorMessage, actor: Actor): Outcome {
       state.mode = message.mode;
       reopen(turn);
       return `the mode is ${message.mode}`;
+    case 'detach':
+      return detach(turn, message, actor);
     case 'configure':
       return configure(turn, message);
   }
@@ -263,7 +266,7 @@ function resume(turn: Turn): string {
       // The router's record is taken as the truth and declared anew, above every epoch that was seen.
       const epoch = Math.max(state.nextEpoch, foreign.epoch + 1);
       // A fallback is named by a proof of ours, never by somebody else's record.
-      const { fallback: _named, ...rest } = foreign;
+      const { fallback: _named, detached: _left, ...rest } = foreign;
       const record = { ...rest, epoch };
       declare(turn, record, turn.now);
       turn.record('route-declared', `takes the router's record as the truth: ${record.primary}`, { epoch });

@@ -39,7 +39,7 @@ export function reduce(state: ServiceState, event: ServiceEvent, now: number, ru
   if (rules !== state.rules) throw new RangeError(`rules ${rules} given, the state was made under ${state.rules}`);
   const turn = new Turn(state, now);
   const answer = apply(turn, event);
-  if (event.type !== 'recorded') {
+  if (event.type !== 'recorded' && !turn.isOver) {
     guardDrill(turn);
     followServing(turn);
     startQueued(turn);

@@ -1,6 +1,6 @@
 import type { Alert } from '../alert';
 import type { Actor, Json, LedgerEntry, LedgerKind } from '../ledger';
-import type { Command, Effect } from './commands';
+import type { Command, DetachmentInput, Effect } from './commands';
 import { machine } from './messages';
 import type { Incident, ServiceState, VersionFacts } from './state';
 
@@ -17,6 +17,7 @@ export class Turn {
   private readonly entries: LedgerEntry[] = [];
   private readonly rest: Command[] = [];
   private whole = false;
+  private over = false;
 
   constructor(
     private readonly before: ServiceState,
@@ -55,6 +56,16 @@ export class Turn {
   /** Asks for an effect after everything that was recorded so far. */
   effect(effect: Effect, ledgerDown: 'proceed' | 'hold' = 'proceed'): void {
     this.rest.push({ kind: 'effect', effect, afterEntry: this.state.counters.ledger, ledgerDown });
+  }
+
+  /** The last turn of this service: nothing is decided after it. */
+  end(input: DetachmentInput): void {
+    this.effect({ type: 'end', input }, 'hold');
+    this.over = true;
+  }
+
+  get isOver(): boolean {
+    return this.over;
   }
 
   alert(alert: Omit<Alert, 'service' | 'at' | 'incident'> & { incident?: string | null }): void {

@@ -143,6 +143,7 @@ const bodies = {
   revoke: { version: '1.1' },
   clearQuarantine: { version: '1.1' },
   setMode: { mode: 'observe' },
+  detach: {},
 };
 
 /** Status of each act, by the token; the reason is always there. */
@@ -176,7 +177,7 @@ describe('a token of the file', () => {
     const seen = await tryAll(serve({ tokenFile: tokensOf(made) }), made.token);
     expect(allowed(seen)).toEqual(may);
     expect(new Set(Object.values(seen))).toEqual(
-      new Set([200, 403].filter((code) => (code === 200 ? may.length > 0 : may.length < 12))),
+      new Set([200, 403].filter((code) => (code === 200 ? may.length > 0 : may.length < 13))),
     );
     // What was refused has reached nobody who decides; what was done carries the name.
     expect(acts.map(({ name }) => name)).toEqual(may);

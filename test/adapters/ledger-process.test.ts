@@ -96,6 +96,23 @@ test('a file that a newer lastgood wrote is refused by version and stays as it i
   again.close();
 });
 
+test('a ledger of the first schema is brought forward, with its chain, and says by which release', async () => {
+  const first = await openSqliteLedger({ file });
+  await first.append(ledgerEntry(1));
+  await first.close();
+  const raw = new Database(file);
+  raw.exec('ALTER TABLE ledger_schema DROP COLUMN release; UPDATE ledger_schema SET version = 1');
+  raw.close();
+  const ledger = await openSqliteLedger({ file, release: '0.1.0' });
+  expect(await ledger.verify('mail-triage')).toMatchObject({ ok: true, entries: 1 });
+  await ledger.close();
+  const again = new Database(file);
+  expect(again.prepare('SELECT version, release FROM ledger_schema').all([])).toEqual([
+    { version: 2, release: '0.1.0' },
+  ]);
+  again.close();
+});
+
 test('a file that is no database is refused and not overwritten', async () => {
   writeFileSync(file, 'these are the notes of somebody else, long enough to be read as a header of a database\n');
   await expect(openSqliteLedger({ file })).rejects.toMatchObject({ name: 'LedgerUnavailable' });

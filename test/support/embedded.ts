@@ -8,7 +8,7 @@ import { compiled } from './compiled';
 import { until } from './poll';
 import { workflowBundle } from './workflow-bundle';
 
-const productFolders = ['domain', 'workflows', 'activities', 'adapters', 'gateway', 'api', 'workers'];
+const productFolders = ['domain', 'workflows', 'activities', 'adapters', 'gateway', 'api', 'workers', 'cli'];
 
 /** The product compiled from the sources as they are now, with its workflow bundle. */
 export async function compiledProduct(): Promise<string> {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { Ledger } from '../../activities/ports';
+import type { LedgerChains } from '../../adapters/ledger/chained-ledger';
 import { LedgerConflict, LedgerEntryInvalid, LedgerEntryTooLarge } from '../../adapters/ledger/errors';
 import type { Json, LedgerEntry } from '../../domain/ledger';
 
@@ -174,6 +175,8 @@ export function describeLedger(name: string, make: () => LedgerUnderTest): void 
 }
 
 /** The part of the contract for ledgers that outlive their process. */
+type Chained = Ledger & LedgerChains;
+
 export function describeDurableLedger(name: string, make: () => DurableLedgerUnderTest): void {
   describe(`the durable ledger contract, ${name}`, () => {
     test('a later process finds the chain and goes on with it', async () => {
@@ -189,6 +192,30 @@ export function describeDurableLedger(name: string, make: () => DurableLedgerUnd
         expect(await later.verify('mail-triage')).toEqual({ ok: true, entries: 4, breaks: [] });
       } finally {
         await subject.dispose();
+      }
+    });
+
+    test('the rows of a backup make the same chain elsewhere, which goes on; a chain that has entries takes none', async () => {
+      const [from, to] = [make(), make()];
+      try {
+        const [source, target] = [(await from.open()) as Chained, (await to.open()) as Chained];
+        await appendMany(source, 1, 7);
+        const head = await source.head('mail-triage');
+        const pages = async function* (): AsyncGenerator<Awaited<ReturnType<LedgerChains['rows']>>> {
+          for (let after = 0; after < 7; after += 3) yield await source.rows('mail-triage', after, 7, 3);
+        };
+        await target.putBack('mail-triage', pages());
+        expect(await target.head('mail-triage')).toEqual(head);
+        expect(await target.read('mail-triage')).toEqual(await source.read('mail-triage'));
+        await target.append(ledgerEntry(8));
+        expect(await target.verify('mail-triage')).toEqual({ ok: true, entries: 8, breaks: [] });
+        await expect(target.putBack('mail-triage', pages())).rejects.toThrow(
+          'the ledger has decisions of mail-triage already; nothing was changed',
+        );
+        expect(await target.verify('mail-triage')).toEqual({ ok: true, entries: 8, breaks: [] });
+      } finally {
+        await from.dispose();
+        await to.dispose();
       }
     });
   });

@@ -115,6 +115,7 @@ export class InvariantWatch {
       case 'ask-operation':
       case 'list-versions':
       case 'tell-detection':
+      case 'end':
         return;
     }
   }

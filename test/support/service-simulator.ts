@@ -217,6 +217,7 @@ export class ServiceSimulator {
       case 'start-drill':
       case 'order-drill':
       case 'tell-detection':
+      case 'end':
         return;
     }
   }

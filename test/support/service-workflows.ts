@@ -2,4 +2,5 @@
 export { serviceWorkflow } from '../../workflows/service';
 export { rollbackWorkflow } from '../../workflows/rollback';
 export { drillWorkflow } from '../../workflows/drill';
+export { detachmentWorkflow } from '../../workflows/detachment';
 export { retirementWorkflow } from '../../workflows/retirement';

@@ -163,6 +163,7 @@ export class ServiceWorld {
           const version = /@(.*)#/.exec(instance)?.[1] ?? '';
           return { instance, version, state: 'running', address: 'http://127.0.0.1:9', digest: null };
         }),
+      releaseInstance: async ({ instance }) => this.called('release', instance, { outcome: 'released', why: '' }),
       stopInstance: async ({ instance }) =>
         this.called('stop', instance, { outcome: this.running.delete(instance) ? 'stopped' : 'absent', why: '' }),
       shiftTraffic: async ({ record }) =>

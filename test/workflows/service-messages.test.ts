@@ -30,6 +30,8 @@ const messages: Readonly<Record<MessageName, Record<string, unknown>>> = {
   revoke: { version: '1.0' },
   clearQuarantine: { version: '1.1' },
   setMode: { mode: 'confirm' },
+  // Refused while the rollback of the first message is in flight.
+  detach: {},
   configure: { policy: policyOf({ cooldownMs: hour }), rules: NEWEST_RULES },
 };
 

@@ -5,6 +5,7 @@ import { openAlerts } from '../alerts';
 import type { Configuration } from '../configuration/configuration';
 import { gatewayConfigOf } from '../configuration/gateway-file';
 import { loadConfiguration } from '../configuration/load';
+import { claimDataDirectory } from '../data-directory';
 import { readEnvironment, type Environment } from '../environment';
 import { makePrivateDirectory, readJson, writeJson } from '../files';
 import { isHeld } from '../legal-hold';
@@ -79,6 +80,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
   const lock = await holdDataDirectory(configuration.dataDir, paths.lockFile);
   try {
+    await claimDataDirectory(configuration.dataDir);
     const log = openLog('up', paths.log('up'), isHeld(configuration));
     // Before anything runs: a webhook without its secret would be found out at the first alert.
     const alerts = openAlerts(configuration, paths, environment, {

@@ -31,6 +31,7 @@ export async function routedCopies(configuration: Configuration, paths: RunPaths
   const records = await routes(configuration, paths, own, log);
   const now = Date.now();
   return records
+    .filter(({ detached }) => detached === undefined)
     .flatMap((record) => versionsInForce(record, now).map((version) => ({ record, version })))
     .sort((a, b) => Number(b.version === b.record.primary) - Number(a.version === a.record.primary))
     .flatMap(({ record, version }) =>

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import { readAlertJournal } from '../../adapters/alerts/journal';
+import { LayoutUnknown } from '../../adapters/disk/layout-file';
 import { terminalSink } from '../../adapters/alerts/terminal';
 import { ConfigurationError } from '../configuration/configuration';
 import { EnvironmentError } from '../environment';
@@ -102,6 +103,7 @@ function sentenceOf(error: unknown): string | null {
     DataDirectoryHeld,
     DevServerError,
     EnvironmentError,
+    LayoutUnknown,
     PartFailed,
     TemporalUnavailableError,
   ];

@@ -208,6 +208,11 @@ export interface HostActivities {
     instance: string;
     graceMs: number;
   }): Promise<{ outcome: 'stopped' | 'absent' | 'refused'; why: string }>;
+  /** Lets go of a copy that serves on: it is nobody's afterwards. `kept`: it has no mark of ours. */
+  releaseInstance(input: {
+    service: string;
+    instance: string;
+  }): Promise<{ outcome: 'released' | 'absent' | 'kept'; why: string }>;
   /** Everything of the service that runs on this host, found by inspection. */
   inspectInstances(service: string): Promise<readonly InspectedInstance[]>;
 }

@@ -18,6 +18,8 @@ export const rollbackWorkflowId = (service: string, operation: string): string =
 export const drillWorkflowId = (service: string, drill: string): string => `drill/${service}/${drill}`;
 export const drillScheduleId = (service: string): string => `drills/${service}`;
 export const retirementWorkflowId = (service: string, instance: string): string => `retirement/${service}/${instance}`;
+/** By the epoch of the record that stays in force: a service may be attached and detached again. */
+export const detachmentWorkflowId = (service: string, epoch: number): string => `detachment/${service}/${epoch}`;
 /** One for an incident: what its degraded version handled is treated once. */
 export const itemsWorkflowId = (service: string, incident: string): string => `items/${service}/${incident}`;
 

@@ -79,6 +79,7 @@ export const messageSchemas = shared('messages', () => {
     revoke: z.strictObject({ ...envelope, version }),
     clearQuarantine: z.strictObject({ ...envelope, version }),
     setMode: z.strictObject({ ...envelope, mode: z.enum(['observe', 'confirm', 'act']) }),
+    detach: z.strictObject({ ...envelope, force: z.boolean().exactOptional() }),
     configure: z.strictObject({ ...envelope, policy: policySchema, rules: z.int().min(1).max(NEWEST_RULES) }),
   } as const satisfies Record<MessageName, z.ZodType>;
 });

@@ -156,6 +156,9 @@ export class Effects {
         return this.besides(this.askOperation(effect));
       case 'list-versions':
         return this.about.listVersions();
+      case 'end':
+        // The loop has seen it: it ends when everything before is done.
+        return;
     }
   }
 

@@ -87,6 +87,12 @@ export class ApiRig {
     return { code, ...written };
   }
 
+  /** Past the command line: what another program would send. */
+  async post(url: string, payload: object): Promise<{ status: number; detail: string }> {
+    const answer = await this.server?.inject({ method: 'POST', url, payload });
+    return { status: answer?.statusCode ?? 0, detail: (answer?.json() as { detail?: string }).detail ?? '' };
+  }
+
   private router(): RouterState {
     const { declared, routedAt } = this.played.state;
     return {

@@ -72,6 +72,7 @@ const refusals: readonly (readonly [MessageName, string, () => ServiceSimulator,
   ['resume', 'of what is not paused', serviceWithStandby, (s) => s.say('resume', {}), /not paused/],
   ['vouch', 'for an unknown version', serviceWithStandby, (s) => s.say('vouch', { version: '9' }), /not in the artifact/],
   ['clearQuarantine', 'of what is not quarantined', serviceWithStandby, (s) => s.say('clearQuarantine', { version: '1.0' }), /not quarantined/],
+  ['detach', 'in mid-rollback', waiting, (s) => s.say('detach', {}), /in flight .*--force detaches all the same/],
   ['setMode', 'to the mode it has', serviceWithStandby, (s) => s.say('setMode', { mode: 'act' }), /already/],
 ]; // prettier-ignore
 

@@ -1,0 +1,1 @@
+export type { DetachmentInput } from '../../domain/service/commands';
