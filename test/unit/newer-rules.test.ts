@@ -31,7 +31,9 @@ test('a release does not decide for a service that a newer one decides for, and 
 test('what cannot be asked is no answer', async () => {
   const client = {
     options: { namespace: 'lastgood', loadedDataConverter: {} },
-    workflowService: { getWorkflowExecutionHistory: () => Promise.reject(new Error('unreachable')) },
+    workflowService: {
+      getWorkflowExecutionHistory: () => Promise.reject(Object.assign(new Error('unreachable'), { code: 14 })),
+    },
   } as unknown as Client;
   await expect(newerRules(client, ['mail'])).rejects.toThrow('unreachable');
 });
