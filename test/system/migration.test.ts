@@ -163,7 +163,11 @@ migration('vLLM behind nginx', () => {
     expect(await lastgood('init', '--url', vllm.address, '--model', 'my-model')).toMatchObject({ code: 0 });
     // The block of the page, over what `init` wrote; free ports, because other tests run on this machine.
     const own = "api: { listen: '127.0.0.1:0' }\ngateway: { metrics: '127.0.0.1:0' }\n";
-    writeFileSync(config, `${own}${here(block('yaml', 'listen: 127.0.0.1:8080'))}`);
+    const short = here(block('yaml', 'listen: 127.0.0.1:8080')).replace(
+      'mode: observe',
+      'mode: observe, detection: { shortWindow: { every: 2s, window: 10s } }',
+    );
+    writeFileSync(config, `${own}${short}`);
     const validated = await lastgood('validate');
     expect([validated.code, validated.said]).toEqual([0, expect.any(String)]);
     await up.start();
@@ -184,7 +188,8 @@ migration('vLLM behind nginx', () => {
     expect(watched).toMatch(/immediate +\S+ +ok/);
     const minutes = (performance.now() - begun) / 60_000;
     expect(watched).toContain('my-model');
-    expect(minutes).toBeLessThan(10);
+    // The first assessment comes after five minutes by default; here it was not waited for.
+    expect(minutes + 5).toBeLessThan(10);
 
     // lastgood goes away: nginx asks vLLM itself, and comes back to the entrance when it is there again.
     expect(await up.end('SIGTERM')).toBe('0');
