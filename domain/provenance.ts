@@ -127,6 +127,11 @@ export function isSettledBy(provenance: Provenance, entries: readonly ChainedEnt
   if (declared.version === null || judged === null) return false;
   const begins = declared.madeLive === null ? null : liveThen(declared.service, declared.madeLive.at - 1, entries);
   const known = provenance.version === declared.version || madeLive !== null || provenance.because.length > 0;
-  const begun = begins?.version ?? null;
-  return begun !== null && declared.decision !== null && known && (madeLive === null || decision !== null);
+  return (
+    begins !== null &&
+    begins.version !== null &&
+    declared.decision !== null &&
+    known &&
+    (madeLive === null || decision !== null)
+  );
 }
