@@ -281,7 +281,7 @@ async function keepWorkflows(
   },
 ): Promise<void> {
   const configured = new Set<string>();
-  let complete = false;
+  let failed: ServiceConfiguration[] = [];
   const ensure = async (service: ServiceConfiguration): Promise<void> => {
     try {
       await ensureWorkflows(service, { ...asked, configuration });
@@ -289,16 +289,20 @@ async function keepWorkflows(
         if (await configureWorkflow(service, { ...asked, configuration }, log)) configured.add(service.name);
       }
     } catch (error) {
-      complete = false;
+      failed.push(service);
       log.warn({ service: service.name, err: error }, 'the workflows could not be ensured yet');
     }
   };
+  let due: readonly ServiceConfiguration[] = configuration.services;
   for (let withinMs = 0; !signal.aborted;) {
-    complete = true;
+    failed = [];
     const began = performance.now();
-    await eachInTurn(configuration.services, ensure, { atOnce: ensureAtOnce, withinMs, signal });
+    await eachInTurn(due, ensure, { atOnce: ensureAtOnce, withinMs, signal });
+    const complete = failed.length === 0;
+    // Only who failed is tried again soon: a server that is slow would not become quicker by all of them.
+    due = complete ? configuration.services : failed;
     // At first as quickly as may be; later each has a moment of its own in the minute.
-    withinMs = complete && configuration.services.length > 1 ? ensureEveryMs : 0;
+    withinMs = complete && due.length > 1 ? ensureEveryMs : 0;
     const left = complete ? ensureEveryMs - (performance.now() - began) : 1_000;
     if (left > 0) await pause(left, signal);
   }
