@@ -17,7 +17,14 @@ const PROFILE_MS = 20_000;
 export const bench: Bench = async ({ more, say }) => {
   const plan = planOf(more);
   const began = performance.now();
-  const site = await Site.start(plan, say);
+  // A start takes minutes with many services; what has begun ends with it.
+  const starting = new AbortController();
+  const giveUp = (): void => starting.abort();
+  process.once('SIGINT', giveUp);
+  process.once('SIGTERM', giveUp);
+  const site = await Site.start(plan, say, starting.signal);
+  process.off('SIGINT', giveUp);
+  process.off('SIGTERM', giveUp);
   const interrupted = (): void => void site.stop().then(() => process.exit(130));
   process.once('SIGINT', interrupted);
   process.once('SIGTERM', interrupted);

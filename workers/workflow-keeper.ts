@@ -35,8 +35,9 @@ export async function keepWorkflows(
   const { wake } = asked;
   const configured = new Map<string, number>();
   let isHurried = true;
+  let due: readonly ServiceConfiguration[] = configuration.services;
   await whileLeading(leadership, signal, async () => {
-    let complete = true;
+    const failed: ServiceConfiguration[] = [];
     const ensure = async (service: ServiceConfiguration): Promise<void> => {
       const { name } = service;
       if (!leadership.leads()) return;
@@ -47,7 +48,7 @@ export async function keepWorkflows(
         if (entry !== null) {
           asked.detached.add(name);
           configured.delete(name);
-          if (!(await leave(asked.leaving, name, entry))) complete = false;
+          if (!(await leave(asked.leaving, name, entry))) failed.push(service);
           return;
         }
         asked.detached.delete(name);
@@ -55,7 +56,7 @@ export async function keepWorkflows(
         if (configured.get(name) === rules) return;
         if (await configureWorkflow(service, { ...asked, configuration, rules }, log)) configured.set(name, rules);
       } catch (error) {
-        complete = false;
+        failed.push(service);
         log.warn({ service: name, err: error }, 'the workflows could not be ensured yet');
       }
     };
@@ -64,10 +65,13 @@ export async function keepWorkflows(
     const began = performance.now();
     const woken = wake.signal;
     const stop = AbortSignal.any([signal, woken]);
-    await eachInTurn(configuration.services, ensure, { atOnce, withinMs, signal: withinMs === 0 ? signal : stop });
+    await eachInTurn(due, ensure, { atOnce, withinMs, signal: withinMs === 0 ? signal : stop });
+    const complete = failed.length === 0;
     const restMs = complete ? ensureEveryMs - (performance.now() - began) : retryEveryMs;
     if (restMs > 0 && leadership.leads()) await pause(restMs, stop);
     isHurried = !complete || woken.aborted || !leadership.leads();
+    // Only who failed is tried again soon: a server that is slow would not become quicker by all of them.
+    due = complete || woken.aborted || !leadership.leads() ? configuration.services : failed;
     wake.rest();
     return 0;
   });

@@ -43,7 +43,7 @@ export class Site {
     this.paths = runPaths(embedded.configuration.dataDir);
   }
 
-  static async start(plan: Plan, say: (line: string) => void): Promise<Site> {
+  static async start(plan: Plan, say: (line: string) => void, signal: AbortSignal): Promise<Site> {
     const directory = mkdtempSync(join(tmpdir(), 'lastgood-scale-'));
     const backend = LineChild.start(join(__dirname, 'backend.js'));
     const { port } = await backend.heard<{ port: number }>();
@@ -55,7 +55,7 @@ export class Site {
     const configFile = join(directory, 'lastgood.yaml');
     writeFileSync(configFile, configuration([...busy, ...idle], victims, `http://127.0.0.1:${port}`));
     try {
-      const embedded = await startEmbedded({ configFile, environment: readEnvironment(), onProgress: say });
+      const embedded = await startEmbedded({ configFile, environment: readEnvironment(), signal, onProgress: say });
       const histories = await Histories.connect(embedded.temporalAddress, embedded.configuration.temporal.namespace);
       return new Site(directory, embedded, backend, histories, { idle, busy, victims });
     } catch (error) {
