@@ -140,7 +140,7 @@ function mayDo({ route, person, service }: Attempt): boolean {
     return false;
   if (route.everyService === true && person.services !== null) return false;
   // By token over a port nobody is the local user.
-  if (route.localOnly === true) return false;
+  if (route.localOnly === true || route.signed === true) return false;
   // What was proposed decides the right; here nothing waits, and everybody who is somebody is told so.
   if (path.includes('/proposals/')) return person.roles.length > 0;
   return person.roles.includes('admin') || person.roles.some((role) => route.roles.includes(role));
