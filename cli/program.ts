@@ -23,6 +23,8 @@ export function buildProgram(terminal: Terminal, run: Run): Command {
     })
     .exitOverride()
     .showSuggestionAfterError()
+    // Before a verb only: the drill and artifact verbs have a --version of their own.
+    .enablePositionalOptions()
     .option('-V, --version', 'what this is: version, commit, and the numbers that must fit when releases meet')
     .addHelpText('after', helpText);
   addReading(program, run);

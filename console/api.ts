@@ -75,7 +75,11 @@ export class ConsoleApi implements StoryClient, Pick<ApiClient, 'service' | 'me'
 
   private async json<T>(method: 'GET' | 'POST', path: string, body?: unknown): Promise<T> {
     const answer = await this.answer(method, path, body, { signal: AbortSignal.timeout(15_000) });
-    return (await answer.json()) as T;
+    try {
+      return (await answer.json()) as T;
+    } catch (error) {
+      throw new ApiRefusal(null, `the controller's answer ended too early: ${(error as Error).message}`);
+    }
   }
 
   private async answer(method: 'GET' | 'POST', path: string, body?: unknown, more: More = {}): Promise<Response> {

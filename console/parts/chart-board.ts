@@ -64,8 +64,10 @@ export class ChartBoard {
           if (signal.aborted) return;
           if (ms === this.span.ms) this.show(view);
         } catch (error) {
-          if (!(error instanceof ApiRefusal)) throw error;
-          this.remark.textContent = `The charts cannot be read: ${error.what}`;
+          // A fault of one drawing must not end the others.
+          if (!(error instanceof ApiRefusal)) reportError(error);
+          const why = error instanceof ApiRefusal ? error.what : String(error);
+          this.remark.textContent = `The charts cannot be read: ${why}`;
         }
       await this.rest(signal);
     }

@@ -227,7 +227,7 @@ describe('a token of the file', () => {
     const made = await make('--name', 'alice', '--role', 'admin', '--service', 'mail');
     const server = serve({ tokenFile: tokensOf(made) });
     expect(allowed(await tryAll(server, made.token, 'chat'))).toEqual([]);
-    expect(allowed(await tryAll(server, made.token, 'mail'))).toHaveLength(12);
+    expect(allowed(await tryAll(server, made.token, 'mail'))).toHaveLength(13);
     const headers = { authorization: `Bearer ${made.token}` };
     expect((await server.inject({ url: '/v1/incidents?service=chat', headers })).statusCode).toBe(404);
     const import_ = await server.inject({

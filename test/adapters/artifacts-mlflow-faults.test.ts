@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { mlflowRegistry } from '../../adapters/artifacts/mlflow/mlflow';
@@ -38,7 +38,8 @@ afterEach(async () => {
   for (const registry of opened.splice(0)) await registry.close();
   await fake.close();
   // Whatever went wrong: nothing half is left.
-  expect(readdirSync(join(rig.root, 'staging'))).toEqual([]);
+  const staging = join(rig.root, 'staging');
+  expect(existsSync(staging) ? readdirSync(staging) : []).toEqual([]);
 });
 afterAll(removeTemporary);
 

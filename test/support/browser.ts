@@ -44,9 +44,9 @@ export async function openPage(browser: Browser, url: string, options: BrowserCo
   return { page, foreign, complaints };
 }
 
-/** Presses Tab until the focus is on what has these words; fails after a whole round. */
+/** Presses Tab until the focus is on what has these words: what is not there yet is met in a later round. */
 export async function tabTo(page: Page, words: string): Promise<void> {
-  for (let presses = 0; presses < 80; presses++) {
+  for (const until = Date.now() + 15_000; Date.now() < until;) {
     if ((await page.evaluate(focusedWords)) === words) return;
     await page.keyboard.press('Tab');
   }
