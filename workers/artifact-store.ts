@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
 import { claimLayout } from '../adapters/disk/layout-file';
@@ -10,7 +10,9 @@ import { ConfigurationError, type Configuration } from './configuration/configur
 export async function openArtifactStore(configuration: Configuration): Promise<DirectoryStore> {
   const { allowFormats, signature } = configuration.artifacts;
   const directory = configuration.artifactDirectory;
-  await claimLayout(directory, { what: 'the artifact store', release: packageVersion(), migrations: [] });
+  // One that is not there yet is claimed when something lies in it: looking makes no directory.
+  if (existsSync(directory))
+    await claimLayout(directory, { what: 'the artifact store', release: packageVersion(), migrations: [] });
   return await openDirectoryStore({
     directory,
     allowedFormats: allowFormats,

@@ -95,6 +95,15 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   whoami: [],
   proposals: [],
   second: ['p-1', '--reason', 'x'],
+  watch: [],
+  bundle: ['--out', 'no-such-directory/lastgood.tar'],
+  'backup make': ['--out', 'no-such-directory/backup.tar'],
+  'backup verify': ['no-such-file'],
+  'restore from': ['no-such-file', '--data', 'no-such-directory', '--reason', 'x'],
+  'restore differences': [],
+  'restore accept': ['a', '--reason', 'x'],
+  detach: ['a', '--reason', 'x'],
+  attach: ['a', '--reason', 'x'],
   'token make': ['--name', 'a', '--role', 'god'],
 };
 
