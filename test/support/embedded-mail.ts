@@ -40,8 +40,10 @@ export async function deployMail(up: UpProcess, version: string): Promise<string
   writeArtifact(artifact, { version });
   const imported = await up.api('POST', '/v1/artifacts/import', { path: artifact });
   expect(imported).toMatchObject({ status: 200, json: { outcome: 'imported' } });
-  await until('the version in the status', async () =>
-    (await mailView(up)).status?.state.versions.some((facts) => facts.version === version),
+  await until(
+    'the version in the status',
+    async () => (await mailView(up)).status?.state.versions.some((facts) => facts.version === version),
+    60_000,
   );
   const answer = await up.api('POST', '/v1/services/mail/acts/deploy', { version, reason: 'a test' });
   expect(answer).toMatchObject({ status: 200, json: { decision: 'accepted' } });
