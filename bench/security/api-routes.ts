@@ -17,6 +17,8 @@ export interface PromisedRoute {
   readonly everyService?: boolean;
   /** Only by a signature over the message: no token opens it, whatever its role. */
   readonly signed?: boolean;
+  /** It is not there, for anybody: 404 says nothing of a right. */
+  readonly absent?: boolean;
   /** One body that is done, where the route has one. */
   readonly body?: unknown;
 }
@@ -50,7 +52,7 @@ export const promised: readonly PromisedRoute[] = [
   act('revoke', ['operator'], { version: '1.0' }, true),
   act('clearQuarantine', ['breaker-clearer'], { version: '1.0' }, true),
   act('setMode', ['operator'], { mode: 'observe', dryRun: false }),
-  act('configure', [], { policy: {}, rules: 1 }),
+  { ...act('configure', [], { policy: {}, rules: 1 }), absent: true },
   act('detach', [], { force: true }, true),
   {
     method: 'POST',
@@ -198,7 +200,13 @@ export const promised: readonly PromisedRoute[] = [
     everyService: true,
     body: { fromMs: 1, toMs: 2, why: 'w' },
   },
-  { method: 'POST', path: '/v1/proposals/:id/second', roles: ['operator', 'breaker-clearer'], body: { reason: 'r' } },
+  {
+    method: 'POST',
+    path: '/v1/proposals/:id/second',
+    roles: ['operator', 'breaker-clearer'],
+    absent: true,
+    body: { reason: 'r' },
+  },
 ];
 
 /** What nobody needs a right for; it changes nothing. */

@@ -115,6 +115,11 @@ function judgedRight(attempt: Attempt, status: number, effects: readonly string[
   const may = mayDo(attempt);
   if (!may && (status < 400 || effects.length > 0))
     return admitted(`${nameOf(attempt)}: answered ${status}, done: ${effects.join(', ') || 'nothing'}`);
+  // Another refusal would only say that nothing was there to do: asked at another time, it would be done.
+  const isForeign = person.services !== null && !person.services.includes(service);
+  const hidden = status === 404 && (isForeign || route.absent === true);
+  if (!may && status !== 401 && status !== 403 && !hidden)
+    return admitted(`${nameOf(attempt)}: has no right to it, and was answered ${status} as if it had`);
   if (may && (status === 401 || status === 403))
     return crash(`${nameOf(attempt)}: has the right to it, and was answered ${status}`);
   // One person alone: the proposal is on record, and nothing else happened.
