@@ -37,7 +37,7 @@ import { keepWorkflows, Wake } from './workflow-keeper';
 import { openLedger } from './ledger';
 import { diskOf, keepHolds } from './legal-hold';
 import { pollStatus } from './status-poll';
-import { keepWebhooks, openWebhooks } from './webhooks/open-webhooks';
+import { beginWebhooks, keepWebhooks, openWebhooks } from './webhooks/open-webhooks';
 import { openEnvironment, openInputFits } from './surroundings';
 import { ensureNamespace } from './temporal/namespace';
 import { installRuntime, runWorkers, type WorkerPlan } from './worker-pool';
@@ -263,6 +263,7 @@ export async function runController(options: ProcessOptions): Promise<void> {
       keepFits(fits, Math.max(fitsEveryMs, fitsEachMs * configuration.services.length), signal),
       keepCaches(kept),
       keepHolds({ configuration, ledger, alerts, leadership, log, signal }),
+      beginWebhooks(webhooks, { ...keeper, paths }),
       runWhileLeading(leadership, signal, (leading) => keepWebhooks(webhooks, { ...keeper, paths, signal: leading })),
     ];
     await Promise.all([work(), watchTemporal(), pollStatus(polled), leadership.run(signal), ...keepers]);

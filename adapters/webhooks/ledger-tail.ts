@@ -94,6 +94,20 @@ export async function followLedger(options: LedgerTailOptions, signal: AbortSign
   }
 }
 
+/**
+ * Where nothing was told yet, telling begins with what comes after now. For a controller that does not lead: taking over, it
+ * tells again what the other one may not have told, under the same ids.
+ */
+export async function beginCursor({
+  service,
+  ledger,
+  cursorFile,
+}: Pick<LedgerTailOptions, 'service' | 'ledger' | 'cursorFile'>): Promise<void> {
+  await mkdir(dirname(cursorFile), { recursive: true, mode: 0o700 });
+  if ((await readCursor(cursorFile)) !== null) return;
+  await keepCursor(cursorFile, (await ledger.head(service))?.seq ?? 0);
+}
+
 export function eventsOf(
   { kind, summary }: Pick<ChainedEntry, 'kind' | 'summary'>,
   wanted: readonly ToldEvent[],

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
-import { followLedger, type LedgerTailOptions, type ToldEvent } from '../../adapters/webhooks/ledger-tail';
+import { beginCursor, followLedger, type LedgerTailOptions, type ToldEvent } from '../../adapters/webhooks/ledger-tail';
 import { webhookCaller } from '../../adapters/webhooks/webhook-caller';
 import type { ChainedEntry, LedgerKind } from '../../domain/ledger';
 import type { OperatorMessage } from '../../workflows/contract/messages';
@@ -84,6 +84,19 @@ it('tells what it was asked to tell, signed, with the entry of the ledger, and n
     expect(() => new Webhook(secret).verify(body, headers)).not.toThrow();
   const { data } = JSON.parse(server.received[0]?.body ?? '') as { data: ChainedEntry };
   expect(data).toEqual(ledger.entries('mail')[1]);
+});
+
+it('of a controller that did not lead begins where that controller began, so that nothing is untold after a takeover', async () => {
+  const { url, server } = await receiver(took);
+  const ledger = new MemoryLedger();
+  await write(ledger, 'rollback-decided');
+  const cursorFile = join(temporaryDirectory('webhooks'), 'desk.cursor');
+  await beginCursor({ service: 'mail', ledger, cursorFile });
+  await write(ledger, 'settled');
+  await beginCursor({ service: 'mail', ledger, cursorFile });
+  follow(url, ledger, { cursorFile });
+  await until('the cursor', () => readCursorOf(cursorFile) === 2);
+  expect(typesOf(server)).toEqual(['lastgood.post-rollback']);
 });
 
 const readCursorOf = (file: string): number => {

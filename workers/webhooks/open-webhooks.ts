@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Ledger } from '../../activities/ports';
 import { AlertSinkMisconfigured } from '../../adapters/alerts/sink';
 import { signedHeaders } from '../../adapters/alerts/webhook';
-import { followLedger, type ToldEvent } from '../../adapters/webhooks/ledger-tail';
+import { beginCursor, followLedger, type ToldEvent } from '../../adapters/webhooks/ledger-tail';
 import { webhookCaller, type WebhookCaller } from '../../adapters/webhooks/webhook-caller';
 import type { Decisions, RollbackCaller } from '../../api/ports';
 import { secretReader, SecretMissing, type SecretPlace } from '../configuration/alerts-configuration';
@@ -85,6 +85,19 @@ function told<T>(place: string, open: () => T): T {
     if (error instanceof SecretMissing) throw new ConfigurationError([error.message]);
     if (error instanceof AlertSinkMisconfigured) throw new ConfigurationError([`${place}: ${error.message}`]);
     throw error;
+  }
+}
+
+/** At the start of every controller, leading or not; see {@link beginCursor}. */
+export async function beginWebhooks(
+  { out }: OpenedWebhooks,
+  { ledger, paths, log }: Pick<WebhooksKeeper, 'ledger' | 'paths' | 'log'>,
+): Promise<void> {
+  for (const { service, name, tells } of out) {
+    if (tells.length === 0) continue;
+    await beginCursor({ service, ledger, cursorFile: paths.webhookCursor(service, name) }).catch((error: unknown) =>
+      log.warn({ service, webhook: name, err: error }, 'the place of a webhook in the ledger is not kept yet'),
+    );
   }
 }
 
