@@ -24,6 +24,9 @@ export function worstCode(codes: readonly number[]): number {
 }
 
 export function conditionOf(view: ServiceView, now: number): Condition {
+  // Left on purpose: nobody is missing, and nothing is to be done.
+  if (!view.status && view.gateway?.record?.detached)
+    return { code: exitCodes.notReady, word: 'not ready', reasons: ['lastgood is detached from it'] };
   if (!view.status)
     return { code: exitCodes.unreachable, word: 'unreachable', reasons: ['nobody who decides could be asked'] };
   const { state, readiness } = view.status;

@@ -103,6 +103,8 @@ export async function runController(options: ProcessOptions): Promise<void> {
   const counted = (entry: LedgerEntry): void => {
     metrics.countEntry(entry);
     if (entry.kind === 'settled') settled.add(entry.service);
+    // What it leaves (detection, the schedule of drills) is not to go on until the next look of the minute.
+    if (entry.kind === 'detached') wake.now();
   };
   const ledger = countedLedger(book, counted, (entry) => metrics.learn(entry));
   const detached = new Set<string>();

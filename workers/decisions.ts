@@ -1,5 +1,8 @@
 import {
   isGrpcServiceError,
+  QueryRejectCondition,
+  QueryRejectedError,
+  WorkflowClient,
   WorkflowNotFoundError,
   WorkflowUpdateFailedError,
   type Client,
@@ -24,10 +27,13 @@ export function temporalDecisions(
   signer: ActSigner | null,
 ): Decisions & DetectionLimits & DrillRequests {
   const handle = (service: string): WorkflowHandle => client.workflow.getHandle(serviceWorkflowId(service));
+  const running = onlyRunning(client);
   const decisions: Decisions = {
     status: (service) =>
       guarded(service, () =>
-        client.withDeadline(Date.now() + queryLimitMs, () => handle(service).query<ServiceStatus>(statusQueryName)),
+        client.withDeadline(Date.now() + queryLimitMs, () =>
+          running.getHandle(serviceWorkflowId(service)).query<ServiceStatus>(statusQueryName),
+        ),
       ),
     act: (service, name, message) =>
       guarded(service, () =>
@@ -60,6 +66,16 @@ export function temporalDecisions(
   };
 }
 
+/** One that has ended (a detached service) would answer with the last that it knew: nobody's word any more. */
+function onlyRunning({ connection, options }: Client): WorkflowClient {
+  return new WorkflowClient({
+    connection,
+    namespace: options.namespace,
+    ...(options.dataConverter && { dataConverter: options.dataConverter }),
+    queryRejectCondition: QueryRejectCondition.NOT_OPEN,
+  });
+}
+
 /** Whoever has identified the actor says so by the signature; the workflow believes no other word on it. */
 function signed(
   service: string,
@@ -87,6 +103,7 @@ async function guarded<T>(service: string, ask: () => Promise<T>): Promise<T> {
 
 function reason(service: string, error: unknown): string {
   if (error instanceof WorkflowNotFoundError) return `the workflow of ${service} does not run yet`;
+  if (error instanceof QueryRejectedError) return `the workflow of ${service} has ended`;
   if (error instanceof WorkflowUpdateFailedError)
     return `the workflow of ${service}: ${error.cause?.message ?? error.message}`;
   if (isGrpcServiceError(error)) return `Temporal: ${error.details || error.message}`;

@@ -3,7 +3,7 @@ import type { ServiceView } from '../../api/types';
 /** What the reader should do now, with the exact command; nothing when nothing is to be done. */
 export function nextAct(view: ServiceView): string[] {
   const { service, status } = view;
-  if (!status) return ['lastgood doctor'];
+  if (!status) return [view.gateway?.record?.detached ? `lastgood attach ${service} --reason '…'` : 'lastgood doctor'];
   const { state, readiness } = status;
   const { incident, operation, breaker } = state;
   if (operation && operation.waiting !== null)

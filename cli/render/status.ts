@@ -93,6 +93,7 @@ export function statusParts(view: ServiceView, condition: Condition, now: number
 
 /** Readiness to roll back in one line. */
 export function headline(view: ServiceView, now: number): string {
+  if (!view.status && view.gateway?.record?.detached) return 'detached: it serves without lastgood, nobody rolls back';
   if (!view.status)
     return `not known whether it is ready to roll back (${view.source === 'gateway' ? 'only the router answers' : 'nobody answers'})`;
   const { readiness } = view.status;

@@ -79,7 +79,7 @@ test('detached under traffic, no request is lost, nothing of lastgood decides, a
   await answers(load);
   await expectNothingLost(load);
   expect((await mailView(up)).gateway?.lastSeq).toBe(rows);
-  await until('nobody decides', async () => (await running(['service/mail', 'detection/mail'])).length === 0, 30_000);
+  await until('nobody decides', async () => (await running(['service/mail', 'detection/mail'])).length === 0, 45_000);
   const { json } = await up.api('GET', '/v1/services/mail/ledger?newestFirst=1&limit=1');
   expect((json as LedgerPage).entries).toMatchObject([
     { kind: 'detached', facts: { stage: 'ended', primary: '1.1', addresses: [address] } },
@@ -102,16 +102,27 @@ test('detached under traffic, no request is lost, nothing of lastgood decides, a
     code: 0,
     err: '',
   });
-  const state = await until('it decides again', async () => (await mailView(up)).status?.state, 30_000);
+  const state = await until(
+    'it decides again',
+    async () => {
+      const found = (await mailView(up)).status?.state;
+      return found?.pausedWhy ? found : null;
+    },
+    60_000,
+  );
   expect(state.pausedWhy).toBe('the router has a route, the ledger has none');
   expect(state.foreign?.primary).toBe('1.1');
   expect(await lastgood(dist, 'resume', 'mail', '--reason', 'it is right', '--config', config)).toMatchObject({
     code: 0,
   });
-  const record = await until('a route of its own', async () => {
-    const found = (await mailView(up)).gateway?.record;
-    return found?.detached === undefined ? found : null;
-  });
+  const record = await until(
+    'a route of its own',
+    async () => {
+      const found = (await mailView(up)).gateway?.record;
+      return found?.detached === undefined ? found : null;
+    },
+    60_000,
+  );
   expect(record?.primary).toBe('1.1');
   await expectNothingLost(users((await mailView(up)).entrance ?? ''));
   expect(await up.end('SIGTERM')).toBe('0');

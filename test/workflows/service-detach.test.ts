@@ -1,6 +1,7 @@
 import { serviceBundle, quietRuntime, ServiceRig, ServiceWorkers } from '../support/service-rig';
 import { ServiceWorld } from '../support/service-world';
 import { startDevServer, type TestDevServer } from '../support/temporal-servers';
+import { temporalDecisions } from '../../workers/decisions';
 
 jest.setTimeout(60_000);
 
@@ -32,9 +33,13 @@ describe('a service that is detached', () => {
     const live = declared?.backends[declared.primary]?.[0]?.instance ?? '';
     world.running.add(live);
     const from = world.calls.length;
+    const decisions = temporalDecisions(server.env.client, null);
+    expect(await decisions.status(world.service)).toMatchObject({ service: world.service });
     expect(await rig.act('detach')).toMatchObject({ decision: 'accepted' });
     await rig.seen('the last entry', () => world.ledger.at(-1)?.facts['stage'] === 'ended');
     expect((await rig.handle.describe()).status.name).toBe('COMPLETED');
+    // Temporal would let it answer with the last that it knew, as if it still decided.
+    await expect(decisions.status(world.service)).rejects.toThrow(`the workflow of ${world.service} has ended`);
     expect(world.router.record).toMatchObject({ primary: declared?.primary, pins: [] });
     expect(world.router.record?.fallback).toBeUndefined();
     const calls = world.calls.slice(from);
