@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { openDirectoryStore, type DirectoryStore } from '../adapters/artifacts/directory-store';
 import { checkLayout, claimLayout } from '../adapters/disk/layout-file';
@@ -14,7 +14,8 @@ export async function openArtifactStore(
   const { allowFormats, signature } = configuration.artifacts;
   const directory = configuration.artifactDirectory;
   const layout = { what: 'the artifact store', release: packageVersion(), migrations: [] };
-  await (purpose === 'work' ? claimLayout : checkLayout)(directory, layout);
+  // One that is not there yet is claimed when something lies in it; who only looks writes nothing at all.
+  await (purpose === 'work' && existsSync(directory) ? claimLayout : checkLayout)(directory, layout);
   return await openDirectoryStore({
     directory,
     allowedFormats: allowFormats,

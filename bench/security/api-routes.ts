@@ -15,6 +15,10 @@ export interface PromisedRoute {
   readonly twoPeople?: boolean;
   /** Of every service: not for who has the right to some. */
   readonly everyService?: boolean;
+  /** Only by a signature over the message: no token opens it, whatever its role. */
+  readonly signed?: boolean;
+  /** It is not there, for anybody: 404 says nothing of a right. */
+  readonly absent?: boolean;
   /** One body that is done, where the route has one. */
   readonly body?: unknown;
 }
@@ -48,11 +52,35 @@ export const promised: readonly PromisedRoute[] = [
   act('revoke', ['operator'], { version: '1.0' }, true),
   act('clearQuarantine', ['breaker-clearer'], { version: '1.0' }, true),
   act('setMode', ['operator'], { mode: 'observe', dryRun: false }),
-  act('configure', [], { policy: {}, rules: 1 }),
+  { ...act('configure', [], { policy: {}, rules: 1 }), absent: true },
+  act('detach', [], { force: true }, true),
+  {
+    method: 'POST',
+    path: `${s}/webhooks/rollback`,
+    roles: [],
+    signed: true,
+    body: { type: 'rollback', reason: 'r', to: '1.0' },
+  },
   look('/v1/services'),
   look(s),
   look(`${s}/ledger?after=0&incident=i-1&kinds=settled,configured&until=9&limit=10&newestFirst=1`),
   look(`${s}/ledger/verification`),
+  // Behind every ledger's end: who may is told so, where a stream would not end.
+  look(`${s}/events?after=999999`),
+  look(`${s}/charts?span=900000`),
+  look(`${s}/provenance?at=1&version=1.0&reason=primary`),
+  look(`${s}/versions/:id/proof`),
+  look(`${s}/attachment`),
+  { method: 'POST', path: `${s}/attachment`, roles: [], body: { requestId: 'x', reason: 'r' } },
+  look(`${s}/restoration`),
+  {
+    method: 'POST',
+    path: `${s}/restoration/acceptance`,
+    roles: ['operator'],
+    body: { requestId: 'x', reason: 'r', seen: '0'.repeat(64), mode: 'observe' },
+  },
+  { method: 'GET', path: '/v1/backup', roles: [], localOnly: true, everyService: true },
+  { method: 'GET', path: '/v1/backup/chains/:id?after=0&until=9', roles: [], localOnly: true, everyService: true },
   look('/v1/incidents?service=mail&limit=5'),
   look('/v1/answers/:id'),
   look(`${s}/answers?at=1`),
@@ -172,7 +200,13 @@ export const promised: readonly PromisedRoute[] = [
     everyService: true,
     body: { fromMs: 1, toMs: 2, why: 'w' },
   },
-  { method: 'POST', path: '/v1/proposals/:id/second', roles: ['operator', 'breaker-clearer'], body: { reason: 'r' } },
+  {
+    method: 'POST',
+    path: '/v1/proposals/:id/second',
+    roles: ['operator', 'breaker-clearer'],
+    absent: true,
+    body: { reason: 'r' },
+  },
 ];
 
 /** What nobody needs a right for; it changes nothing. */
@@ -180,4 +214,5 @@ export const openRoutes: readonly PromisedRoute[] = [
   { method: 'GET', path: '/v1/health', roles: [] },
   { method: 'GET', path: '/metrics', roles: [] },
   { method: 'GET', path: '/v1/me', roles: [] },
+  { method: 'GET', path: '/v1/openapi.json', roles: [] },
 ];

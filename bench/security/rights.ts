@@ -115,6 +115,11 @@ function judgedRight(attempt: Attempt, status: number, effects: readonly string[
   const may = mayDo(attempt);
   if (!may && (status < 400 || effects.length > 0))
     return admitted(`${nameOf(attempt)}: answered ${status}, done: ${effects.join(', ') || 'nothing'}`);
+  // Another refusal would only say that nothing was there to do: asked at another time, it would be done.
+  const isForeign = person.services !== null && !person.services.includes(service);
+  const hidden = status === 404 && (isForeign || route.absent === true);
+  if (!may && status !== 401 && status !== 403 && !hidden)
+    return admitted(`${nameOf(attempt)}: has no right to it, and was answered ${status} as if it had`);
   if (may && (status === 401 || status === 403))
     return crash(`${nameOf(attempt)}: has the right to it, and was answered ${status}`);
   // One person alone: the proposal is on record, and nothing else happened.
@@ -140,7 +145,7 @@ function mayDo({ route, person, service }: Attempt): boolean {
     return false;
   if (route.everyService === true && person.services !== null) return false;
   // By token over a port nobody is the local user.
-  if (route.localOnly === true) return false;
+  if (route.localOnly === true || route.signed === true) return false;
   // What was proposed decides the right; here nothing waits, and everybody who is somebody is told so.
   if (path.includes('/proposals/')) return person.roles.length > 0;
   return person.roles.includes('admin') || person.roles.some((role) => route.roles.includes(role));

@@ -144,6 +144,7 @@ export class Site {
       series: { read: () => Promise.resolve(new Map()) },
       caches: { of: () => [] },
       ledger: noted('ledger', this.ledger as Ledger, 'append'),
+      chains: this.ledger,
       artifacts: noted(
         'artifacts',
         {

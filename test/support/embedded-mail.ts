@@ -33,16 +33,23 @@ export async function mailView(up: UpProcess): Promise<ServiceView> {
   return (await up.api('GET', '/v1/services/mail')).json as ServiceView;
 }
 
-/** Imports and deploys one version; resolves to the address of clients when it is live. The deploy may still verify. */
-export async function deployMail(up: UpProcess, version: string): Promise<string> {
+/** Resolves when the service knows the version. */
+export async function importMail(up: UpProcess, version: string): Promise<void> {
   const artifact = join(up.dir, `artifact-${version}`);
   mkdirSync(artifact);
   writeArtifact(artifact, { version });
   const imported = await up.api('POST', '/v1/artifacts/import', { path: artifact });
   expect(imported).toMatchObject({ status: 200, json: { outcome: 'imported' } });
-  await until('the version in the status', async () =>
-    (await mailView(up)).status?.state.versions.some((facts) => facts.version === version),
+  await until(
+    'the version in the status',
+    async () => (await mailView(up)).status?.state.versions.some((facts) => facts.version === version),
+    60_000,
   );
+}
+
+/** Imports and deploys one version; resolves to the address of clients when it is live. The deploy may still verify. */
+export async function deployMail(up: UpProcess, version: string): Promise<string> {
+  await importMail(up, version);
   const answer = await up.api('POST', '/v1/services/mail/acts/deploy', { version, reason: 'a test' });
   expect(answer).toMatchObject({ status: 200, json: { decision: 'accepted' } });
   await until('live', async () => (await mailView(up)).gateway?.record?.primary === version, 60_000);

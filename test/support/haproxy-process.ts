@@ -92,10 +92,14 @@ export class HaproxyProcess {
   async reload(): Promise<void> {
     const before = (await this.workers())[0]?.pid;
     this.child?.kill('SIGUSR2');
-    await until('the reload', async () => {
-      const pid = (await this.workers().catch(() => []))[0]?.pid;
-      return pid !== undefined && pid !== before;
-    });
+    await until(
+      'the reload',
+      async () => {
+        const pid = (await this.workers().catch(() => []))[0]?.pid;
+        return pid !== undefined && pid !== before;
+      },
+      30_000,
+    );
   }
 
   /** Master and workers at once. */

@@ -55,6 +55,6 @@ describeHaproxy('a service that leaves lastgood behind HAProxy')('HAProxy withou
       expect(await answer.text()).toContain('spam');
       expect(readFileSync(join(haproxy.directory, 'haproxy.cfg'), 'utf8')).toContain('weight 100');
     },
-    30_000,
+    90_000,
   );
 });

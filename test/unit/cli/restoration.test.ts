@@ -47,7 +47,7 @@ test('what was declared is compared with what is found, one sentence each, until
   for (const line of [
     'route: the backup had declared 1.3, 1.2 is in force',
     'copies: nobody has looked yet whether the live version answers',
-    'versions: 1.3 (quarantined, sha256:13a0a0a0a0a0…) is not in the artifact store',
+    'is not in the artifact store: lastgood artifacts import',
     'operation: deploy-9 was in flight when the backup was made; nobody carries it on',
     'drills: the schedule (every 7 days) was kept by Temporal and is gone',
     'ledger: an anchor outside knows 9 entries, the backup has 4',
