@@ -150,7 +150,8 @@ export const session: readonly SessionStep[] = [
     typed: 'lastgood backup --out x.tar.gz --with-artifacts',
   },
   { text: 'lastgood backup verify /var/backups/x.tar.gz', typed: 'lastgood backup verify x.tar.gz' },
-  { text: 'lastgood restore differences' },
+  // Nothing was restored here.
+  { text: 'lastgood restore differences', exits: [1] },
   {
     text: "lastgood restore accept SERVICE --reason '…'",
     typed: "lastgood restore accept my-service --reason '…'",

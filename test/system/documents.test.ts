@@ -45,8 +45,8 @@ function typed(line: string): Promise<{ code: number | null; said: string }> {
       cwd: dir,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...values },
-      // None of them waits for a person.
-      timeout: 25_000,
+      // None of them waits for a person; a busy machine may need long for the start of a program.
+      timeout: 60_000,
     });
     let said = '';
     child.stdout.on('data', (piece: Buffer) => (said += piece.toString()));
