@@ -102,7 +102,7 @@ export class Samples {
   }
 
   newest(version: string | null, labelledOnly: boolean, limit: number): Sample[] {
-    this.flush();
+    this.settle();
     const rows = this.storage
       .prepare(
         'SELECT * FROM samples WHERE service = ? AND failed = 0 AND at_ms >= ? AND (? IS NULL OR version = ?) ' +
@@ -126,7 +126,7 @@ export class Samples {
 
   /** What was asked in [fromMs, toMs), the newest `limit`, oldest first; those that failed as well. */
   inputs(fromMs: number, toMs: number, limit: number): SampledInput[] {
-    this.flush();
+    this.settle();
     const rows = this.storage
       .prepare(
         'SELECT at_ms, version, path, content_type, body, failed FROM samples WHERE service = ? AND at_ms >= ? AND at_ms < ? ' +
@@ -157,6 +157,12 @@ export class Samples {
     const [column, value] = 'requestId' in by ? ['request_id', by.requestId] : ['session_sha', sessionSha(by.session)];
     return this.storage.prepare(`DELETE FROM samples WHERE service = ? AND ${column} = ?`).run(this.service, value)
       .changes;
+  }
+
+  /** Who reads sees what the limits leave. */
+  private settle(): void {
+    this.flush();
+    this.trim(Date.now());
   }
 
   /** Between two housekeepings the table may grow past its limit by what comes in a second, not by more. */

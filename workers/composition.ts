@@ -61,7 +61,7 @@ export async function openAdapters(
   paths: RunPaths,
   environment: Pick<Environment, 'path' | 'inherited'> = readEnvironment(),
   onNoteFailed: (service: string, version: string, fault: unknown) => void = () => undefined,
-  opensRuntime: (service: ServiceConfiguration) => boolean = () => true,
+  purpose: 'work' | 'look' = 'work',
 ): Promise<Adapters> {
   const router = openRouter(configuration, paths);
   const haproxy = haproxyOptions(configuration);
@@ -72,10 +72,10 @@ export async function openAdapters(
   const runtimes = new Map<string, ServingRuntime>();
   for (const service of configuration.services) {
     const engine = engines.get(service.name) as Engine;
-    if (opensRuntime(service))
+    if (purpose === 'work' || service.serving.runtime === 'external')
       runtimes.set(service.name, await openRuntime(configuration, service, engine, environment));
   }
-  const store = await openArtifactStore(configuration);
+  const store = await openArtifactStore(configuration, purpose);
   const external = new Map(
     configuration.services.map((service) => [service.name, externalVersions(service, engines.get(service.name))]),
   );
@@ -106,20 +106,14 @@ export async function openAdapters(
 
 /**
  * The adapters of who only looks. The runtimes that start copies keep records in directories of their own, which opening makes;
- * those of servers that something else runs keep nothing.
+ * those of servers that something else runs keep nothing. The form of the artifact store is read and not written down.
  */
 export async function openToLook(
   configuration: Configuration,
   paths: RunPaths,
   environment?: Pick<Environment, 'path' | 'inherited'>,
 ): Promise<Adapters> {
-  return await openAdapters(
-    configuration,
-    paths,
-    environment,
-    undefined,
-    ({ serving }) => serving.runtime === 'external',
-  );
+  return await openAdapters(configuration, paths, environment, undefined, 'look');
 }
 
 function known<T>(map: ReadonlyMap<string, T>, configuration: Configuration, service: string): T {

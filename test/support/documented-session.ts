@@ -15,6 +15,15 @@ export interface SessionStep {
 
 const anyCondition = [0, 1, 3, 4];
 
+/** A rollback by a signed call, as docs/api.md has it, line by line. */
+const signedCall: readonly string[] = [
+  'id=msg_$(date +%s%N); at=$(date +%s)',
+  `body='{"type":"rollback","reason":"the release lost orders"}'`,
+  `key=$(printf %s "\${PIPELINE_SECRET#whsec_}" | base64 -d | od -An -vtx1 | tr -d ' \\n')`,
+  'signature=$(printf %s "$id.$at.$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64)',
+  `curl -H 'content-type: application/json' -H "webhook-id: $id" -H "webhook-timestamp: $at" -H "webhook-signature: v1,$signature" -d "$body" http://127.0.0.1:7780/v1/services/mail-triage/webhooks/rollback`,
+];
+
 /** Run in this order against one `lastgood up`. */
 export const session: readonly SessionStep[] = [
   // From an endpoint that already runs to its configuration.
@@ -27,6 +36,7 @@ export const session: readonly SessionStep[] = [
     typed: 'lastgood init --url $URL --model my-model --config other.yaml',
   },
   { text: 'lastgood validate' },
+  { text: 'lastgood --version' },
   // Secrets, before anything runs.
   { text: 'printf \'whsec_%s\\n\' "$(head -c 32 /dev/urandom | base64)" > webhook.secret && chmod 600 webhook.secret' },
   { text: 'openssl rand -hex 32' },
@@ -109,6 +119,50 @@ export const session: readonly SessionStep[] = [
   { text: 'lastgood audit verify' },
   { text: 'lastgood audit export', typed: 'lastgood audit export --from "1h ago" --key key.pem --out bundle' },
   { text: 'lastgood audit verify --bundle', typed: 'lastgood audit verify --bundle bundle' },
+  { text: 'lastgood watch', typed: 'lastgood watch --timeout 1s', exits: anyCondition },
+  // The interface as the page of it calls it.
+  {
+    text: 'curl --unix-socket .lastgood/run/api.sock http://lastgood/v1/services',
+    typed: "curl -sf --unix-socket $SOCKET http://lastgood/v1/services | grep -F 'my-service'",
+  },
+  {
+    text: 'curl -H "authorization: Bearer $(cat .lastgood/api.token)" http://127.0.0.1:7780/v1/services/mail-triage',
+    typed:
+      'curl -sf -H "authorization: Bearer $(cat .lastgood/api.token)" $API/v1/services/my-service | grep -F \'"status"\'',
+  },
+  {
+    text: 'curl -N --unix-socket .lastgood/run/api.sock http://lastgood/v1/services/mail-triage/events',
+    typed:
+      "{ curl -sN --max-time 3 --unix-socket $SOCKET http://lastgood/v1/services/my-service/events || true; } | grep -m 1 '^event: status'",
+  },
+  {
+    text: signedCall.at(-1) ?? '',
+    typed: [
+      'PIPELINE_SECRET=$(cat webhook.secret)',
+      ...signedCall.slice(0, -1).map((line) => line.replace('"reason":', '"dryRun":true,"reason":')),
+      'curl -s -o said.json -w \'%{http_code}\\n\' -H \'content-type: application/json\' -H "webhook-id: $id" -H "webhook-timestamp: $at" -H "webhook-signature: v1,$signature" -d "$body" $API/v1/services/my-service/webhooks/rollback | grep -E \'200|409\'',
+    ].join('; '),
+  },
+  // One archive; the way back with it is test/system/backup-restore.
+  { text: 'lastgood backup --out /var/backups', typed: 'lastgood backup --out .' },
+  {
+    text: 'lastgood backup --out /var/backups/x.tar.gz --with-artifacts',
+    typed: 'lastgood backup --out x.tar.gz --with-artifacts',
+  },
+  { text: 'lastgood backup verify /var/backups/x.tar.gz', typed: 'lastgood backup verify x.tar.gz' },
+  // Nothing was restored here.
+  { text: 'lastgood restore differences', exits: [1] },
+  {
+    text: "lastgood restore accept SERVICE --reason '…'",
+    typed: "lastgood restore accept my-service --reason '…'",
+    exits: [1],
+  },
+  {
+    text: "lastgood detach SERVICE --reason '…'",
+    typed: "lastgood detach my-service --dry-run --reason '…'",
+    exits: [0, 1],
+  },
+  { text: "lastgood attach SERVICE --reason '…'", typed: "lastgood attach my-service --reason '…'", exits: [1] },
   { text: 'lastgood caches [SERVICE]', typed: 'lastgood caches my-service' },
   { text: 'lastgood caches SERVICE', typed: 'lastgood caches my-service' },
   {
@@ -197,30 +251,6 @@ export const session: readonly SessionStep[] = [
   { text: 'lastgood chaos abort' },
   { text: 'lastgood items list SERVICE', exits: [0, 1] },
   { text: 'lastgood artifacts prune', typed: "lastgood artifacts prune my-service --dry-run --reason '…'" },
-  // The interface without the command line.
-  {
-    text: 'curl --unix-socket .lastgood/run/api.sock http://lastgood/v1/services',
-    typed: 'curl -sf --unix-socket $SOCKET http://lastgood/v1/services',
-  },
-  // What stays when everything else is lost, and leaving: said, and not done here.
-  { text: 'lastgood backup --out /var/backups', typed: 'mkdir backups && lastgood backup --out backups' },
-  {
-    text: 'lastgood backup --out /var/backups/x.tar.gz --with-artifacts',
-    typed: 'lastgood backup --out backups/x.tar.gz --with-artifacts',
-  },
-  { text: 'lastgood backup verify /var/backups/x.tar.gz', typed: 'lastgood backup verify backups/x.tar.gz' },
-  { text: 'lastgood restore differences', exits: [1] },
-  {
-    text: "lastgood restore accept SERVICE --reason '…'",
-    typed: "lastgood restore accept my-service --reason '…'",
-    exits: [1],
-  },
-  {
-    text: "lastgood detach SERVICE --reason '…'",
-    typed: "lastgood detach my-service --dry-run --reason '…'",
-    exits: [0, 1],
-  },
-  { text: "lastgood attach SERVICE --reason '…'", typed: "lastgood attach my-service --reason '…'", exits: [1] },
 ];
 
 /** Read by the real parser, or looked for in the checkout, and not run; the reason first. */
@@ -237,6 +267,8 @@ export const onlyParsed: Readonly<Record<string, readonly string[]>> = {
     'npm run test:workflows',
     'npm run test:replay',
     'npm run test:adapters',
+    'npm run test:system -- test/system/bundle',
+    'npm run test:upgrade',
     'npm run typecheck',
     'npm run lint',
     'npm run format:check',
@@ -253,7 +285,6 @@ export const onlyParsed: Readonly<Record<string, readonly string[]>> = {
   'downloads gigabytes, or builds for many minutes': [
     'npm run test:kubernetes',
     'npm run test:vllm',
-    'npm run test:upgrade',
     'npm install --prefix DIR --ignore-scripts onnxruntime-node@1.30.0 @huggingface/tokenizers@0.2.0',
   ],
   'test/system/migration walks this way with a real nginx': [
@@ -274,9 +305,9 @@ export const onlyParsed: Readonly<Record<string, readonly string[]>> = {
     'docker compose up -d --build',
     'docker compose exec lastgood node dist/cli/lastgood.js status --config /etc/lastgood/lastgood.yaml',
     'docker compose exec lastgood node dist/cli/lastgood.js doctor --config /etc/lastgood/lastgood.yaml',
+    "echo 'LASTGOOD_POSTGRES_PASSWORD_FILE=./deploy/compose/postgres.password' >.env",
     'docker compose stop lastgood controller-2',
     'docker compose exec lastgood node dist/cli/lastgood.js backup --out /var/lib/lastgood --config /etc/lastgood/lastgood.yaml',
-    "echo 'LASTGOOD_POSTGRES_PASSWORD_FILE=./deploy/compose/postgres.password' >.env",
     'docker save',
     'docker pause',
     'docker container prune',
@@ -294,41 +325,26 @@ export const onlyParsed: Readonly<Record<string, readonly string[]>> = {
     'node dist/gateway/main.js --config gateway.json',
     'node dist/workers/main.js host --config lastgood.yaml --host b',
   ],
-  'test/system/two-controllers starts a second one': [
-    'node /opt/lastgood/current/dist/workers/main.js controller --config /etc/lastgood/lastgood.yaml --name two --listen 127.0.0.1:7782',
+  'writes a file of the repository; test/unit/configuration and configuration-reference compare it': [
+    'node dist/workers/configuration/write-reference.js docs/configuration-reference.md',
+    'node dist/workers/configuration/write-json-schema.js',
+    'node dist/api/openapi/write-document.js docs/openapi.json',
+    'node dist/api/openapi/write-document.js',
   ],
-  'test/system/bundle makes an archive, installs it and runs it': [
+  'lines of the call that the session makes': signedCall.slice(0, -1),
+  'test/system/bundle makes one, installs it and runs it without a network': [
     'lastgood bundle --out lastgood.tar',
     'sha256sum -c lastgood.tar.sha256',
     'tar -xf lastgood.tar',
     './lastgood-*/install.sh /opt/lastgood',
     '/opt/lastgood/bin/lastgood --version',
-    'npm run test:system -- test/system/bundle',
   ],
-  'the program answers before it reads verbs: test/unit/cli/version': ['lastgood --version'],
-  'needs an empty place of its own: test/system/backup-restore': [
+  'test/system/two-controllers starts a second controller': [
+    'node /opt/lastgood/current/dist/workers/main.js controller --config /etc/lastgood/lastgood.yaml --name two --listen 127.0.0.1:7782',
+  ],
+  'test/system/backup-restore restores into an empty place': [
     "lastgood restore /var/backups/x.tar.gz --data /var/lib/lastgood --config lastgood.yaml --reason 'the disk died'",
     'lastgood up --config lastgood.yaml',
-  ],
-  'the same act, which the session runs with its reason; test/system/detach runs it after `attach`': [
-    'lastgood resume SERVICE',
-  ],
-  'ends only when somebody ends it: test/adapters/api-events': [
-    'curl -N --unix-socket .lastgood/run/api.sock http://lastgood/v1/services/mail-triage/events',
-  ],
-  'needs a listener at a fixed port, or a secret that is shared with a pipeline: test/adapters/api and webhooks-in': [
-    'curl -H "authorization: Bearer $(cat .lastgood/api.token)" http://127.0.0.1:7780/v1/services/mail-triage',
-    'id=msg_$(date +%s%N); at=$(date +%s)',
-    'body=\'{"type":"rollback","reason":"the release lost orders"}\'',
-    'key=$(printf %s "${PIPELINE_SECRET#whsec_}" | base64 -d | od -An -vtx1 | tr -d \' \\n\')',
-    'signature=$(printf %s "$id.$at.$body" | openssl dgst -sha256 -mac HMAC -macopt "hexkey:$key" -binary | base64)',
-    'curl -H \'content-type: application/json\' -H "webhook-id: $id" -H "webhook-timestamp: $at" -H "webhook-signature: v1,$signature" -d "$body" http://127.0.0.1:7780/v1/services/mail-triage/webhooks/rollback',
-  ],
-  'writes a file of the repository; test/unit/configuration, configuration-reference and openapi compare it': [
-    'node dist/workers/configuration/write-reference.js docs/configuration-reference.md',
-    'node dist/workers/configuration/write-json-schema.js',
-    'node dist/api/openapi/write-document.js',
-    'node dist/api/openapi/write-document.js docs/openapi.json',
   ],
   'test/system/chaos runs it, with its proofs': [
     'lastgood chaos',
@@ -361,13 +377,12 @@ export const onlyParsed: Readonly<Record<string, readonly string[]>> = {
 export const verbsElsewhere: Readonly<Record<string, string>> = {
   'chaos run': 'test/system/chaos.test.ts',
   'chaos proxy': 'test/system/chaos.test.ts',
+  bundle: 'test/system/bundle.test.ts',
+  'restore from': 'test/system/backup-restore.test.ts',
   'haproxy config': 'test/adapters/haproxy-installation.test.ts',
   'items show': 'test/adapters/api.test.ts',
   'items retry': 'test/adapters/api.test.ts',
   'items skip': 'test/adapters/api.test.ts',
   'artifacts sync': 'test/unit/cli/registry.test.ts',
   'artifacts pull': 'test/unit/cli/registry.test.ts',
-  watch: 'test/unit/cli/watch.test.ts',
-  bundle: 'test/system/bundle.test.ts',
-  'restore from': 'test/system/backup-restore.test.ts',
 };

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, rmSync, symlinkSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceView } from '../../api/types';
 import { compiled } from '../support/compiled';
@@ -45,8 +45,8 @@ function typed(line: string): Promise<{ code: number | null; said: string }> {
       cwd: dir,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...values },
-      // None of them waits for a person.
-      timeout: 25_000,
+      // None of them waits for a person; a busy machine may need long for the start of a program.
+      timeout: 60_000,
     });
     let said = '';
     child.stdout.on('data', (piece: Buffer) => (said += piece.toString()));
@@ -73,6 +73,7 @@ services:
       runtime: process
       command: [node, ${server}, --digest, '{digest}', --model, my-model, --label, spam, --port, '{port}', --report, '{report}']
     answer: { class: 'outputs[name=label].data[0]' }
+    rollbackWebhooks: { pipeline: { secretFile: webhook.secret } }
     caches: { answers: { kind: gateway, memory: 8MiB, ttl: 5m } }
     metrics:
       groundedness: { kind: mean, unit: points, direction: down, practicalMargin: 3 }
@@ -100,6 +101,7 @@ services:
   async up() {
     await up.start();
     values['SOCKET'] = up.paths.apiSocket;
+    values['API'] = (JSON.parse(readFileSync(up.paths.controllerReport, 'utf8')) as { api: string }).api;
     await until('the version in the status', async () =>
       (await view().catch(() => null))?.status?.state.versions.some(({ version }) => version === '1.2'),
     );

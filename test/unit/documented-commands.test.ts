@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { CommanderError, type Command } from 'commander';
@@ -24,8 +25,7 @@ function problemOf(words: readonly string[]): string | null {
     for (const one of command.commands) quiet(one);
   };
   quiet(program);
-  // `main` answers it before it reads verbs.
-  if (words[0] === '--version') return null;
+  if (words.length === 1 && words[0] === '--version') return null;
   // The bare name of a verb, or of a group of them, is how a sentence speaks of it.
   if (isName(program, words)) return null;
   try {
@@ -43,33 +43,40 @@ function isName(program: Command, words: readonly string[]): boolean {
   return at !== undefined;
 }
 
-const otherPrograms = new Set(
-  [
-    'alias',
-    'chmod',
-    'cp',
-    'curl',
-    'docker',
-    'head',
-    'base64',
-    'nginx',
-    'install',
-    'model_signing',
-    'openssl',
-    'printf',
-  ].concat(['systemctl', 'useradd', 'sha256sum', 'tar', 'echo']),
-);
+const otherPrograms = new Set([
+  'alias',
+  'chmod',
+  'cp',
+  'curl',
+  'docker',
+  'head',
+  'base64',
+  'nginx',
+  'echo',
+  'install',
+  'model_signing',
+  'openssl',
+  'printf',
+  'sha256sum',
+  'systemctl',
+  'tar',
+  'useradd',
+  // Of an installed bundle: test/system/bundle.
+  './lastgood-*/install.sh',
+  '/opt/lastgood/bin/lastgood',
+]);
 
-/** Where the documents install a release to, which holds what a checkout holds. */
-const installed = /^\/opt\/lastgood\/current\//;
-/** Of an archive, and of what its installation writes: test/system/bundle runs both. */
-const programsOfBundle = ['./lastgood-*/install.sh', '/opt/lastgood/bin/lastgood'];
+/** A line of a script that only sets variables: the shell reads it. */
+function problemOfAssignment(line: string): string | null {
+  const { status, stderr } = spawnSync('bash', ['-n', '-c', line], { encoding: 'utf8' });
+  return status === 0 ? null : stderr;
+}
 
 /** Null, or why such a command could not be typed in a checkout. */
 function problemOfOther(command: string): string | null {
   const [program = '', ...words] = wordsOf(command);
-  if (otherPrograms.has(program) || programsOfBundle.includes(program)) return null;
-  const file = (words.find((word) => !word.startsWith('-')) ?? '').replace(installed, '');
+  if (otherPrograms.has(program)) return null;
+  const file = words.find((word) => !word.startsWith('-')) ?? '';
   const there = (path: string): string | null =>
     existsSync(join(repository, path)) ? null : `${path} is not in the repository`;
   if (program === 'npm') {
@@ -82,7 +89,8 @@ function problemOfOther(command: string): string | null {
     return there(path.endsWith('.ts') ? path : `${path}.test.ts`);
   }
   if (program === 'bash') return there(file);
-  if (program === 'node' && file.startsWith('dist/')) return there(file.replace(/^dist\//, '').replace(/\.js$/, '.ts'));
+  const compiled = /^(?:\/opt\/lastgood\/current\/)?dist\/(.*)\.js$/.exec(file)?.[1];
+  if (program === 'node' && compiled !== undefined) return there(`${compiled}.ts`);
   return `${program}: not among the programs that this test knows`;
 }
 
@@ -94,11 +102,14 @@ test('there are commands in the documents, of each kind', () => {
 
 test('every command of the documents can be typed: its verb and its options exist, its script or file is there', () => {
   const wrong = commands.flatMap(({ page, line, text, kind }) =>
-    // A line that sets variables by pipes in `$(…)` is more than the words of a command.
-    (/^\w+=/.test(text) ? [] : kind === 'block' ? [text] : variantsOf(text)).flatMap((variant) =>
-      simpleCommands(variant).flatMap((simple) => {
+    (kind === 'block' ? [text] : variantsOf(text)).flatMap((variant) =>
+      (/^\w+=/.test(variant) ? [variant] : simpleCommands(variant)).flatMap((simple) => {
         const [program, ...words] = wordsOf(simple);
-        const problem = program === 'lastgood' ? problemOf(words) : problemOfOther(simple);
+        const problem = /^\w+=/.test(simple)
+          ? problemOfAssignment(simple)
+          : program === 'lastgood'
+            ? problemOf(words)
+            : problemOfOther(simple);
         return problem === null ? [] : [`${page}:${line}: ${simple}: ${problem}`];
       }),
     ),
@@ -152,6 +163,13 @@ function verbWords(text: string): string[] {
     .filter((word) => !word.startsWith('-'));
 }
 
+/** What a group does when no verb of it is named. */
+const verbOfGroup: Readonly<Record<string, string>> = {
+  caches: 'caches show',
+  backup: 'backup make',
+  restore: 'restore from',
+};
+
 function verbOf([program, ...words]: readonly string[]): string {
   if (program !== 'lastgood') return '';
   const path: string[] = [];
@@ -161,10 +179,8 @@ function verbOf([program, ...words]: readonly string[]): string {
     if (at === undefined) break;
     path.push(word);
   }
-  const typed = path.join(' ');
-  // The verb of a group that is meant where none is named.
-  const meant: Readonly<Record<string, string>> = { caches: 'caches show', backup: 'backup make' };
-  return meant[typed] ?? typed;
+  const named = path.join(' ');
+  return verbOfGroup[named] ?? named;
 }
 
 function leavesOf(command: Command, path: readonly string[] = []): string[] {

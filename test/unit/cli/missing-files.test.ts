@@ -141,10 +141,14 @@ test.each([
   ['doctor', process, 'nothing is wrong'],
 ] as const)('%s of a service by %s leaves the machine as it was: no directory is made', async (verb, serving, said) => {
   write('artifacts: { directory: store }\ndataDir: data', serving);
-  const before = readdirSync(directory, { recursive: true });
-  const { out } = await run(verb);
-  expect(out).toContain(said);
-  expect(readdirSync(directory, { recursive: true })).toEqual(before);
+  // Without a store, and with an empty one.
+  for (const there of [[], ['store']]) {
+    for (const name of there) mkdirSync(join(directory, name));
+    const before = readdirSync(directory, { recursive: true });
+    const { out } = await run(verb);
+    expect(out).toContain(said);
+    expect(readdirSync(directory, { recursive: true })).toEqual(before);
+  }
 });
 
 test('an experiment that is not there, or wrong, is told with the verbs on experiments', async () => {
