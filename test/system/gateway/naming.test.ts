@@ -189,7 +189,7 @@ test('I6, I14: a repetition on another version is written anew for that one, and
   seen.splice(0);
   const sent = await send('/v1/chat/completions', chat());
   expect(sent).toMatchObject({ status: 200, version: 'v2', text: expect.stringContaining('I am bot@v2') });
-  expect(seen.map(({ body }) => (JSON.parse(body) as { model: string }).model)).toEqual(['bot@v1', 'bot@v2']);
+  expect(seen.map(({ body }) => (JSON.parse(body) as { model: string }).model)).toEqual(['bot@v1', 'bot@v1', 'bot@v2']);
   expect((await gateway.state()).fallback).toMatchObject({ version: 'v2' });
   const id = String(sent.headers['x-request-id']);
   await until('the answer record', async () => {
