@@ -44,32 +44,32 @@ export function openLeadership(
 
 /** Does the work again and again while this controller leads, and looks every second whether it does. */
 export async function whileLeading(
-  { leads }: Pick<Leadership, 'leads'>,
+  leadership: Pick<Leadership, 'leads'>,
   signal: AbortSignal,
   work: () => Promise<number>,
 ): Promise<void> {
   while (!signal.aborted) {
-    if (!leads()) {
+    if (!leadership.leads()) {
       await pause(lookEveryMs, signal);
       continue;
     }
     const until = performance.now() + (await work());
-    while (!signal.aborted && leads() && performance.now() < until)
+    while (!signal.aborted && leadership.leads() && performance.now() < until)
       await pause(Math.min(lookEveryMs, until - performance.now()), signal);
   }
 }
 
 /** Runs what goes on by itself while this controller leads; its signal is aborted when it no longer does. */
 export async function runWhileLeading(
-  { leads }: Pick<Leadership, 'leads'>,
+  leadership: Pick<Leadership, 'leads'>,
   signal: AbortSignal,
   run: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   for (; !signal.aborted; await pause(lookEveryMs, signal)) {
-    if (!leads()) continue;
+    if (!leadership.leads()) continue;
     const ending = new AbortController();
     const running = run(AbortSignal.any([signal, ending.signal]));
-    while (!signal.aborted && leads()) await pause(lookEveryMs, signal);
+    while (!signal.aborted && leadership.leads()) await pause(lookEveryMs, signal);
     ending.abort();
     await running;
   }

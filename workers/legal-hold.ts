@@ -4,8 +4,7 @@ import type { LegalHoldView } from '../api/types';
 import type { ChainedEntry, LedgerEntry } from '../domain/ledger';
 import type { Logger } from 'pino';
 import type { Configuration, ServiceConfiguration } from './configuration/configuration';
-import type { Leadership } from './leadership';
-import { pause } from './process-options';
+import { whileLeading, type Leadership } from './leadership';
 
 const ACT = 'legal-hold';
 const lookEveryMs = 60_000;
@@ -144,12 +143,12 @@ export async function keepHolds({
   readonly log: Pick<Logger, 'warn'>;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  for (; !signal.aborted; await pause(lookEveryMs, signal)) {
-    if (!leadership.leads()) continue;
+  await whileLeading(leadership, signal, async () => {
     try {
       await lookAtHolds(looked);
     } catch (error) {
       log.warn({ err: error }, 'legal holds could not be looked at; the next look tries again');
     }
-  }
+    return lookEveryMs;
+  });
 }

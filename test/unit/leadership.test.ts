@@ -5,7 +5,7 @@ import { AlertMemory } from '../../adapters/alerts/memory';
 import { repeatLooks } from '../../adapters/telemetry/repeated-looks';
 import { ConfigurationError, type Configuration } from '../../workers/configuration/configuration';
 import { pathsOfController, runPaths } from '../../workers/embedded/paths';
-import { openLeadership, whileLeading } from '../../workers/leadership';
+import { openLeadership, runWhileLeading, whileLeading } from '../../workers/leadership';
 import { ControllerMetrics } from '../../workers/metrics';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
 
@@ -31,6 +31,29 @@ test('a keeper works while this controller leads, rests while another does, and 
   expect(works).toBe(3);
   ending.abort();
   await kept;
+});
+
+/** Like the lease, it knows itself: its method is of no use without it. */
+class Lease {
+  private readonly held = true;
+
+  leads(): boolean {
+    return this.held;
+  }
+}
+
+test('what is done while leading asks a lease that is an object of a class, as the one in PostgreSQL is', async () => {
+  jest.useFakeTimers();
+  const ending = new AbortController();
+  const done: string[] = [];
+  const kept = Promise.all([
+    whileLeading(new Lease(), ending.signal, () => Promise.resolve(done.push('work') && 60_000)),
+    runWhileLeading(new Lease(), ending.signal, () => Promise.resolve(void done.push('run'))),
+  ]);
+  await jest.advanceTimersByTimeAsync(1_000);
+  ending.abort();
+  await kept;
+  expect(done).toEqual(['work', 'run']);
 });
 
 test('looks that write what they saw are made by the leader; a look that somebody asks for is made by whoever was asked', async () => {
