@@ -50,6 +50,8 @@ const table: { readonly [right in Right]: readonly Role[] } = {
   tellBlindness: [],
 };
 
+export const rights = Object.keys(table) as readonly Right[];
+
 /** Roles that have the right; `admin` has every one. */
 export function rolesWith(right: Right): readonly Role[] {
   return [...table[right], 'admin'];
@@ -60,7 +62,7 @@ export function hasRight(held: readonly Role[], right: Right): boolean {
 }
 
 export function rightsOf(held: readonly Role[]): Right[] {
-  return (Object.keys(table) as Right[]).filter((right) => hasRight(held, right));
+  return rights.filter((right) => hasRight(held, right));
 }
 
 /** Where a service is regulated, these take a brake away and need a second person. */

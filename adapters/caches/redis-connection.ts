@@ -81,7 +81,6 @@ export class RedisConnection {
     const redis = createClient({
       socket: secured ? { ...connect, ...secured } : connect,
       database,
-      name: 'lastgood',
       ...(user !== null && { username: user }),
       ...(password !== null && { password: password() }),
       disableOfflineQueue: true,
@@ -90,6 +89,8 @@ export class RedisConnection {
     redis.on('error', () => undefined);
     this.redis = redis;
     await redis.connect();
+    // For people who list the connections; with the client's own option a user without this right could not connect.
+    redis.sendCommand(['CLIENT', 'SETNAME', 'lastgood']).catch(() => undefined);
     return redis;
   }
 }

@@ -26,7 +26,6 @@ export async function lookAtRedisCache(
     }
   };
   try {
-    await connection.call('PING', (redis) => redis.ping());
     const about = (await tried('INFO', 'server')) as string | null;
     const version = /^redis_version:(\S+)/m.exec(String(about ?? ''))?.[1] ?? null;
     if (version !== null && Number.parseInt(version, 10) < OLDEST)

@@ -52,7 +52,14 @@ export function keyOf(req: IncomingMessage, body: unknown, ignored: ReadonlySet<
 export function mayBeKept(status: number, headers: Record<string, string | string[] | undefined>): boolean {
   if (status !== 200 || headers['set-cookie'] !== undefined) return false;
   if (/\b(no-store|no-cache|private)\b/i.test(String(headers['cache-control'] ?? ''))) return false;
-  // Every header of the request that is no matter of its way is in the key; `*` names what is none.
-  if (String(headers['vary'] ?? '').includes('*')) return false;
+  if (variesBeyondKey(String(headers['vary'] ?? ''))) return false;
   return /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(String(headers['content-type'] ?? ''));
+}
+
+/** `*` names what is no header; a header that the site ignores changes no answer, whatever the server says. */
+function variesBeyondKey(vary: string): boolean {
+  return vary.split(',').some((name) => {
+    const plain = name.trim().toLowerCase();
+    return plain === '*' || SAYS_NOTHING.has(plain);
+  });
 }

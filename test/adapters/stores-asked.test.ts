@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PipelineRedis } from '../../adapters/pipelines/redis-client';
 import { checkStores } from '../../cli/checks/stores';
 import { loadConfiguration } from '../../workers/configuration/load';
 import { readEnvironment } from '../../workers/environment';
+import { packageDirectory } from '../../workers/program';
 import { describeRedis, RedisOnDisk } from '../support/pipelines/redis-server';
 import { describePostgres, PostgresServer } from '../support/postgres-server';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
@@ -51,6 +52,34 @@ describeRedis('caches and pipelines in Redis, asked')('caches and pipelines in R
     ]);
     expect(await raw.ask(['KEYS', '*'])).toEqual(before);
     expect(await raw.ask(['XLEN', 'mails'])).toBe(1);
+  });
+
+  it('are fine for a user who has exactly the rights of the page, and wrong without any one of them', async () => {
+    const page = readFileSync(join(packageDirectory(), 'docs', 'caches.md'), 'utf8');
+    const said = /The user of\s+`lastgood` needs ([^.]*?) on `lastgood:\*` and `SERVICE:\*`/.exec(page)?.[1] ?? '';
+    const rights = [...said.matchAll(/`(\w+)`/g)].map(([, right]) => right?.toLowerCase() ?? '');
+    expect(rights.length).toBeGreaterThan(5);
+    const allow = (names: readonly string[]): Promise<unknown> =>
+      raw.ask([
+        'ACL',
+        'SETUSER',
+        'least',
+        'reset',
+        'on',
+        '>pw',
+        '~lastgood:*',
+        '~mail:*',
+        ...names.map((n) => `+${n}`),
+      ]);
+    await allow(rights);
+    const of = ', user: least, passwordFile: secret';
+    expect(await judged(cache(of))).toEqual([expect.stringMatching(/^ok mail: cache answers: /)]);
+    for (const missing of rights) {
+      await allow(rights.filter((right) => right !== missing));
+      // What only a script calls is refused by the server without its name.
+      const refused = new RegExp(`^wrong .*(NOPERM.*${missing}|script can't run this command)`, 'i');
+      expect(await judged(cache(of))).toEqual([expect.stringMatching(refused)]);
+    }
   });
 
   it('are wrong where the user may only read, in the words of the server', async () => {

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { loadConfiguration } from '../../workers/configuration/load';
 import { packageDirectory } from '../../workers/program';
 import { removeTemporary, temporaryDirectory } from '../support/temporary';
 
 const folder = join(packageDirectory(), 'deploy', 'systemd');
-const units = readdirSync(folder);
+const units = readdirSync(folder).filter((name) => name.endsWith('.service'));
 afterAll(removeTemporary);
 
 /** `key=value` lines by section; a line that is neither is a fault. */
@@ -40,6 +41,27 @@ test.each(units)('%s runs as its own user, in its own directory, and is started 
 test('a stop of lastgood leaves the copies that serve', () => {
   expect(sections('lastgood.service')['Service']).toContainEqual(['KillMode', 'process']);
   expect(Object.fromEntries(sections('lastgood.service')['Service'] ?? [])['ExecStart']).toContain(' --keep-serving');
+});
+
+test('the configuration beside them runs as it is, in the directory of the units, and so do the lines that it has as comments', () => {
+  const written = readFileSync(join(folder, 'lastgood.yaml'), 'utf8');
+  const data = join(temporaryDirectory('systemd-data'), 'data');
+  const read = (text: string): ReturnType<typeof loadConfiguration> => {
+    const file = join(temporaryDirectory('systemd-configuration'), 'lastgood.yaml');
+    writeFileSync(file, text.replace('/var/lib/lastgood', data));
+    return loadConfiguration(file);
+  };
+  expect(written).toContain('\ndataDir: /var/lib/lastgood\n');
+  const plain = read(written);
+  expect(plain.dataDir).toBe(data);
+  expect(plain.temporal.address).toBeNull();
+  expect(plain.ledger.postgres).toBeNull();
+  const production = read(written.replace(/^# (temporal:|ledger:| {2}postgres:)/gm, '$1'));
+  expect(production.temporal.address).toBe('127.0.0.1:7233');
+  expect(production.ledger.postgres).toMatchObject({
+    host: '127.0.0.1',
+    password: { file: '/etc/lastgood/postgres.password' },
+  });
 });
 
 const verifier = spawnSync('systemd-analyze', ['--version']).status === 0;
