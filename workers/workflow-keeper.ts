@@ -36,6 +36,7 @@ export async function keepWorkflows(
   const configured = new Map<string, number>();
   let isHurried = true;
   let due: readonly ServiceConfiguration[] = configuration.services;
+  let allBegan = -Infinity;
   await whileLeading(leadership, signal, async () => {
     const failed: ServiceConfiguration[] = [];
     const ensure = async (service: ServiceConfiguration): Promise<void> => {
@@ -63,6 +64,7 @@ export async function keepWorkflows(
     // At first as quickly as may be; later each of many has a moment of its own in the minute.
     const withinMs = isHurried || configuration.services.length === 1 ? 0 : ensureEveryMs;
     const began = performance.now();
+    if (due === configuration.services) allBegan = began;
     const woken = wake.signal;
     const stop = AbortSignal.any([signal, woken]);
     await eachInTurn(due, ensure, { atOnce, withinMs, signal: withinMs === 0 ? signal : stop });
@@ -70,8 +72,10 @@ export async function keepWorkflows(
     const restMs = complete ? ensureEveryMs - (performance.now() - began) : retryEveryMs;
     if (restMs > 0 && leadership.leads()) await pause(restMs, stop);
     isHurried = !complete || woken.aborted || !leadership.leads();
-    // Only who failed is tried again soon: a server that is slow would not become quicker by all of them.
-    due = complete || woken.aborted || !leadership.leads() ? configuration.services : failed;
+    // Only who failed is tried again soon: a server that is slow would not become quicker by all of them. One that fails
+    // for ever does not take their minute from the others.
+    const isDue = performance.now() - allBegan >= ensureEveryMs;
+    due = complete || isDue || woken.aborted || !leadership.leads() ? configuration.services : failed;
     wake.rest();
     return 0;
   });
