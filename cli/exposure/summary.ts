@@ -1,3 +1,4 @@
+import { stages, type DrillResult, type Stage } from '../drills/results';
 import { parts, type Part, type Timing, type Timings } from './timings';
 
 /** With fewer no gain is estimated: two incidents say nothing about the third. */
@@ -29,6 +30,15 @@ export interface Gain {
   readonly share: number | null;
 }
 
+/** The drills of one way that passed. Nothing is prepared in one, so it has a part less than an incident. */
+export interface DrillExposure {
+  readonly way: string;
+  readonly drills: number;
+  readonly parts: Readonly<Record<Stage, Spread>>;
+  /** Onset to restored. */
+  readonly exposed: Spread;
+}
+
 export interface ServiceExposure {
   readonly service: string;
   readonly sinceMs: number;
@@ -37,11 +47,16 @@ export interface ServiceExposure {
   readonly leftOut: number;
   readonly tiers: readonly TierExposure[];
   readonly gains: readonly Gain[];
+  readonly drills: { readonly ways: readonly DrillExposure[]; readonly others: number; readonly leftOut: number };
 }
 
 const order = ['immediate', 'short-window', 'trend'];
 
-export function summarise(service: string, sinceMs: number, { settled, unsettled, leftOut }: Timings): ServiceExposure {
+export function summarise(
+  service: string,
+  sinceMs: number,
+  { settled, unsettled, leftOut, drills: { passed, ...uncounted } }: Timings,
+): ServiceExposure {
   const tiers = [...new Set(settled.map(({ tier }) => tier))].sort((a, b) => order.indexOf(a) - order.indexOf(b));
   const grouped = tiers.map((tier) => ({ tier, timings: settled.filter((each) => each.tier === tier) }));
   return {
@@ -60,7 +75,23 @@ export function summarise(service: string, sinceMs: number, { settled, unsettled
       exposed: spread(timings.map(({ exposed }) => exposed)),
     })),
     gains: grouped.flatMap(({ tier, timings }) => gainsOf(tier, timings)),
+    drills: { ways: waysOf(passed), ...uncounted },
   };
+}
+
+function waysOf(passed: readonly DrillResult[]): DrillExposure[] {
+  const ways = [...new Set(passed.map(({ way }) => way))].sort();
+  return ways.map((way) => {
+    const drills = passed.filter((each) => each.way === way);
+    return {
+      way,
+      drills: drills.length,
+      parts: Object.fromEntries(
+        stages.map((stage) => [stage, spread(drills.map(({ took }) => took[stage]))]),
+      ) as DrillExposure['parts'],
+      exposed: spread(drills.map(({ exposedMs }) => exposedMs)),
+    };
+  });
 }
 
 /**

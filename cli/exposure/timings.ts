@@ -1,3 +1,4 @@
+import { resultOf, type DrillResult } from '../drills/results';
 import type { Entry } from '../types';
 import { numberOf, textOf } from '../story/facts';
 
@@ -23,23 +24,37 @@ export interface Timings {
   readonly unsettled: number;
   /** Oldest ones that were not held. */
   readonly leftOut: number;
+  readonly drills: DrillTimings;
+}
+
+/** Drills are apart from incidents: they were made, and a mirrored one moves no user. */
+export interface DrillTimings {
+  readonly passed: readonly DrillResult[];
+  /** Drills that ended in another way; what they took is what gave out first. */
+  readonly others: number;
+  /** Oldest ones that passed and were not held. */
+  readonly leftOut: number;
 }
 
 /** What `TimingFold` reads; the others need not be asked for. */
-export const timingKinds: readonly Entry['kind'][] = ['rollback-decided', 'step-succeeded', 'settled'];
+export const timingKinds: readonly Entry['kind'][] = ['rollback-decided', 'step-succeeded', 'settled', 'drill-ended'];
 
 const settledMax = 5_000;
 const openMax = 1_000;
+const drillsMax = 5_000;
 
 /** Folds the entries of one service, oldest first, in bounded memory. */
 export class TimingFold {
   private readonly open = new Map<string, { readonly decidedAt: number; loadMs: number | null }>();
   private readonly done = new Map<string, Timing>();
   private leftOut = 0;
+  private readonly drills = { passed: [] as DrillResult[], others: 0, leftOut: 0 };
 
   constructor(private readonly sinceMs: number) {}
 
-  add({ kind, incident, at, facts }: Entry): void {
+  add(entry: Entry): void {
+    const { kind, incident, at, facts } = entry;
+    if (kind === 'drill-ended') return this.addDrill(entry);
     // A rollback by hand without a verdict has no detection, and a deploy is no incident.
     if (incident === null || this.done.has(incident)) return;
     const seen = this.open.get(incident);
@@ -68,9 +83,22 @@ export class TimingFold {
     }
   }
 
+  private addDrill(entry: Entry): void {
+    const result = resultOf(entry);
+    if (result === null || result.endedAt < this.sinceMs) return;
+    if (result.outcome !== 'passed') {
+      this.drills.others += 1;
+      return;
+    }
+    this.drills.passed.push(result);
+    if (this.drills.passed.length <= drillsMax) return;
+    this.drills.passed.shift();
+    this.drills.leftOut += 1;
+  }
+
   end(): Timings {
     const unsettled = [...this.open.values()].filter(({ decidedAt }) => decidedAt >= this.sinceMs).length;
-    return { settled: [...this.done.values()], unsettled, leftOut: this.leftOut };
+    return { settled: [...this.done.values()], unsettled, leftOut: this.leftOut, drills: this.drills };
   }
 }
 

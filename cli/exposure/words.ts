@@ -1,5 +1,13 @@
 import { day, percent, plural, span, table } from '../render/words';
-import { estimateMin, type Gain, type ServiceExposure, type Spread, type TierExposure } from './summary';
+import { stages } from '../drills/results';
+import {
+  estimateMin,
+  type DrillExposure,
+  type Gain,
+  type ServiceExposure,
+  type Spread,
+  type TierExposure,
+} from './summary';
 import { parts } from './timings';
 
 /** What each part costs, and what would be gained, as lines. */
@@ -11,11 +19,12 @@ export function renderExposure({
   leftOut,
   tiers,
   gains,
+  drills,
 }: ServiceExposure): string[] {
   const open = unsettled === 0 ? '' : `; ${plural(unsettled, 'rollback')} decided and not settled, in no figure`;
   const older = leftOut === 0 ? '' : `; ${plural(leftOut, 'older one')} left out`;
   const head = `${service}: ${plural(incidents, 'incident')} since ${day(sinceMs)} that were rolled back and settled${open}${older}`;
-  if (incidents === 0) return [head, '  nothing to time yet'];
+  if (incidents === 0) return [head, '  nothing to time yet', ...drillLines(drills)];
   return [
     head,
     ...tiers.flatMap(tierLines),
@@ -26,6 +35,25 @@ export function renderExposure({
     ...(tiers.some(({ incidents: n }) => n < 100)
       ? ['  p99 of fewer than 100 incidents lies at or near the slowest one']
       : []),
+    ...drillLines(drills),
+  ];
+}
+
+/** Told apart: what was made on purpose says nothing about how often or how long users had it. */
+function drillLines({ ways, others, leftOut }: ServiceExposure['drills']): string[] {
+  const total = ways.reduce((sum, { drills }) => sum + drills, 0);
+  if (total + others === 0) return [];
+  const rest = others === 0 ? '' : `; ${plural(others, 'other one')} did not pass, in no figure`;
+  const older = leftOut === 0 ? '' : `; ${plural(leftOut, 'older one')} left out`;
+  return ['', `  Drills: ${total} passed${rest}${older}`, ...ways.flatMap(wayLines)];
+}
+
+function wayLines({ way, drills, parts: spreads, exposed }: DrillExposure): string[] {
+  const rows = stages.map((stage) => row(stage, spreads[stage]));
+  return [
+    '',
+    `  ${way}: ${plural(drills, 'drill')}`,
+    ...table([['', 'p50', 'p99', 'n'], ...rows, row('onset to restored', exposed)], '    '),
   ];
 }
 

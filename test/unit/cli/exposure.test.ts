@@ -100,6 +100,43 @@ test('a rollback by hand, one that did not settle, and a second settling of one 
   });
 });
 
+/** Two mirrored drills and a live one that passed, and two that did not. */
+async function drills(played: PlayedService): Promise<void> {
+  const drill = (id: string, way: string, outcome: string, detectMs: number): Promise<void> => {
+    const onsetAt = played.now - day;
+    const times = { onsetAt, detectedAt: onsetAt + detectMs, decidedAt: onsetAt + detectMs + 100 };
+    const later = { shiftedAt: times.decidedAt + 300, restoredAt: times.decidedAt + 800 };
+    const facts = { drill: id, way, version: '1.3', outcome, why: 'a test', ...times, ...later };
+    return entry(played, played.now - day + 100_000, null, 'drill-ended', facts);
+  };
+  await drill('a', 'mirror', 'passed', 2_000);
+  await drill('b', 'mirror', 'passed', 4_000);
+  await drill('c', 'live', 'passed', 10_000);
+  await drill('d', 'live', 'failed', 90_000);
+  await drill('e', 'mirror', 'unmeasured', 0);
+}
+
+test('drills that passed are timed by their way, and change no figure of an incident', async () => {
+  const without = JSON.parse((await run(await tenIncidents(), '--json')).out) as { services: object[] };
+  const played = await tenIncidents();
+  await drills(played);
+  const found = JSON.parse((await run(played, '--json')).out) as { services: { drills: unknown }[] };
+  const [{ drills: counted, ...rest } = { drills: null }] = found.services;
+  expect(counted).toMatchObject({
+    others: 2,
+    leftOut: 0,
+    ways: [
+      { way: 'live', drills: 1, parts: { detect: { n: 1, p50: 10_000 }, restore: { p50: 500 } } },
+      { way: 'mirror', drills: 2, parts: { detect: { n: 2, p50: 3_000 } }, exposed: { n: 2, p50: 3_900 } },
+    ],
+  });
+  expect(without.services).toEqual([{ ...rest, drills: { ways: [], others: 0, leftOut: 0 } }]);
+  const { out } = await run(played);
+  expect(out).toContain('Drills: 3 passed; 2 other ones did not pass, in no figure');
+  expect(out).toMatch(/mirror: 2 drills\n.*\n\s+detect +3 s +4 s +2\n/);
+  expect((await run(played, '--since', '1h')).out).not.toContain('Drills');
+});
+
 test('nothing on record is said, and a wrong service or time ends with 64', async () => {
   const played = (await rolledBack()).after(60 * day);
   expect((await run(played)).out).toContain('nothing to time yet');
