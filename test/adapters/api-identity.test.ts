@@ -525,7 +525,14 @@ test('a route that does not say what it needs does not start', async () => {
   const app = Fastify();
   closing.push(() => app.close());
   const nobodyAsked = (): Promise<never> => Promise.reject(new Error('not asked'));
-  const identifies = { openToAll: true, tls: false, count: nobodyAsked, caller: nobodyAsked, again: nobodyAsked, counted: nobodyAsked };
+  const identifies = {
+    openToAll: true,
+    tls: false,
+    count: nobodyAsked,
+    caller: nobodyAsked,
+    again: nobodyAsked,
+    counted: nobodyAsked,
+  };
   demandRights(app as never, identifies);
   expect(() => app.get('/v1/forgotten', () => 'open')).toThrow('GET /v1/forgotten does not say which right it needs');
   await app.ready();
