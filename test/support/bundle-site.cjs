@@ -3,7 +3,8 @@
 // unpacked bundle and runs what was installed. Prints one JSON object.
 //
 //   node bundle-site.cjs UNPACKED DIRECTORY
-const { execFileSync, spawn, spawnSync } = require('node:child_process');
+const { execFile, execFileSync, spawn } = require('node:child_process');
+const { promisify } = require('node:util');
 const { readFileSync } = require('node:fs');
 const { connect } = require('node:net');
 const { networkInterfaces } = require('node:os');
@@ -21,7 +22,8 @@ async function main() {
   const model = await startFakeModel({ model: 'mail', version: '1.1', label: () => 'spam' });
   const url = `http://127.0.0.1:${model.port}`;
   const init = ['init', '--url', url, '--service', 'mail', '--model', 'mail', '--engine', 'open-inference'];
-  execFileSync(lastgood, init, { stdio: 'ignore' });
+  // Not waited for in one piece: the model that it asks answers from this process.
+  await promisify(execFile)(lastgood, init);
   const up = spawn(lastgood, ['up'], { stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
   up.stdout.on('data', (part) => (said += part));
@@ -32,9 +34,17 @@ async function main() {
   }
   const entrance = /^mail: (\S+)$/m.exec(said)[1];
   const body = { inputs: [{ name: 'text', shape: [1], datatype: 'BYTES', data: ['hello'] }] };
-  const answer = await fetch(`${entrance}/v2/models/mail/infer`, { method: 'POST', body: JSON.stringify(body) });
+  const ask = () => fetch(`${entrance}/v2/models/mail/infer`, { method: 'POST', body: JSON.stringify(body) });
+  // Before the first route nobody is answered: the service is taken on as it is found, a moment after the start.
+  const deadline = Date.now() + 60_000;
+  let answer = await ask();
+  while (answer.status === 503 && Date.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    answer = await ask();
+  }
   result.answer = { status: answer.status, text: await answer.text() };
-  const doctor = spawnSync(lastgood, ['doctor', '--json'], { encoding: 'utf8' });
+  // It ends with what it found; here the findings count.
+  const doctor = await promisify(execFile)(lastgood, ['doctor', '--json']).catch((error) => error);
   result.doctor = JSON.parse(doctor.stdout);
   const { api } = JSON.parse(readFileSync('.lastgood/run/controller-report.json', 'utf8'));
   result.health = await (await fetch(`${api}/v1/health`)).json();
