@@ -162,11 +162,15 @@ describe('the items of an incident', () => {
     ] as const;
     const began = await env.currentTimeMs();
 
-    await running(world, { pipelines, maxEventsBeforeContinue: 60 }, (handle) => handle.result());
+    // By the run's own end: with nothing left to do, this server's clock runs on to whatever it finds, ten years away.
+    const closed = await running(world, { pipelines, maxEventsBeforeContinue: 60 }, async (handle) => {
+      await handle.result();
+      return (await handle.describe()).closeTime?.getTime() ?? Infinity;
+    });
 
     expect(world.treated).toHaveLength(24);
     expect(world.alerts.map(({ title }) => title)).toEqual(['mail: the items of archive cannot be treated']);
-    expect((await env.currentTimeMs()) - began).toBeLessThan(HOUR_MS / 2);
+    expect(closed - began).toBeLessThan(HOUR_MS / 2);
   });
 
   it('of sessions that stay on the degraded version are looked for when these have left, whoever is impatient', async () => {
