@@ -30,6 +30,11 @@ const route: z.ZodType<RouteRecord> = z.looseObject({
   backends: z.record(z.string(), z.array(backend)),
 });
 
+/** The last record of a detachment, as its decision has it; throws where it cannot be read. */
+export function decidedRoute(fact: unknown): RouteRecord | null {
+  return route.nullable().parse(fact);
+}
+
 const version = z.custom<VersionFacts>(
   (value) =>
     z

@@ -27,10 +27,12 @@ export interface StatusPoll {
 export async function pollStatus(polled: StatusPoll): Promise<void> {
   const { configuration, decisions, metrics, alerts, leadership, settled, detached, signal } = polled;
   const everybody = configuration.services.map(({ name }) => name);
+  const ended = new Set<string>();
   let turns = new Turns(everybody, everyMs, atOnce);
   for (; !signal.aborted; await pause(500, signal)) {
     metrics.observeLeads(leadership.leads());
     if (!leadership.leads()) {
+      ended.clear();
       turns = new Turns(everybody, everyMs, atOnce);
       continue;
     }
@@ -38,7 +40,13 @@ export async function pollStatus(polled: StatusPoll): Promise<void> {
     const names = turns.take(performance.now(), settled);
     settled.clear();
     for (const name of names) {
-      if (detached.has(name)) continue;
+      if (detached.has(name)) {
+        // Nobody is left who could say that its alerts are over.
+        if (!ended.has(name)) alerts.follow(name, null);
+        ended.add(name);
+        continue;
+      }
+      ended.delete(name);
       const status = await decisions.status(name).catch(() => null);
       metrics.observe(name, status, Date.now());
       // Who does not answer has not said that its incident is over.

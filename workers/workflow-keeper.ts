@@ -24,7 +24,7 @@ export async function keepWorkflows(
     readonly decisions: ReturnType<typeof temporalDecisions>;
     readonly registered: readonly string[];
     readonly actKeys: readonly string[];
-    readonly leaving: Leaving;
+    readonly leaving: Omit<Leaving, 'ledger'>;
     readonly ledger: Pick<Ledger, 'read'>;
     /** Services about which nobody decides, as the ledger said last. */
     readonly detached: Set<string>;
@@ -39,21 +39,26 @@ export async function keepWorkflows(
   let allBeganAt = 0;
   await whileLeading(leadership, signal, async () => {
     const failed: ServiceConfiguration[] = [];
+    const left = async (service: ServiceConfiguration): Promise<boolean> => {
+      const { name } = service;
+      const detached = await detachedBy(asked.ledger, name);
+      if (detached === null) return false;
+      asked.detached.add(name);
+      configured.delete(name);
+      if (!(await leave({ ...asked.leaving, ledger: asked.ledger }, name, detached))) failed.push(service);
+      return true;
+    };
     const ensure = async (service: ServiceConfiguration): Promise<void> => {
       const { name } = service;
       if (!leadership.leads()) return;
       // When the last older controller has gone, the rules that it could not read are sent.
       const rules = leadership.commonRules();
       try {
-        const entry = await detachedBy(asked.ledger, name);
-        if (entry !== null) {
-          asked.detached.add(name);
-          configured.delete(name);
-          if (!(await leave(asked.leaving, name, entry))) failed.push(service);
-          return;
-        }
+        if (await left(service)) return;
         asked.detached.delete(name);
         await ensureWorkflows(service, { ...asked, configuration, rules });
+        // It may have been detached between both: what was begun for it is ended again.
+        if (await left(service)) return;
         if (configured.get(name) === rules) return;
         if (await configureWorkflow(service, { ...asked, configuration, rules }, log)) configured.set(name, rules);
       } catch (error) {

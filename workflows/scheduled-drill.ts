@@ -1,4 +1,4 @@
-import { log, sleep, workflowInfo } from '@temporalio/workflow';
+import { log, patched, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Alert } from '../domain/alert';
 import type { LedgerEntry } from '../domain/ledger';
 import type { Answer } from './contract/messages';
@@ -23,7 +23,7 @@ export async function scheduledDrillWorkflow({ service, request }: ScheduledDril
       { service, requestId: workflowInfo().runId, request },
     ]);
   } catch (error) {
-    await tellUnasked({ service, request }, lostCall(error).why);
+    if (patched('unasked-told')) await tellUnasked({ service, request }, lostCall(error).why);
     throw error;
   }
   if (answer.decision === 'accepted')

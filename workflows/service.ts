@@ -42,6 +42,8 @@ const CARRIED_OUTBOX_CHARS = 600_000;
 const EVENTS_TO_SETTLE = 50;
 /** Where the artifact store does not answer, it is asked again after this. */
 const STORE_AGAIN_MS = 5 * 60_000;
+/** Who is detached is not kept for a sink that is down: the detachment takes over what is left to be said. */
+const LAST_WORDS_MS = 5_000;
 
 /** What one run hands to the next beside the state: nothing that was decided or said may end with a run. */
 export interface ServiceRun extends ServiceInput {
@@ -61,7 +63,7 @@ export async function serviceWorkflow(input: ServiceRun): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     await loop.start();
     await loop.run();
-    if (loop.ending !== null) await startDetachment(loop.ending);
+    if (loop.ending !== null) await startDetachment({ ...loop.ending, unsent: loop.unsent });
   });
   if (loop.ending !== null) return;
   await continueAsNew<typeof serviceWorkflow>(loop.carriedInput());
@@ -81,6 +83,7 @@ class ServiceLoop {
   private attributesShown = '';
   /** Set when the service is detached: what was decided is done, and nothing more is taken. */
   ending: DetachmentInput | null = null;
+  private hasSaid = false;
 
   constructor(private readonly input: ServiceRun) {
     const { service, host, policy, rules, samples } = input;
@@ -162,6 +165,10 @@ class ServiceLoop {
     return { ...input, policy, rules, carried, unsent: this.notices.pending(), held: this.effects.waiting };
   }
 
+  get unsent(): Alert[] {
+    return this.notices.pending();
+  }
+
   refuseCancel(): void {
     const problem = 'a cancel in Temporal is not obeyed; use lastgood pause or lastgood mode observe';
     this.inbox.put({ type: 'unreadable', name: 'cancel', problem });
@@ -186,7 +193,7 @@ class ServiceLoop {
       const { state, commands, answer } = reduce(this.state, event, Date.now(), this.state.rules);
       this.state = state;
       for (const command of commands) {
-        if (command.kind === 'effect' && command.effect.type === 'end') this.ending = command.effect.input;
+        if (command.kind === 'effect' && command.effect.type === 'end') this.end(command.effect.input);
         else if (command.kind === 'effect') this.effects.push(command);
         else if (command.kind === 'alert') this.notices.send(command.alert);
         else if (command.kind === 'annotate') this.notices.annotate(command.version, command.text);
@@ -198,6 +205,11 @@ class ServiceLoop {
       this.notices.send(reducerFailed(this.state, event, String(error), Date.now()));
       if (event.type === 'message') reply?.(failedAnswer(event.message.requestId, error));
     }
+  }
+
+  private end(input: DetachmentInput): void {
+    this.ending = input;
+    void sleep(LAST_WORDS_MS, { summary: 'the last words are said' }).then(() => (this.hasSaid = true));
   }
 
   private async refreshVersions(): Promise<void> {
@@ -217,7 +229,7 @@ class ServiceLoop {
   }
 
   private get isDone(): boolean {
-    const owes = this.state.outbox.length > 0 || !this.notices.idle || this.lookingUp;
+    const owes = this.state.outbox.length > 0 || !(this.notices.idle || this.hasSaid);
     return !owes && !this.hasWork && this.effects.idle && allHandlersFinished();
   }
 
@@ -285,11 +297,11 @@ function detachedAnswer(requestId: string): Answer {
   return { requestId, decision: 'refused', why, reference: null, repeated: false, plan: [] };
 }
 
-/** Takes lastgood out of the service; a second one of the same record is the first one. */
+/** Takes lastgood out of the service; a second one of the same decision is the first one. */
 async function startDetachment(input: DetachmentInput): Promise<void> {
   try {
     await startChild('detachmentWorkflow', {
-      workflowId: detachmentWorkflowId(input.service, input.route?.epoch ?? 0),
+      workflowId: detachmentWorkflowId(input.service, input.epoch),
       args: [input],
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,

@@ -31,7 +31,10 @@ export function withReleases(runtime: ServingRuntime, file: string): ServingRunt
     },
     async stop(instance, limits) {
       if ((await names()).includes(instance))
-        return { outcome: 'absent', why: 'lastgood was detached from it; it is not ours to stop' };
+        return {
+          outcome: 'refused',
+          why: `lastgood was detached from ${instance} while it ran; stop it where it runs`,
+        };
       return await runtime.stop(instance, limits);
     },
     async release(instance) {

@@ -39,11 +39,19 @@ export interface DetachmentInput {
   readonly host: string;
   /** Every host with copies of the service. */
   readonly hosts: readonly string[];
+  /** That was decided, also where nobody served: the detachment and its last entry have their names by it. */
+  readonly epoch: number;
+  /** Epoch of the record that `route` was made of; one between both was applied and not reported, and counts instead. */
+  readonly basis: number;
   /** The record that stays in force; null where nobody served. */
   readonly route: RouteRecord | null;
   readonly actor: Actor;
   readonly reason: string;
   readonly graceMs: number;
+  /** A host may be taken by a load for so long before it answers. */
+  readonly loadMs: number;
+  /** Alerts that the service workflow could not deliver. */
+  readonly unsent?: readonly Alert[];
 }
 
 export type Command =

@@ -25,7 +25,10 @@ test('a copy that was let go of serves on, is nobody’s to list or stop, and th
     expect(await runtime.release?.('mail@1#a')).toEqual({ outcome: 'released', why: '' });
     expect(await runtime.release?.('mail@1#a')).toMatchObject({ outcome: 'absent' });
     expect((await runtime.inspect('mail')).instances.map(({ instance }) => instance)).toEqual(['mail@1#b']);
-    expect(await runtime.stop('mail@1#a', { graceMs: 0 })).toMatchObject({ outcome: 'absent' });
+    expect(await runtime.stop('mail@1#a', { graceMs: 0 })).toEqual({
+      outcome: 'refused',
+      why: 'lastgood was detached from mail@1#a while it ran; stop it where it runs',
+    });
     expect((await fetch(`${kept?.address}/v2/health/ready`)).status).toBe(200);
     expect(readdirSync(join(directory, encodeURIComponent('mail@1#a')))).toContain('released.json');
     expect(await runtime.stop('mail@1#b', { graceMs: 1_000 })).toMatchObject({ outcome: 'stopped' });

@@ -75,4 +75,32 @@ describe('a service that is detached', () => {
     await rig.seen('the last entry', () => world.ledger.at(-1)?.facts['stage'] === 'ended');
     expect(world.router.record?.epoch).toBeGreaterThan(epoch);
   });
+
+  it('is not kept by a sink or a store that is down: the detachment begins at once and takes over what is left to be said', async () => {
+    let down = true;
+    const world = new ServiceWorld('mail-quiet');
+    const { sendAlert } = world.fakes();
+    rig = await ServiceRig.start(workers, world, {
+      fakes: {
+        sendAlert: async (alert) => {
+          if (down) throw new Error('no sink takes it');
+          await sendAlert(alert);
+        },
+      },
+    });
+    await rig.until('it has started', ({ declared }) => declared !== null);
+    await rig.ready();
+    const { record } = world.router;
+    if (record === null) throw new Error('nothing is in force');
+    world.router.record = { ...record, epoch: record.epoch + 3 };
+    const observed = world.observed();
+    await rig.say('routeObserved', { observed, at: await rig.now() });
+    await rig.until('a page waits', ({ pausedWhy }) => pausedWhy !== null);
+    expect(await rig.act('detach')).toMatchObject({ decision: 'accepted' });
+    await rig.seen('the last entry', () => world.ledger.at(-1)?.facts['stage'] === 'ended');
+    expect((await rig.handle.describe()).status.name).toBe('COMPLETED');
+    expect(world.alerts).toEqual([]);
+    down = false;
+    await rig.seen('the page', () => world.alerts.some(({ severity }) => severity === 'page'));
+  });
 });

@@ -1,3 +1,4 @@
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -104,6 +105,13 @@ async function askOne(
       return;
     } catch (error) {
       if (signal.aborted) return;
+      if (error instanceof WorkflowNotFoundError || (error as Error).cause instanceof WorkflowNotFoundError) {
+        log.warn(
+          { ...about, why: (error as Error).message },
+          'nobody decides any more on what a webhook was asked about',
+        );
+        return;
+      }
       if (error instanceof AlertUndelivered && error.final) {
         log.warn({ ...about, why: error.message }, 'a webhook does not want to be asked: it has said nothing');
         return;
