@@ -54,10 +54,11 @@ export async function viewCharts(ports: Ports, service: string, spanMs: number, 
     }),
   ]);
   const state: State = status instanceof Error ? { tiers: [], degradations: [] } : status.state;
-  const readings = readingsOf(state.tiers);
-  const series = await ports.series.read(service, [...readings.keys()], fromMs, toMs);
   const standing = status instanceof Error ? null : new Set(state.degradations.map(({ id }) => id));
   const alarms = alarmsOf(entries.toReversed(), standing, fromMs);
+  const readings = readingsOf(state.tiers);
+  for (const { reading } of alarms) if (!readings.has(reading.metric)) readings.set(reading.metric, reading);
+  const series = await ports.series.read(service, [...readings.keys()], fromMs, toMs);
   return {
     service,
     at: now,
@@ -74,7 +75,7 @@ export async function viewCharts(ports: Ports, service: string, spanMs: number, 
         observed,
         ...limitsOf(reading, state),
         points: (series.get(metric) ?? []).map(({ atMs, value }) => [atMs, value]),
-        alarms: alarms.filter((alarm) => alarm.metric === metric).map(({ metric: _metric, ...alarm }) => alarm),
+        alarms: alarms.filter(({ reading: of }) => of.metric === metric).map(({ reading: _of, ...alarm }) => alarm),
       };
     }),
     marks: marksOf(entries, fromMs),
@@ -107,7 +108,8 @@ function limitsOf({ metric, expected, limit }: Reading, { degradations }: State)
 type Limits = Pick<MetricChart, 'center' | 'ucl' | 'lcl'>;
 type Facts = ChainedEntry['facts'];
 
-type MetricAlarm = ChartAlarm & { readonly metric: string };
+/** With what its verdict said: after a move of the traffic no tier has a reading of the metric yet, and its alarm is news. */
+type MetricAlarm = ChartAlarm & { readonly reading: Reading };
 
 /**
  * Those that overlap the picture, oldest first. An entry of another route has no metric, and no effect. A verdict on a version
@@ -128,7 +130,8 @@ function alarmsOf(
     if (kind !== 'degradation-began' || metric === null) continue;
     const onsetMs = numberOf(facts['onsetAt']);
     const onset = onsetMs === null ? null : onsetOf(onsetMs, facts);
-    alarms.set(id, { metric, atMs: at, toMs: null, onset, sentence: summary });
+    const reading = readingOf(metric, at, facts);
+    alarms.set(id, { reading, atMs: at, toMs: null, onset, sentence: summary });
   }
   const left = (atMs: number): number =>
     entries.find(({ kind, at }) => kind === 'traffic-shifted' && at >= atMs)?.at ?? atMs;
@@ -137,6 +140,15 @@ function alarmsOf(
       alarm.toMs === null && standing !== null && !standing.has(id) ? { ...alarm, toMs: left(alarm.atMs) } : alarm,
     )
     .filter(({ toMs }) => toMs === null || toMs >= fromMs);
+}
+
+function readingOf(metric: string, at: number, facts: Facts): Reading {
+  const tier = tierOrder.find((name) => name === facts['tier']) ?? 'immediate';
+  const limit = numberOf(facts['ucl']) ?? numberOf(facts['lcl']);
+  return {
+    ...{ tier, metric, kind: 'unmeasured', observed: null },
+    ...{ expected: numberOf(facts['expected']), limit, samples: 0, at },
+  };
 }
 
 function onsetOf(atMs: number, facts: Facts): NonNullable<ChartAlarm['onset']> {

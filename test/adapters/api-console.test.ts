@@ -257,6 +257,20 @@ describe('charts', () => {
     expect(view.marks).toHaveLength(1);
   });
 
+  it('show the metric that alarmed also while no tier has measured it again, with the limits of its verdict', async () => {
+    const now = Date.now();
+    const ledger = new MemoryLedger();
+    const facts = { id: 'v-1', metric: 'malformed-rate', tier: 'immediate', expected: 0.01, ucl: 0.05, lcl: null };
+    await ledger.append(entry(now - 20_000, 'degradation-began', facts));
+    await ledger.append(entry(now - 19_000, 'traffic-shifted', { epoch: 7 }));
+    const { view } = await charts([reading('accuracy', 'short-window', 0.9, 0.8)], { ledger });
+    expect(view.charts.map(({ metric, verdict, center, ucl }) => [metric, verdict, center, ucl])).toEqual([
+      ['accuracy', 'ok', 0.9, null],
+      ['malformed-rate', 'unmeasured', 0.01, 0.05],
+    ]);
+    expect(view.charts[1]?.alarms).toHaveLength(1);
+  });
+
   it('refuse more than an hour, and say what is not known without the deciding workflow', async () => {
     expect((await charts([], { span: '?span=7200000' })).status).toBe(400);
     const series: MetricSeries = { read: () => Promise.resolve(new Map()) };
