@@ -144,6 +144,8 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
 
   app.get('/v1/answers/:id', { config: { needs: 'look' } }, async (request) => {
     const { id } = request.params as { id: string };
+    // A path to the gateway would lead elsewhere with them.
+    if (id === '.' || id === '..') throw badRequest(`id: found "${id}", expected the id of a request`);
     const lookup = await ports.telemetry.answer(id);
     if (lookup.known && visible(request, [{ name: lookup.answer.service }]).length === 0)
       throw notFound(`no answer ${id} of a service that you have a right to is on record`);
@@ -210,7 +212,11 @@ export function registerRoutes(app: FastifyInstance, ports: ApiPorts, live: Live
     onlyLocal(request);
     const { path } = read(importBody, request.body, 'body');
     if (!isAbsolute(path)) throw badRequest(`body.path: found "${path}", expected an absolute path`);
-    const imported = await ports.artifacts.import(path);
+    const imported = await ports.artifacts.import(path).catch((error: Error) => {
+      // What lies there is no version that may come in: an answer about the request, not a part that is away.
+      if (error.name === 'ArtifactRefused') throw new ApiError(409, 'It is refused', error.message);
+      throw error;
+    });
     // A workflow that cannot be told reads the store by itself, within a minute.
     await Promise.allSettled(ports.services.map(({ name }) => ports.decisions.artifactsChanged(name)));
     return imported;

@@ -54,6 +54,8 @@ export function createApiServer(ports: ApiPorts, options: ApiServerOptions): Fas
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     if (error instanceof ApiError) return sendProblem(reply, error.status, error.title, error.message);
     if (error instanceof DecisionsUnreachable) return sendProblem(reply, 503, 'Nobody decides now', error.message);
+    // Written down under this key before, with other words: what was said first stays.
+    if (error.name === 'LedgerConflict') return sendProblem(reply, 409, 'It is refused', error.message);
     const status = error.statusCode ?? 500;
     if (status < 500) return sendProblem(reply, status, 'The request cannot be read', error.message);
     options.onError(error, `${request.method} ${request.routeOptions.url ?? request.url}`);
