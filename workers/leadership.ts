@@ -69,7 +69,10 @@ export async function runWhileLeading(
     if (!leadership.leads()) continue;
     const ending = new AbortController();
     const running = run(AbortSignal.any([signal, ending.signal]));
-    while (!signal.aborted && leadership.leads()) await pause(lookEveryMs, signal);
+    let hasFailed = false;
+    // Heard at once: a rejection that nobody listens for would end the process without its name.
+    running.catch(() => (hasFailed = true));
+    while (!signal.aborted && leadership.leads() && !hasFailed) await pause(lookEveryMs, signal);
     ending.abort();
     await running;
   }

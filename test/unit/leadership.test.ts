@@ -56,6 +56,15 @@ test('what is done while leading asks a lease that is an object of a class, as t
   expect(done).toEqual(['work', 'run']);
 });
 
+test('what fails while this controller leads ends its keeper within a second, with its own words', async () => {
+  jest.useFakeTimers();
+  const ending = new AbortController();
+  const kept = runWhileLeading({ leads: () => true }, ending.signal, () => Promise.reject(new Error('no disk')));
+  const failed = expect(kept).rejects.toThrow('no disk');
+  await jest.advanceTimersByTimeAsync(2_000);
+  await failed;
+});
+
 test('looks that write what they saw are made by the leader; a look that somebody asks for is made by whoever was asked', async () => {
   jest.useFakeTimers();
   let leads = false;
