@@ -172,6 +172,7 @@ function refusalOf(file: string, at: string, error: unknown): unknown {
     return new BackupRefused(`${file}: it is cut short, damaged, or no backup (${message}, at ${at})`, {
       cause: error,
     });
-  if (code === 'ENOENT' || code === 'EACCES' || code === 'EISDIR') return new BackupRefused(`${file}: ${message}`);
+  if (code === 'ENOENT' || code === 'EACCES' || code === 'EISDIR')
+    return new BackupRefused(`${file}: ${message}; expected an archive that \`lastgood backup --out\` wrote`);
   return error;
 }
